@@ -45,4 +45,4 @@ audit: setup ## Verify the chain of the log
 	@$(BIN)/zmart audit
 
 clean: ## Remove .venv and caches, never .state
-	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache target
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .sqlfluff_cache target

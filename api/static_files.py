@@ -104,8 +104,8 @@ class StaticFiles:
 
 
 def models_page(state_dir: Path) -> StaticFile | None:
-    """Return the latest page of the models' documentation (`docs/models` in Dagster), or None before its first run."""
-    path = state_dir / "dbt" / "static_index.html"
+    """Return the latest page of the models' documentation, or None before `zmart up` or Dagster has written one."""
+    path = state_dir / "dbt" / "models.html"
     if not path.is_file():
         return None
     return StaticFile("models.html", path.stat().st_mtime_ns, path.read_bytes())

@@ -110,6 +110,11 @@ async def open_wallet_writes(dsn: str, on_write: Callable[[], None]) -> AsyncIte
         await connections.close()
 
 
+def names() -> tuple[str, ...]:
+    """Return the names of the statements of writes.sql."""
+    return tuple(queries.load("api", "writes.sql"))
+
+
 @functools.cache
 def statement(name: str) -> str:
     """Return a statement of writes.sql."""

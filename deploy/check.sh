@@ -33,9 +33,8 @@ step "lint" $bin/ruff check .
 step "types" $bin/mypy
 step "types of the client" $bin/mypy --strict clients/python/zmart_client
 step "layers" $bin/lint-imports
-step "models: SQL" $bin/sqlfluff lint sql_models
+step "SQL" $bin/python deploy/lint_sql.py
 step "models: parse" parse_models
-step "migrations: SQL" $bin/sqlfluff lint --rules CP01,CP03,CP04,CP05 zmart/db/migrations
 step "no addresses in the locks" no_addresses
 step "documents" $bin/pytest -q -p no:cacheprovider tests/unit/docs
 

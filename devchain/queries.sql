@@ -58,19 +58,19 @@ select min(slot) from blocks;
 -- name: transactions_of_block
 -- A block's transactions in order.
 select t.slot, t.position, t.raw, t.outcome, b.time
-from transactions t join blocks b on b.slot = t.slot
+from transactions as t inner join blocks as b on b.slot = t.slot
 where t.slot = :slot order by t.position;
 
 -- name: transaction
 -- The transaction at a place.
 select t.slot, t.position, t.raw, t.outcome, b.time
-from transactions t join blocks b on b.slot = t.slot
+from transactions as t inner join blocks as b on b.slot = t.slot
 where t.slot = :slot and t.position = :position;
 
 -- name: transaction_by_signature
 -- The transaction of a signature, or no row.
 select t.slot, t.position, t.raw, t.outcome, b.time
-from transactions t join blocks b on b.slot = t.slot
+from transactions as t inner join blocks as b on b.slot = t.slot
 where t.signature = :signature;
 
 -- name: transaction_count
@@ -84,9 +84,9 @@ select slot, position from transactions where signature = :signature;
 -- name: mentions_of
 -- Transactions naming an account, newest first, from a place (excluded) down to one (excluded).
 select t.signature, t.slot, t.position, b.time, t.err
-from mentions m
-join transactions t on t.slot = m.slot and t.position = m.position
-join blocks b on b.slot = t.slot
+from mentions as m
+inner join transactions as t on t.slot = m.slot and t.position = m.position
+inner join blocks as b on b.slot = t.slot
 where m.address = :address
   and (m.slot, m.position) < (:before_slot, :before_position)
   and (m.slot, m.position) > (:until_slot, :until_position)
@@ -113,7 +113,7 @@ delete from blocks where slot = :slot;
 -- name: drop_empty_blocks
 -- Delete old empty blocks.
 delete from blocks where slot < :slot
-  and not exists (select 1 from transactions t where t.slot = blocks.slot);
+  and not exists (select 1 from transactions as t where t.slot = blocks.slot);
 
 -- name: plan_delivery
 -- Queue a webhook body to post at some time.

@@ -44,6 +44,26 @@ For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb)
 - Folded marts and views are never behind the log. `leaderboard`, `wallets`, `pnl_history`, `realizations` and
   `platform_stats` are some minutes old; `ops.scheduled_models` has the seq that each reflects.
 
+## Try a model
+
+```sh
+.venv/bin/zmart dbt build --select portfolio
+psql "$(.venv/bin/zmart dsn analyst)" -c 'select * from dbt.portfolio limit 5'
+```
+
+`zmart dbt` passes its arguments to dbt. The selected models become tables and views of the schema `dbt`, filled from
+the log up to its end when the command started; marts do not change, and a trial does not follow the log. Models that
+are not selected are read from the schema `dbt` if they were built there, otherwise from the live marts.
+`zmart dbt show --select portfolio` prints rows and creates nothing.
+
+The command acts as the role `zmart_dbt`, which reads what an analyst reads and writes to that schema only. `ballots`
+and `discussions` cannot be tried, because they read the schema `app`; without `--select`, all other models are. A
+statement ends after ten minutes. `zmart migrate` creates the role and the schema; if the login may not, `zmart dbt`
+prints the statements for an administrator. To remove all trials, run `drop schema dbt cascade` as the owner, then
+`zmart migrate`.
+
+## The sample data
+
 The traders of this month act at random: their prices predict nothing, and after fees nearly all of them lose.
 
 This page is written by `python docs/analytics.py`; a test compares its results.

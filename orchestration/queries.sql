@@ -232,7 +232,7 @@ order by slot;
 
 -- name: has_provisional_order
 -- Whether the order of a market's transactions up to a slot is provisional anywhere.
-select exists (
+select exists(
     select from raw.transactions as t inner join raw.events as e on t.transaction_no = e.transaction_no
     where
         not t.order_settled and t.retracted_at is null and t.slot <= %(until)s

@@ -172,8 +172,8 @@ def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam
                 "mart_stale",
                 name,
                 "critical",
-                f'The mart {name} stopped at seq {seq}: event {failed_event} failed with "{reason}". Ingest '
-                f"continues. Correct the model, then run: zmart rebuild {name}",
+                f'The mart {name} stopped at seq {seq}: event {failed_event} failed with "{reason}". Ingest continues. '
+                f"Fix the model, then run: zmart rebuild {name}",
             )
     return dg.SkipReason(f"{len(stale)} stale marts, {len(unreported)} of them new.")
 

@@ -1,7 +1,7 @@
 {#
     fold: one select, three uses.
 
-    A fold model is an ordinary `select key, aggregates from {{ log_events([...]) }} group by key`. Its config defines how
+    A fold model is an ordinary `select key, aggregates from {{ log_events([...]) }} group by key`. Its .yml defines how
     two partial results of the same key combine, which is all that is needed to keep the table live: the aggregate of a
     window of the log, merged into the table, equals the aggregate of everything. The order and the limits of the windows
     cannot matter, because each rule commutes.
@@ -10,6 +10,9 @@
         any                 all values that are not null are equal
         last <key column>   the value at the greatest key (a column of the model, combined by max)
         first <key column>  the value at the smallest key (a column combined by min)
+
+    The rule is in the column's `config.meta.combine`. `config.meta.default` replaces null there, in a column that is
+    not_null and whose step has no row for each key.
 
     Columns that follow from others of the same row (`meta: {generated: <expression>}`) are generated columns, which
     Postgres computes.
@@ -43,7 +46,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The model's columns in the order of its .yml: [{name, type, not_null, generated}]. #}
+{# The model's columns in the order of its .yml: [{name, type, not_null, generated, combine, default}]. #}
 {% macro fold_columns() -%}
     {%- set columns = [] -%}
     {%- for column in model.columns.values() -%}
@@ -52,9 +55,35 @@
             'type': column.data_type,
             'not_null': column.constraints | selectattr('type', 'equalto', 'not_null') | list | length > 0,
             'generated': column.meta.get('generated'),
+            'combine': column.meta.get('combine'),
+            'default': column.meta.get('default'),
         }) -%}
     {%- endfor -%}
     {{ return(columns) }}
+{%- endmacro %}
+
+{# The model's select with the defaults of its .yml in place of null. #}
+{% macro with_defaults(select_sql, columns) -%}
+    {%- if columns | rejectattr('default', 'none') | list -%}
+select
+    {% for column in columns -%}
+    {%- if column.default is none %}{{ column.name }}{% else %}coalesce({{ column.name }}, {{ tojson(column.default) }}) as {{ column.name }}{% endif %}{{ ',\n    ' if not loop.last }}
+    {%- endfor %}
+from (
+{{ select_sql }}
+) as selected
+    {%- else -%}
+{{ select_sql }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# The rule of each column that has one, by its name. #}
+{% macro combine_rules(columns) -%}
+    {%- set rules = {} -%}
+    {%- for column in columns if column.combine -%}
+        {%- do rules.update({column.name: column.combine}) -%}
+    {%- endfor -%}
+    {{ return(rules) }}
 {%- endmacro %}
 
 {% macro fold_merge(select_sql, columns, key, combine) -%}
@@ -92,9 +121,10 @@ when not matched then insert (
     {%- endfor -%}
     {%- set found = adapter.get_column_schema_from_query(get_empty_subquery_sql(select_sql)) -%}
     {%- set wanted = adapter.get_column_schema_from_query('select ' ~ promised | join(', ') ~ ' where false') -%}
+    {#- Every text of ours names its columns, so the select may have another order than the .yml. -#}
     {%- set found_text = found | map(attribute='name') | list, found | map(attribute='dtype') | list -%}
     {%- set wanted_text = wanted | map(attribute='name') | list, wanted | map(attribute='dtype') | list -%}
-    {%- if found_text != wanted_text -%}
+    {%- if zip(*found_text) | sort != zip(*wanted_text) | sort -%}
         {{ exceptions.raise_compiler_error(
             "The select does not keep the contract.\n  promised: " ~ wanted_text ~ "\n  selected: " ~ found_text) }}
     {%- endif -%}
@@ -105,8 +135,14 @@ when not matched then insert (
     {%- if '(true /*fold*/)' not in select_sql -%}
         {{ exceptions.raise_compiler_error("This fold reads no log rows: use log_events([...]) or log_ballots().") }}
     {%- endif -%}
+    {%- if config.get('combine') or config.get('listens_to') -%}
+        {{ exceptions.raise_compiler_error("A fold has no config combine or listens_to. Put each rule beside its column's type in the .yml, as config.meta.combine; listens_to is derived from log_events() and log_ballots().") }}
+    {%- endif -%}
     {%- for column in columns if combine and column.name not in key and column.name not in combine -%}
-        {{ exceptions.raise_compiler_error("Column " ~ column.name ~ " has no combine rule.") }}
+        {{ exceptions.raise_compiler_error("Column " ~ column.name ~ " has no combine rule. Add config.meta.combine to it in the .yml.") }}
+    {%- endfor -%}
+    {%- for name in combine or {} if name in key -%}
+        {{ exceptions.raise_compiler_error("Column " ~ name ~ " is part of the key, so it has no combine rule. Remove config.meta.combine from it in the .yml.") }}
     {%- endfor -%}
     {%- do keeps_contract(select_sql, columns) -%}
 {%- endmacro %}
@@ -134,6 +170,22 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
     {{ return(steps[0] if steps else none) }}
 {%- endmacro %}
 
+{# The kinds of entries that concern a model, sorted: those that its select reads with log_events() and log_ballots(), in its
+   own text or in a step it refers to, and those that price a trade. A marker that neither macro wrote is refused, because
+   no window would be folded for it. #}
+{% macro listened_kinds(select_sql, fee_sensitive) -%}
+    {%- set re = modules.re -%}
+    {%- set kinds = pricing_events() | list if fee_sensitive else [] -%}
+    {%- set reads = re.findall("\(true /\*fold\*/\)\s+(and name in \([^)]*\)|and \(true /\*unplaced\*/\))", select_sql) -%}
+    {%- if reads | length != select_sql.count('(true /*fold*/)') -%}
+        {{ exceptions.raise_compiler_error("This fold reads the log without log_events([...]) or log_ballots(). Use one of them, so that the kinds it listens to are known.") }}
+    {%- endif -%}
+    {%- for read in reads -%}
+        {%- do kinds.extend(re.findall("'(\w+)'", read) if read.startswith('and name') else ['ballot']) -%}
+    {%- endfor -%}
+    {{ return(kinds | unique(case_sensitive=true) | sort | list) }}
+{%- endmacro %}
+
 {# The inputs of a trade's fee split: the trade, the rates in force, its market's b, the trades before it. #}
 {% macro pricing_events() -%}
     {{ return(['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized', 'MarketCreated']) }}
@@ -141,12 +193,8 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
 
 {# Pass the texts to folds.install and return what dbt expects of a materialization; its outcome is the node's message. #}
 {% macro fold_install(kind, fold_sql, merge_sql, columns, key, scope, merges) -%}
-    {%- set listens_to = config.require('listens_to') -%}
     {%- set fees = config.get('fee_sensitive', false) -%}
-    {%- set unheard = pricing_events() | reject('in', listens_to) | list -%}
-    {%- if fees and unheard -%}
-        {{ exceptions.raise_compiler_error(this.identifier ~ " is fee_sensitive and does not listen to " ~ unheard | join(', ')) }}
-    {%- endif -%}
+    {%- set listens_to = listened_kinds(fold_sql, fees) -%}
     {%- set step = shared_step() -%}
     {%- set folded = columns | rejectattr('generated') | list -%}
     {%- set generated = columns | selectattr('generated') | list -%}
@@ -163,6 +211,9 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
     {%- for index in config.get('indexes', []) -%}
         {%- do after.append(create_index(index)) -%}
     {%- endfor -%}
+    {%- if is_trial() -%}
+        {{ return(create_trial(create, after, folded, fold_sql)) }}
+    {%- endif -%}
     {# JSON with sorted keys: the parser returns dicts in another order in each process. #}
     {%- set definition = local_md5(tojson([create | string, after, fold_sql | string, merge_sql | string, scope, listens_to, fees, step.name if step else none], sort_keys=true)) -%}
     {%- set install -%}
@@ -189,15 +240,16 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
 
 {% materialization fold, adapter='postgres' %}
     {%- set key = config.require('fold_key') -%}
-    {%- set combine = config.get('combine') -%}
     {%- set columns = fold_columns() -%}
     {%- set folded = columns | rejectattr('generated') | list -%}
+    {%- set combine = combine_rules(folded) -%}
+    {%- set fold_sql = with_defaults(sql, folded) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- do fold_check(sql, folded, key, combine) -%}
     {%- set target_relation = fold_install(
-        'fold', sql, fold_merge(sql, folded, key, combine), columns, key, config.require('fold_scope'), combine) -%}
+        'fold', fold_sql, fold_merge(fold_sql, folded, key, combine), columns, key, config.require('fold_scope'), combine) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

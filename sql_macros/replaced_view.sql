@@ -7,6 +7,7 @@
     {%- set target_relation = this.incorporate(type='view') -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- do keeps_contract(sql, fold_columns()) -%}
     {%- call statement('main') -%}
         do $do$
         begin

@@ -39,6 +39,9 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- do keeps_contract(sql, columns) -%}
+    {%- if is_trial() -%}
+        {%- set target_relation = create_trial(create, after, columns, sql) -%}
+    {%- else -%}
     {%- set install -%}
         select folds.install_scheduled(
             jsonb_populate_record(null::ops.scheduled_models, jsonb_build_object(
@@ -55,6 +58,7 @@
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- do apply_grants(target_relation, config.get('grants'), should_revoke=False) -%}
     {%- do persist_docs(target_relation, model) -%}
+    {%- endif -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

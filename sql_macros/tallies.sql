@@ -52,7 +52,9 @@ group by market_no, kind
 {%- endmacro %}
 
 {% macro write_tallies_as_of() -%}
+{%- if not is_trial() -%}
 select folds.write_as_of('{{ this.identifier }}', $as_of_text${{ tallies(
     'marts.ballots_as_of(p_slot, p_market_no)', disputes_as_of(), 'ops.settings', 'raw.events', 'events.order_key < v_bound'
 ) }}$as_of_text$)
+{%- endif -%}
 {%- endmacro %}

@@ -4,7 +4,7 @@ with busiest as (
     select market_no
     from markets
     where is_known
-    order by total_volume desc, market_no
+    order by total_volume desc, market_no asc
     limit 1
 )
 

@@ -23,5 +23,5 @@ select
     by_hand.profit - ranking.profit as differs_by_lamports
 from by_hand
 full join (select * from leaderboard where period = 'all') as ranking on by_hand.wallet_no = ranking.wallet_no
-order by abs(coalesce(by_hand.profit - ranking.profit, 1)) desc, ranking.profit_rank, ranking.user_wallet
+order by abs(coalesce(by_hand.profit - ranking.profit, 1)) desc, ranking.profit_rank asc, ranking.user_wallet asc
 limit 10;

@@ -23,4 +23,4 @@ select
     round(avg(extract(epoch from took) / 3600) filter (where state = 'FINALIZED'), 1) as mean_hours_to_the_end
 from ended
 group by 1
-order by markets desc, course;
+order by markets desc, course asc;

@@ -26,4 +26,4 @@ select
     round(100 * sum(agreeing) / nullif(sum(ballots), 0), 1) as agreeing_percent
 from classes
 group by kind, class
-order by kind desc, class;
+order by kind desc, class asc;

@@ -1,10 +1,10 @@
 -- Of the markets that have traded in the last week, what state and price did each have at its beginning?
 -- markets_as_of folds the history up to a slot again, by the same text that updates live markets. It takes a slot, and
--- a market if one is enough; positions_as_of and vote_tallies_as_of do the same.
+-- a market if one is enough; positions_as_of and vote_tallies_as_of do the same. slot_at returns the last slot whose
+-- chain clock is not after an instant, and null before the log begins.
 with a_week_ago as (
-    select max(slot) as slot
+    select slot_at(max(block_time) - interval '7 days') as slot
     from trades
-    where block_time <= (select max(block_time) from trades) - interval '7 days'
 )
 
 select
@@ -19,5 +19,5 @@ from a_week_ago
 cross join lateral markets_as_of(a_week_ago.slot) as past
 inner join markets on past.market_no = markets.market_no
 where markets.last_trade_at > past.last_trade_at
-order by markets.total_volume desc, markets.id
+order by markets.total_volume desc, markets.id asc
 limit 10;

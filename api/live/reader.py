@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -51,6 +52,8 @@ def _strip_comments(part: str) -> str:
 
 _WINDOW = _fill(_SQL.window)
 _SNAPSHOT = _fill(_SQL.snapshot)
+#: The statements of this module as they are sent, by name.
+STATEMENTS: Mapping[str, str] = {"head": _SQL.head, "window": _WINDOW, "snapshot": _SNAPSHOT}
 
 
 class Reader(Protocol):

@@ -39,6 +39,11 @@ _STATEMENTS = _load("sql")
 _PARTS = _load("sql/rows")
 
 
+def names() -> tuple[str, ...]:
+    """Return the names of all statements of `sql`."""
+    return tuple(_STATEMENTS)
+
+
 @functools.cache
 def compose(name: str, **parts: str) -> str:
     """Return the statement `name`; `parts` fill placeholders that have no part in sql/rows."""

@@ -33,11 +33,9 @@ async def list_newest_activity(
     database: FromDatabase, of_type: NewestType = None, limit: parameters.PageLimit = 20
 ) -> Response[schemas.NewestActivities]:
     """List the latest first by the chain's clock: a mixture of trades, resolutions and creations, or one type."""
-    types = ("trade", *_EVENTS) if of_type is None else (of_type,)
     shares = {"trades": (limit + 1) // 2, "others": (limit + 3) // 4} if of_type is None else {}
-    kinds = " union all ".join(select_newest(name) for name in types)
     return await database.answer(
-        statements.compose("newest_activity", kinds=kinds),
+        newest_statement(of_type),
         {"limit": limit, "trades": limit, "others": limit, **shares},
     )
 
@@ -80,6 +78,12 @@ async def list_wallet_activity(
     return await database.answer(
         pagination.activity_statement("wallet", page), {"wallet": parameters.wallet(wallet), **page.parameters()}
     )
+
+
+def newest_statement(of_type: NewestType) -> str:
+    """Return the statement for the newest activities of one type, or of all types."""
+    types = ("trade", *_EVENTS) if of_type is None else (of_type,)
+    return statements.compose("newest_activity", kinds=" union all ".join(select_newest(name) for name in types))
 
 
 def select_newest(of_type: str) -> str:

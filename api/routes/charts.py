@@ -38,7 +38,7 @@ async def show_price_history(
     """Return YES and NO in percent: 50 to 50 at creation, then the newest trades, the latest last."""
     page = pagination.PageRequest.of("trades", limit, 0, None)
     return await database.answer(
-        statements.compose("price_history", bound=page.bound),
+        price_history_statement(page),
         {"market": parameters.market(market), "limit": limit},
         missing=parameters.market_not_found_message(market),
     )
@@ -61,12 +61,21 @@ async def list_candles(
 ) -> Response[schemas.Candles]:
     """List the newest candles of a window, the latest last; for older ones, send the first `bucket_at` as `to`."""
     window = CandleWindow.parse(interval, begin, end)
-    buckets = statements.part("buckets_filled" if fill else "buckets_traded")
     return await database.answer(
-        statements.compose("candles", buckets=buckets),
+        candles_statement(is_filled=fill),
         {"market": parameters.market(market), "limit": limit, **window.parameters()},
         missing=parameters.market_not_found_message(market),
     )
+
+
+def price_history_statement(page: pagination.PageRequest) -> str:
+    """Return the statement for the newest prices of a market."""
+    return statements.compose("price_history", bound=page.bound)
+
+
+def candles_statement(*, is_filled: bool) -> str:
+    """Return the statement for a window of candles, with or without those that have no trade."""
+    return statements.compose("candles", buckets=statements.part("buckets_filled" if is_filled else "buckets_traded"))
 
 
 HANDLERS = [show_price_history, list_candles]

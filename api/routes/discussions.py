@@ -189,13 +189,18 @@ async def flag_discussion(signed_in: FromSignedIn, name: PostName, data: schemas
 
 
 async def _list_posts(database: ReadDatabase, market: str, page: pagination.PageRequest, replies: int) -> Response[Any]:
-    beyond = statements.part("where_post_before") if page.cursor else ""
-    name, more = ("threads", {"replies": replies}) if page.sort == "threads" else ("discussions", {})
+    more = {"replies": replies} if page.sort == "threads" else {}
     return await database.answer(
-        statements.compose(name, beyond=beyond),
+        posts_statement(page),
         {"market": parameters.market(market), **page.parameters(), **more},
         missing=parameters.market_not_found_message(market),
     )
+
+
+def posts_statement(page: pagination.PageRequest) -> str:
+    """Return the statement for a page of a market's threads, or of all its posts."""
+    beyond = statements.part("where_post_before") if page.cursor else ""
+    return statements.compose("threads" if page.sort == "threads" else "discussions", beyond=beyond)
 
 
 async def _create_post(

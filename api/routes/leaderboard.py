@@ -26,7 +26,7 @@ async def show_leaderboard(
 ) -> Response[schemas.Leaderboard]:
     """List wallets by realized profit, volume, trades, or share of decided positions won."""
     return await database.answer(
-        statements.compose("leaderboard", rank=f"{by}_rank"),
+        leaderboard_statement(by),
         {"period": period, "by": by, "limit": limit, "offset": offset},
     )
 
@@ -50,6 +50,11 @@ async def show_pnl_history(
 async def show_platform(database: FromDatabase) -> Response[schemas.Platform]:
     """Return trades, traders, fees and open interest by period."""
     return await database.answer(statements.compose("platform"), {})
+
+
+def leaderboard_statement(by: schemas.RankedBy) -> str:
+    """Return the statement for a page of the leaderboard."""
+    return statements.compose("leaderboard", rank=f"{by}_rank")
 
 
 HANDLERS = [show_leaderboard, show_pnl_history, show_platform]

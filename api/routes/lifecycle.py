@@ -25,13 +25,18 @@ async def show_lifecycle(
 ) -> Response[schemas.Lifecycle]:
     """List the steps in the chain's order, and deadlines by the current configuration, as the program computes them."""
     return await database.answer(
-        statements.compose(
-            "lifecycle",
-            dispute_end=_after("m.resolution_proposed_at", "s.dispute_period"),
-            voting_end=_after("m.dispute_initiated_at", "s.voting_window"),
-        ),
+        lifecycle_statement(),
         {"market": parameters.market(market), "limit": limit},
         missing=parameters.market_not_found_message(market),
+    )
+
+
+def lifecycle_statement() -> str:
+    """Return the statement for a market's steps and deadlines."""
+    return statements.compose(
+        "lifecycle",
+        dispute_end=_after("m.resolution_proposed_at", "s.dispute_period"),
+        voting_end=_after("m.dispute_initiated_at", "s.voting_window"),
     )
 
 

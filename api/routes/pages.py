@@ -37,7 +37,10 @@ def show_models(state: State, accepted: Accepted = "", if_none_match: IfNoneMatc
     """Return dbt's documentation of the marts and their lineage."""
     found = static_files.models_page(state.settings.state_dir)
     if found is None:
-        raise NotFoundException("This page does not exist yet. Materialize docs/models in Dagster to create it.")
+        raise NotFoundException(
+            "This page does not exist yet. `zmart up` writes it in its first minute (see `zmart logs model-docs`). "
+            "Elsewhere, create it with Materialize on docs/models in Dagster."
+        )
     return found.response(accepted=accepted, if_none_match=if_none_match)
 
 

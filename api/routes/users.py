@@ -76,7 +76,7 @@ async def list_positions(
 ) -> Response[list[schemas.UserPosition]]:
     """Return an array, the latest traded first; empty for a wallet without any."""
     return await database.answer(
-        statements.compose("positions", nothing="'[]'"),
+        positions_statement(is_empty_found=True),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
         varying="wallet",
     )
@@ -96,7 +96,7 @@ async def list_positions_legacy(
 ) -> Response[list[schemas.UserPosition]]:
     """Return the same array as /api/users/{wallet}/positions, but 404 for a wallet without any position."""
     return await database.answer(
-        statements.compose("positions", nothing="null"),
+        positions_statement(is_empty_found=False),
         {"wallet": parameters.wallet(wallet), "limit": limit, "offset": offset},
         varying="wallet",
         missing=_MISSING,
@@ -142,6 +142,11 @@ async def list_wallet_trades(
         {"wallet": parameters.wallet(wallet), **page.parameters()},
         varying=("wallet", *page.varying),
     )
+
+
+def positions_statement(*, is_empty_found: bool) -> str:
+    """Return the statement for a wallet's positions; without any it returns an empty array, or nothing for a 404."""
+    return statements.compose("positions", nothing="'[]'" if is_empty_found else "null")
 
 
 HANDLERS = [

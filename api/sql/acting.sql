@@ -3,7 +3,7 @@
 -- name: lease_allowance
 -- A block of a client's allowance, which this process counts down.
 select granted, remaining, resets_in
-from app.lease_allowance(%(bucket)s, %(limit)s, %(wanted)s, %(window)s)
+from app.lease_allowance(%(bucket)s, %(limit)s, %(wanted)s, %(window)s);
 
 -- name: followed_transaction
 -- One transaction as in the log, with its events.
@@ -22,4 +22,4 @@ select {stated}, (
     )
     from raw.transactions as t where t.signature = %(signature)s
 ) as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;

@@ -28,7 +28,7 @@ select {stated}, json_build_object(
     'count', (select count(*) from page),
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['trades', 'market_lifecycle', 'markets']) as a
+from ops.as_of(array['trades', 'market_lifecycle', 'markets']) as a;
 
 -- name: activity
 -- A page of a market's or a wallet's events, the latest on chain first.
@@ -58,4 +58,4 @@ select {stated}, case when {it_exists} then json_build_object(
     {named}
     'as_of', {as_of}
 ) end as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;

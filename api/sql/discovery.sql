@@ -63,7 +63,7 @@ select {stated}, json_build_object(
     'count', (select count(*) from shown),
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['markets', 'trades', 'positions', 'candles_1m']) as a
+from ops.as_of(array['markets', 'trades', 'positions', 'candles_1m']) as a;
 
 -- name: categories
 -- The five categories with the most markets, and their growth in the week up to the newest instant of the log.
@@ -81,7 +81,7 @@ counted as (
     group by coalesce(d.category, 'other')
 ),
 shown as materialized (
-    select * from counted order by markets desc, id limit 5
+    select * from counted order by markets desc, id asc limit 5
 )
 select {stated}, json_build_object(
     'categories', coalesce((
@@ -96,13 +96,13 @@ select {stated}, json_build_object(
             'trend', '+' || case
                 when s.markets = s.fresh then 0 else round(100.0 * s.fresh / (s.markets - s.fresh))
             end || '%%'
-        ) order by s.markets desc, s.id)
+        ) order by s.markets desc, s.id asc)
         from shown as s
     ), '[]'),
     'count', (select count(*) from shown),
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: related
 -- The newest other ACTIVE markets, those of the same category first; none for an unknown market.
@@ -143,7 +143,7 @@ select {stated}, json_build_object(
     'count', (select count(*) from shown),
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: pool
 -- The input of a quote: a market as a trade would find it, and the current configuration.
@@ -166,4 +166,4 @@ select {stated}, (
     from marts.markets as m
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['markets', 'protocol_config']) as a
+from ops.as_of(array['markets', 'protocol_config']) as a;

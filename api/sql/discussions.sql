@@ -31,7 +31,7 @@ select {stated}, case when {market_exists} then json_build_object(
     {named_market}
     'as_of', {as_of}
 ) end as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: threads
 -- A page of a market's threads, the newest first, each with its first replies in the order of their creation.
@@ -84,7 +84,7 @@ select {stated}, case when {market_exists} then json_build_object(
     {named_market}
     'as_of', {as_of}
 ) end as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: replies
 -- The replies of a thread after a number, oldest first.
@@ -117,7 +117,7 @@ select {stated}, (
     )
     from app.comments as t where t.comment_no = %(number)s::bigint and t.root_no is null
 ) as body
-from ops.as_of('{}') as a
+from ops.as_of('{}') as a;
 
 -- name: edits
 -- The texts of a post before each of its edits, the latest first; none for a deleted post.
@@ -139,7 +139,7 @@ select {stated}, (
     from app.comments as c
     where c.comment_no = %(number)s::bigint and c.deleted_at is null
 ) as body
-from ops.as_of('{}') as a
+from ops.as_of('{}') as a;
 
 -- name: discussion
 -- One post that is not deleted.
@@ -149,24 +149,24 @@ select {stated}, (
         where c.comment_no = %(number)s::bigint and not c.is_deleted
     ) as r
 ) as body
-from ops.as_of('{}') as a
+from ops.as_of('{}') as a;
 
 -- name: post_comment
 -- Create a post of the signed-in wallet; returns the number of the post.
-select app.post_comment(%(market)s, %(content)s, %(parent_no)s::bigint)
+select app.post_comment(%(market)s, %(content)s, %(parent_no)s::bigint);
 
 -- name: edit_comment
 -- Edit the wallet's own post.
-select app.edit_comment(%(number)s::bigint, %(content)s)
+select app.edit_comment(%(number)s::bigint, %(content)s);
 
 -- name: delete_comment
 -- Delete the wallet's own post.
-select app.delete_comment(%(number)s::bigint)
+select app.delete_comment(%(number)s::bigint);
 
 -- name: react
 -- Rate a post up, down or not at all.
-select app.react(%(number)s::bigint, %(vote)s::text)
+select app.react(%(number)s::bigint, %(vote)s::text);
 
 -- name: flag_comment
 -- Report a post.
-select app.flag_comment(%(number)s::bigint, %(reason)s)
+select app.flag_comment(%(number)s::bigint, %(reason)s);

@@ -10,4 +10,4 @@ select
         where d.question_cid = %(cid)s
     )
     or exists (select from marts.markets as m where m.ipfs_question_hash = %(cid)s)
-    or exists (select from marts.markets as m where m.ipfs_evidence_hash = %(cid)s)
+    or exists (select from marts.markets as m where m.ipfs_evidence_hash = %(cid)s);

@@ -32,7 +32,7 @@ select {stated}, json_build_object(
     'offset', %(offset)s::int,
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['leaderboard']) as a
+from ops.as_of(array['leaderboard']) as a;
 
 -- name: pnl_history
 -- A wallet's profit by day in UTC, the newest days of the window, the latest last.
@@ -59,7 +59,7 @@ select {stated}, json_build_object(
     'limit', %(limit)s::int,
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['pnl_history']) as a
+from ops.as_of(array['pnl_history']) as a;
 
 -- name: platform
 -- Totals of the whole platform, a row for each period.
@@ -91,4 +91,4 @@ select {stated}, json_build_object(
     ), '[]'),
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['platform_stats']) as a
+from ops.as_of(array['platform_stats']) as a;

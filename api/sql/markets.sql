@@ -9,7 +9,7 @@ select {stated}, (
         where m.is_known and m.market_no = {the_market}
     ) as r
 ) as body
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: markets
 -- A page of markets in one of the sort orders, by number and version, with the number of all.
@@ -36,13 +36,13 @@ select {stated}, {server}, (
     ),
     'as_of', {as_of}
 ) as rest
-from ops.as_of(array['markets']) as a
+from ops.as_of(array['markets']) as a;
 
 -- name: market_rows
 -- The row in a list for each of these markets, by version.
 select {market_version} as version, (select row_to_json(r)::text from (select {market_brief}) as r) as text
 from {from_markets}
-where m.market_no = any(%(numbers)s::text[]::int[])
+where m.market_no = any(%(numbers)s::text[]::int[]);
 
 -- name: market_stats
 -- The totals of a market's trades.
@@ -73,7 +73,7 @@ select {stated}, (
     ) as s
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['positions', 'markets']) as a
+from ops.as_of(array['positions', 'markets']) as a;
 
 -- name: holders
 -- A page of a market's holders, the largest first.
@@ -119,7 +119,7 @@ select {stated}, case when {market_exists} then json_build_object(
     {named_market}
     'as_of', {as_of}
 ) end as body
-from ops.as_of(array['positions', 'markets']) as a
+from ops.as_of(array['positions', 'markets']) as a;
 
 -- name: lifecycle
 -- The newest steps of a market's life in the order of the chain, and its next deadline.
@@ -169,4 +169,4 @@ select {stated}, (
     ) as w
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['market_lifecycle', 'markets', 'protocol_config']) as a
+from ops.as_of(array['market_lifecycle', 'markets', 'protocol_config']) as a;

@@ -68,7 +68,7 @@ select {stated}, (
     left join (select o.at from raw.feed as o order by o.seq desc limit 1) as l on true
     left join (select v.clock from raw.events as v order by v.order_key desc limit 1) as e on true
 ) as body
-from ops.as_of('{}') as a
+from ops.as_of('{}') as a;
 
 -- name: readiness
 -- The log's epoch, head and its mark, and which marts that the answers need are missing, stale or behind.
@@ -85,7 +85,7 @@ select
     ) as missing,
     array(select m.name from ops.models as m where m.stale_since is not null order by m.name) as stale,
     array(select m.name from ops.model_status as m where m.is_behind order by m.name) as behind,
-    (select array[w.waited_seconds::text, w.holder_pid::text, w.holder_login, w.holder_name] from raw.writer_wait() as w) as waits
+    (select array[w.waited_seconds::text, w.holder_pid::text, w.holder_login, w.holder_name] from raw.writer_wait() as w) as waits;
 
 -- name: protocol
 -- The program's current configuration, and the event that set each part of it.
@@ -98,8 +98,8 @@ select {stated}, (
     )
     from {config_in_force}
 ) as body
-from ops.as_of(array['protocol_config']) as a
+from ops.as_of(array['protocol_config']) as a;
 
 -- name: head
 -- The end of the log.
-select i.epoch::text, coalesce((select max(f.seq) from raw.feed as f), 0) from raw.identity as i
+select i.epoch::text, coalesce((select max(f.seq) from raw.feed as f), 0) from raw.identity as i;

@@ -29,14 +29,14 @@ select {stated}, {server}, (
     {named}
     'as_of', {as_of}
 ) end as rest
-from ops.as_of(array['trades', 'markets']) as a
+from ops.as_of(array['trades', 'markets']) as a;
 
 -- name: trade_rows
 -- The row in a list for each of these trades, by version.
 select {trade_version} as version, {trade} as text
 from marts.trades as t
-where t.seq = any(%(numbers)s::text[]::bigint[])
+where t.seq = any(%(numbers)s::text[]::bigint[]);
 
 -- name: lock_lists
 -- Lock the tables of lists against changes until the transaction ends.
-lock table marts.markets, marts.trades, app.market_metadata in access share mode
+lock table marts.markets, marts.trades, app.market_metadata in access share mode;

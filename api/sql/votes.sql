@@ -9,7 +9,7 @@ select {stated}, (
                 select {vote}
                 from marts.ballots as b
                 where b.market_no = m.market_no and b.kind = %(kind)s
-                order by b.cast_at desc, b.wallet_no
+                order by b.cast_at desc, b.wallet_no asc
                 limit %(limit)s offset %(offset)s
             ) as r
         ), '[]'),
@@ -39,7 +39,7 @@ select {stated}, (
     left join marts.vote_tallies as y on m.market_no = y.market_no and y.kind = %(kind)s
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['ballots', 'markets']) as a
+from ops.as_of(array['ballots', 'markets']) as a;
 
 -- name: vote_counts
 -- A market's tallies of both kinds.
@@ -62,7 +62,7 @@ select {stated}, (
     from marts.markets as m
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['ballots', 'markets']) as a
+from ops.as_of(array['ballots', 'markets']) as a;
 
 -- name: vote_counts_of_kind
 -- A market's tally of one kind, as clients of the earlier vote aggregator read it.
@@ -84,4 +84,4 @@ select {stated}, (
     left join marts.vote_tallies as y on m.market_no = y.market_no and y.kind = %(kind)s
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['ballots', 'markets']) as a
+from ops.as_of(array['ballots', 'markets']) as a;

@@ -5,11 +5,11 @@
 select {stated}, coalesce((
     select json_agg(row_to_json(r)) from (
         {the_positions}
-        order by p.last_trade_at desc nulls last, p.market_no
+        order by p.last_trade_at desc nulls last, p.market_no asc
         limit %(limit)s offset %(offset)s
     ) as r
 ), {nothing}) as body
-from ops.as_of(array['positions', 'position_costs', 'markets']) as a
+from ops.as_of(array['positions', 'position_costs', 'markets']) as a;
 
 -- name: position
 -- A wallet's position in one market.
@@ -20,7 +20,7 @@ select {stated}, (
         ) as q
     ) as r
 ) as body
-from ops.as_of(array['positions', 'position_costs', 'markets']) as a
+from ops.as_of(array['positions', 'position_costs', 'markets']) as a;
 
 -- name: portfolio
 -- The value and the profit of a wallet's positions, the latest traded first, with the totals of all of them.
@@ -50,12 +50,12 @@ select {stated}, json_build_object(
             select {portfolio_row}
             from (
                 select h.* from held as h
-                order by h.last_trade_at desc nulls last, h.market_no
+                order by h.last_trade_at desc nulls last, h.market_no asc
                 limit %(limit)s offset %(offset)s
             ) as p
             inner join marts.markets as m on p.market_no = m.market_no
             {creator_metadata}
-            order by p.last_trade_at desc nulls last, p.market_no
+            order by p.last_trade_at desc nulls last, p.market_no asc
         ) as r
     ), '[]'),
     'count', (select count(*) from held),
@@ -63,7 +63,7 @@ select {stated}, json_build_object(
     'offset', %(offset)s::int,
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['positions', 'position_costs', 'markets']) as a
+from ops.as_of(array['positions', 'position_costs', 'markets']) as a;
 
 -- name: wallet
 -- A wallet's activity in counts; zeros for an unknown one.
@@ -88,7 +88,7 @@ cross join lateral (
         count(*) filter (where b.kind = 'proposal') as proposals,
         count(*) filter (where b.kind = 'dispute') as disputes
     from marts.ballots as b where b.wallet_no = {the_wallet}
-) as b
+) as b;
 
 -- name: wallet_votes
 -- A wallet's ballots by kind, the latest first.
@@ -97,14 +97,14 @@ select {stated}, json_build_object(
         select json_agg(row_to_json(r)) from (
             select {vote} from marts.ballots as b
             where b.wallet_no = {the_wallet} and b.kind = 'proposal' and %(kind)s in ('all', 'proposal')
-            order by b.cast_at desc, b.market_no limit %(limit)s offset %(offset)s
+            order by b.cast_at desc, b.market_no asc limit %(limit)s offset %(offset)s
         ) as r
     ), '[]'),
     'dispute_votes', coalesce((
         select json_agg(row_to_json(r)) from (
             select {vote} from marts.ballots as b
             where b.wallet_no = {the_wallet} and b.kind = 'dispute' and %(kind)s in ('all', 'dispute')
-            order by b.cast_at desc, b.market_no limit %(limit)s offset %(offset)s
+            order by b.cast_at desc, b.market_no asc limit %(limit)s offset %(offset)s
         ) as r
     ), '[]'),
     'total', (
@@ -116,7 +116,7 @@ select {stated}, json_build_object(
     'wallet', %(wallet)s::text,
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['ballots', 'markets']) as a
+from ops.as_of(array['ballots', 'markets']) as a;
 
 -- name: wallet_stats
 -- The results of a wallet's trading, by the definitions of marts.portfolio.
@@ -143,4 +143,4 @@ select {stated}, (
         p.wallet_no = {the_wallet}
         and (select m.is_known from marts.markets as m where m.market_no = p.market_no)
 ) as body
-from ops.as_of(array['positions', 'position_costs', 'markets']) as a
+from ops.as_of(array['positions', 'position_costs', 'markets']) as a;

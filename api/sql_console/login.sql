@@ -37,7 +37,7 @@ cross join lateral (
         'it owns something in this database'
     )
 ) as found (is_so, reason)
-where r.rolname = session_user and found.is_so
+where r.rolname = session_user and found.is_so;
 
 -- name: calling_fields
 -- Names after a dot that may call a function: `(5).pg_sleep` is `pg_sleep(5)` to Postgres.
@@ -49,4 +49,4 @@ where
     -- A function of its argument alone can only compute; functions called by casts may be called by a cast.
     and p.provolatile <> 'i'
     and not exists (select from pg_catalog.pg_cast as c where c.castfunc = p.oid)
-limit 1
+limit 1;

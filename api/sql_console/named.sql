@@ -3,8 +3,8 @@
 select id, state, round(total_volume / 1000000000, 3) as volume_sol, trades_count, current_price_yes
 from marts.markets
 where is_known
-order by total_volume desc, id
-limit 20
+order by total_volume desc, id asc
+limit 20;
 
 -- name: volume_by_day
 -- Volume of each of the last thirty days in UTC, in SOL.
@@ -12,11 +12,11 @@ select (bucket_at at time zone 'UTC')::date as day, round(sum(volume) / 10000000
 from marts.candles_1d
 group by 1
 order by 1 desc
-limit 30
+limit 30;
 
 -- name: states
 -- Number of markets in each state.
-select state, count(*) as markets from marts.markets where is_known group by state order by state
+select state, count(*) as markets from marts.markets where is_known group by state order by state;
 
 -- name: profit_of_wallets
 -- The twenty wallets with the greatest profit, realized and unrealized, in SOL.
@@ -24,4 +24,4 @@ select user_wallet, round(sum(profit) / 1000000000, 6) as profit_sol, count(*) a
 from marts.portfolio
 group by user_wallet
 order by sum(profit) desc, user_wallet
-limit 20
+limit 20;

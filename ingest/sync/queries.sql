@@ -31,7 +31,7 @@ set slot = excluded.slot, succeeded = excluded.succeeded;
 select
     coalesce(raw.verified_through(), -1),
     coalesce(raw.finalized_through(), -1),
-    exists (
+    exists(
         select from raw.transactions as t where t.slot <= raw.finalized_through() and t.retracted_at is null
     );
 
@@ -118,7 +118,7 @@ from (
     from seen as s
     where s.commitment = %(commitment)s and s.slot between %(from_slot)s and %(to_slot)s and s.succeeded
     order by s.slot
-    offset %(size)s limit 1
+    limit 1 offset %(size)s
 ) as c;
 
 -- name: note_suspects

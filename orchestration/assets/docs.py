@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from zmart import settings
+from zmart.run.deploy import model_docs, rebuild
 
 from .. import dbt_manifest as models
 from ..resources import Dbt
@@ -30,7 +30,7 @@ def assets() -> Sequence[dg.AssetsDefinition]:
     def documentation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         dbt: Dbt = context.resources.dbt
         dbt.run("docs", "generate", "--static")
-        page = settings.load().state_dir / "dbt" / "static_index.html"
+        page = model_docs.publish(rebuild.dbt_folder() / model_docs.DBT_PAGE, rebuild.sources_digest())
         return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(page), "bytes": page.stat().st_size})
 
     return [documentation]

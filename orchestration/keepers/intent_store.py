@@ -357,7 +357,7 @@ def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
 
 @contextlib.contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Translate the driver's errors, and the SQLSTATEs that the functions of migration 0011 raise, into our classes."""
+    """Translate the driver's errors, and the SQLSTATEs that the functions of schema ops raise, into our classes."""
     try:
         with translate_errors():
             yield

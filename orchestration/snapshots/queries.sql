@@ -13,7 +13,7 @@ select market_no, cid_v0, previous_cid, pinned_at is not null from ops.snapshots
 
 -- name: previous_snapshots
 -- The newest snapshot of each market before a day.
-select distinct on (market_no) market_no, cid_v0 from ops.snapshots where day < %(day)s order by market_no, day desc;
+select distinct on (market_no) market_no, cid_v0 from ops.snapshots where day < %(day)s order by market_no asc, day desc;
 
 -- name: insert_snapshot
 -- Record a document that was published and read back; a pin belongs to one CID.
@@ -59,5 +59,5 @@ limit 1;
 -- The newest snapshots.
 select s.day, m.market_id, s.cid_v0, s.comments_count, s.document_bytes, s.published_at, s.pinned_at
 from ops.snapshots as s inner join raw.markets_seen as m on s.market_no = m.market_no
-order by s.day desc, s.market_no
+order by s.day desc, s.market_no asc
 limit %(limit)s;

@@ -1,16 +1,26 @@
 {{ config(
     fold_key=['market_no', 'kind', 'wallet_no'],
     fold_scope=['market_no', 'wallet_no'],
-    listens_to=['ProposalVoteSubmitted', 'DisputeVoteSubmitted', 'ballot'],
-    combine={
-        'market_id': 'any', 'user_wallet': 'any',
-        'precedence': 'min', 'vote': 'first precedence', 'source': 'first precedence',
-        'cast_at': 'first precedence', 'tx_signature': 'first precedence', 'last_seq': 'max',
-    },
     indexes=['wallet_no'],
 ) }}
 
-with cast_ballots as (
+with log as (
+    select * from {{ log_events(['ProposalVoteSubmitted', 'DisputeVoteSubmitted']) }} as events
+),
+
+api as (
+    select * from {{ log_ballots() }} as ballots
+),
+
+markets as (
+    select * from {{ source('raw', 'markets_seen') }}
+),
+
+wallets as (
+    select * from {{ source('raw', 'wallets_seen') }}
+),
+
+cast_ballots as (
     select
         market_no,
         wallet_no,
@@ -20,7 +30,7 @@ with cast_ballots as (
         0 as source_order,
         signature as tx_signature,
         seq
-    from {{ log_events(['ProposalVoteSubmitted', 'DisputeVoteSubmitted']) }} as log
+    from log
     union all
     select
         market_no,
@@ -31,7 +41,7 @@ with cast_ballots as (
         1 as source_order,
         null as tx_signature,
         seq
-    from {{ log_ballots() }} as api
+    from api
 ),
 
 -- The first ballot counts: by instant, the chain before the API at the same instant.
@@ -53,20 +63,24 @@ folded as (
         max(seq) as last_seq
     from ranked
     group by market_no, kind, wallet_no
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.kind,
+        folded.wallet_no,
+        markets.market_id,
+        wallets.wallet as user_wallet,
+        folded.precedence,
+        folded.vote = 1 as vote,
+        case folded.precedence % 2 when 0 then 'chain' else 'api' end as source,
+        to_timestamp((folded.precedence / 2)::numeric / 1000000) as cast_at,
+        folded.tx_signature,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
+    inner join wallets on folded.wallet_no = wallets.wallet_no
 )
 
-select
-    folded.market_no,
-    folded.kind,
-    folded.wallet_no,
-    markets.market_id,
-    wallets.wallet as user_wallet,
-    folded.precedence,
-    folded.vote = 1 as vote,
-    case folded.precedence % 2 when 0 then 'chain' else 'api' end as source,
-    to_timestamp((folded.precedence / 2)::numeric / 1000000) as cast_at,
-    folded.tx_signature,
-    folded.last_seq
-from folded
-inner join {{ source('raw', 'markets_seen') }} as markets on folded.market_no = markets.market_no
-inner join {{ source('raw', 'wallets_seen') }} as wallets on folded.wallet_no = wallets.wallet_no
+select * from final

@@ -1,17 +1,18 @@
 {{ config(
     fold_key=['market_no', 'bucket_at'],
     fold_scope=['market_no'],
-    listens_to=['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized', 'MarketCreated'],
     fee_sensitive=true,
-    combine={
-        'market_id': 'any',
-        'open_key': 'min', 'open': 'first open_key', 'high': 'max', 'low': 'min',
-        'close_key': 'max', 'close': 'last close_key',
-        'volume': 'sum', 'buy_volume': 'sum', 'shares_volume': 'sum', 'trades_count': 'sum', 'last_seq': 'max',
-    },
 ) }}
 
-with trades as (
+with split_trades as (
+    select * from {{ ref('stg_trades') }}
+),
+
+markets as (
+    select * from {{ source('raw', 'markets_seen') }}
+),
+
+trades as (
     select
         market_no,
         {{ instant('clock - clock % 60') }} as bucket_at,
@@ -21,7 +22,7 @@ with trades as (
         case when is_buy then cost else gross end as lamports,
         shares,
         seq
-    from {{ ref('stg_trades') }}
+    from split_trades
 ),
 
 folded as (
@@ -41,22 +42,26 @@ folded as (
         max(seq) as last_seq
     from trades
     group by market_no, bucket_at
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.bucket_at,
+        markets.market_id,
+        folded.open_key,
+        folded.open,
+        folded.high,
+        folded.low,
+        folded.close_key,
+        folded.close,
+        folded.volume::numeric(39, 0) as volume,
+        folded.buy_volume::numeric(39, 0) as buy_volume,
+        folded.shares_volume::numeric(39, 0) as shares_volume,
+        folded.trades_count,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
 )
 
-select
-    folded.market_no,
-    folded.bucket_at,
-    markets.market_id,
-    folded.open_key,
-    folded.open,
-    folded.high,
-    folded.low,
-    folded.close_key,
-    folded.close,
-    folded.volume::numeric(39, 0) as volume,
-    folded.buy_volume::numeric(39, 0) as buy_volume,
-    folded.shares_volume::numeric(39, 0) as shares_volume,
-    folded.trades_count,
-    folded.last_seq
-from folded
-inner join {{ source('raw', 'markets_seen') }} as markets on folded.market_no = markets.market_no
+select * from final

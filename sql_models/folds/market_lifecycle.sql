@@ -1,10 +1,6 @@
 {{ config(
     fold_key=['seq'],
     fold_scope=['seq'],
-    listens_to=[
-        'MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated',
-        'DisputeAggregated', 'MarketFinalized', 'MarketCancelled', 'LiquidityWithdrawn',
-    ],
     indexes=['market_no, order_key', 'event, order_key'],
 ) }}
 

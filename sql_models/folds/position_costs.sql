@@ -2,7 +2,6 @@
     materialized='ordered',
     fold_key=['market_no', 'wallet_no'],
     fold_scope=['market_no', 'wallet_no'],
-    listens_to=['SharesBought', 'SharesSold'],
     aggregate='folds.average_cost',
     arguments=['is_buy', 'is_yes', 'shares', 'lamports'],
 ) }}

@@ -1,17 +1,22 @@
 {{ config(
     fold_key=['market_no', 'wallet_no'],
     fold_scope=['market_no', 'wallet_no'],
-    listens_to=['SharesBought', 'SharesSold', 'WinningsClaimed'],
-    combine={
-        'market_id': 'any', 'on_chain_address': 'any', 'user_wallet': 'any',
-        'shares_yes': 'sum', 'shares_no': 'sum', 'total_invested': 'sum', 'total_proceeds': 'sum',
-        'trades_count': 'sum', 'has_claimed': 'or', 'claimed_amount': 'sum',
-        'first_trade_at': 'min', 'last_trade_at': 'max', 'claimed_at': 'max', 'last_seq': 'max',
-    },
     indexes=['wallet_no'],
 ) }}
 
-with events as (
+with log as (
+    select * from {{ log_events(['SharesBought', 'SharesSold', 'WinningsClaimed']) }} as events
+),
+
+markets as (
+    select * from {{ source('raw', 'markets_seen') }}
+),
+
+wallets as (
+    select * from {{ source('raw', 'wallets_seen') }}
+),
+
+events as (
     select
         seq,
         market_no,
@@ -22,7 +27,7 @@ with events as (
         (payload ->> 'outcome')::boolean as outcome,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds', payload ->> 'amount')::numeric as lamports
-    from {{ log_events(['SharesBought', 'SharesSold', 'WinningsClaimed']) }} as log
+    from log
 ),
 
 folded as (
@@ -42,25 +47,29 @@ folded as (
         max(seq) as last_seq
     from events
     group by market_no, wallet_no
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.wallet_no,
+        markets.market_id,
+        markets.account as on_chain_address,
+        wallets.wallet as user_wallet,
+        folded.shares_yes::numeric(39, 0) as shares_yes,
+        folded.shares_no::numeric(39, 0) as shares_no,
+        folded.total_invested::numeric(39, 0) as total_invested,
+        folded.total_proceeds::numeric(39, 0) as total_proceeds,
+        folded.trades_count,
+        folded.has_claimed,
+        folded.claimed_amount::numeric(39, 0) as claimed_amount,
+        {{ instant('folded.first_trade_clock') }} as first_trade_at,
+        {{ instant('folded.last_trade_clock') }} as last_trade_at,
+        {{ instant('folded.claimed_clock') }} as claimed_at,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
+    inner join wallets on folded.wallet_no = wallets.wallet_no
 )
 
-select
-    folded.market_no,
-    folded.wallet_no,
-    markets.market_id,
-    markets.account as on_chain_address,
-    wallets.wallet as user_wallet,
-    folded.shares_yes::numeric(39, 0) as shares_yes,
-    folded.shares_no::numeric(39, 0) as shares_no,
-    folded.total_invested::numeric(39, 0) as total_invested,
-    folded.total_proceeds::numeric(39, 0) as total_proceeds,
-    folded.trades_count,
-    folded.has_claimed,
-    folded.claimed_amount::numeric(39, 0) as claimed_amount,
-    {{ instant('folded.first_trade_clock') }} as first_trade_at,
-    {{ instant('folded.last_trade_clock') }} as last_trade_at,
-    {{ instant('folded.claimed_clock') }} as claimed_at,
-    folded.last_seq
-from folded
-inner join {{ source('raw', 'markets_seen') }} as markets on folded.market_no = markets.market_no
-inner join {{ source('raw', 'wallets_seen') }} as wallets on folded.wallet_no = wallets.wallet_no
+select * from final

@@ -6,7 +6,23 @@
     ],
 ) }}
 
-with periods as (
+with trades as (
+    select * from {{ ref('trades') }}
+),
+
+realizations as (
+    select * from {{ ref('realizations') }}
+),
+
+portfolio as (
+    select * from {{ ref('portfolio') }}
+),
+
+wallets as (
+    select * from {{ source('raw', 'wallets_seen') }}
+),
+
+periods as (
     select * from {{ periods() }} as spans
 ),
 
@@ -19,7 +35,7 @@ traded as (
         count(*) as trades_count,
         sum(case trades.trade_type when 'buy' then trades.cost else trades.gross end) as volume,
         max(trades.last_seq) as last_seq
-    from {{ ref('trades') }} as trades
+    from trades
     inner join periods on periods.from_at < trades.block_time
     group by periods.period, trades.wallet_no, trades.market_no
 ),
@@ -30,7 +46,7 @@ realized as (
         realizations.wallet_no,
         sum(realizations.lamports) as profit,
         max(realizations.last_seq) as last_seq
-    from {{ ref('realizations') }} as realizations
+    from realizations
     inner join periods on periods.from_at < realizations.realized_at
     group by periods.period, realizations.wallet_no
 ),
@@ -43,7 +59,7 @@ decided as (
         count(*) as decided_count,
         count(*) filter (where portfolio.profit > 0) as won_count,
         max(portfolio.last_seq) as last_seq
-    from {{ ref('portfolio') }} as portfolio
+    from portfolio
     inner join periods on periods.from_at < portfolio.decided_at
     where portfolio.outcome in ('YES', 'NO') and portfolio.trades_count > 0
     group by periods.period, portfolio.wallet_no
@@ -109,26 +125,30 @@ rated as (
         -- One lucky market is not a record.
         decided_count >= 3 as has_record
     from totals
+),
+
+final as (
+    select
+        rated.period,
+        rated.wallet_no,
+        wallets.wallet as user_wallet,
+        rated.profit::numeric(39, 0) as profit,
+        rated.volume::numeric(39, 0) as volume,
+        rated.trades_count,
+        rated.markets_count,
+        rated.decided_count,
+        rated.won_count,
+        rated.win_rate_bps,
+        rank() over (partition by rated.period order by rated.profit desc) as profit_rank,
+        rank() over (partition by rated.period order by rated.volume desc) as volume_rank,
+        rank() over (partition by rated.period order by rated.trades_count desc) as trades_rank,
+        case
+            when rated.has_record
+                then rank() over (partition by rated.period, rated.has_record order by rated.win_rate_bps desc)
+        end as win_rate_rank,
+        rated.last_seq
+    from rated
+    inner join wallets on rated.wallet_no = wallets.wallet_no
 )
 
-select
-    rated.period,
-    rated.wallet_no,
-    wallets.wallet as user_wallet,
-    rated.profit::numeric(39, 0) as profit,
-    rated.volume::numeric(39, 0) as volume,
-    rated.trades_count,
-    rated.markets_count,
-    rated.decided_count,
-    rated.won_count,
-    rated.win_rate_bps,
-    rank() over (partition by rated.period order by rated.profit desc) as profit_rank,
-    rank() over (partition by rated.period order by rated.volume desc) as volume_rank,
-    rank() over (partition by rated.period order by rated.trades_count desc) as trades_rank,
-    case
-        when rated.has_record
-            then rank() over (partition by rated.period, rated.has_record order by rated.win_rate_bps desc)
-    end as win_rate_rank,
-    rated.last_seq
-from rated
-inner join {{ source('raw', 'wallets_seen') }} as wallets on rated.wallet_no = wallets.wallet_no
+select * from final

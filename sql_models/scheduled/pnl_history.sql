@@ -2,7 +2,23 @@
     key=['wallet_no', 'day'],
 ) }}
 
-with traded as (
+with trades as (
+    select * from {{ ref('trades') }}
+),
+
+positions as (
+    select * from {{ ref('positions') }}
+),
+
+realizations as (
+    select * from {{ ref('realizations') }}
+),
+
+wallets as (
+    select * from {{ source('raw', 'wallets_seen') }}
+),
+
+traded as (
     select
         wallet_no,
         (block_time at time zone 'UTC')::date as day,
@@ -11,7 +27,7 @@ with traded as (
         coalesce(sum(cost) filter (where trade_type = 'buy'), 0) as invested,
         coalesce(sum(cost) filter (where trade_type = 'sell'), 0) as proceeds,
         max(last_seq) as last_seq
-    from {{ ref('trades') }}
+    from trades
     group by wallet_no, (block_time at time zone 'UTC')::date
 ),
 
@@ -21,7 +37,7 @@ claimed as (
         (claimed_at at time zone 'UTC')::date as day,
         sum(claimed_amount) as claimed,
         max(last_seq) as last_seq
-    from {{ ref('positions') }}
+    from positions
     where has_claimed
     group by wallet_no, (claimed_at at time zone 'UTC')::date
 ),
@@ -32,7 +48,7 @@ realized as (
         (realized_at at time zone 'UTC')::date as day,
         sum(lamports) as realized_pnl,
         max(last_seq) as last_seq
-    from {{ ref('realizations') }}
+    from realizations
     group by wallet_no, (realized_at at time zone 'UTC')::date
 ),
 
@@ -87,19 +103,23 @@ days as (
         max(last_seq) as last_seq
     from parts
     group by wallet_no, day
+),
+
+final as (
+    select
+        days.wallet_no,
+        days.day,
+        wallets.wallet as user_wallet,
+        days.trades_count,
+        days.volume::numeric(39, 0) as volume,
+        days.invested::numeric(39, 0) as invested,
+        days.proceeds::numeric(39, 0) as proceeds,
+        days.claimed::numeric(39, 0) as claimed,
+        days.realized_pnl::numeric(39, 0) as realized_pnl,
+        (sum(days.realized_pnl) over (partition by days.wallet_no order by days.day))::numeric(39, 0) as cumulative_realized_pnl,
+        days.last_seq
+    from days
+    inner join wallets on days.wallet_no = wallets.wallet_no
 )
 
-select
-    days.wallet_no,
-    days.day,
-    wallets.wallet as user_wallet,
-    days.trades_count,
-    days.volume::numeric(39, 0) as volume,
-    days.invested::numeric(39, 0) as invested,
-    days.proceeds::numeric(39, 0) as proceeds,
-    days.claimed::numeric(39, 0) as claimed,
-    days.realized_pnl::numeric(39, 0) as realized_pnl,
-    (sum(days.realized_pnl) over (partition by days.wallet_no order by days.day))::numeric(39, 0) as cumulative_realized_pnl,
-    days.last_seq
-from days
-inner join {{ source('raw', 'wallets_seen') }} as wallets on days.wallet_no = wallets.wallet_no
+select * from final

@@ -3,12 +3,24 @@
     indexes=['wallet_no, realized_at'],
 ) }}
 
+with trades as not materialized (
+    select * from {{ ref('trades') }}
+),
+
+portfolio as (
+    select * from {{ ref('portfolio') }}
+),
+
+wallets as (
+    select * from {{ source('raw', 'wallets_seen') }}
+),
+
 -- The result of each sell beyond the average cost of the sold shares: user positions that ever sold, trade by trade.
-with sellers as (
+sellers as (
     select distinct
         market_no,
         wallet_no
-    from {{ ref('trades') }}
+    from trades
     where trade_type = 'sell'
 ),
 
@@ -18,7 +30,7 @@ with_average_cost as (
         folds.average_cost(
             null::numeric [], trades.trade_type = 'buy', trades.outcome, trades.shares, trades.cost
         ) over (partition by trades.market_no, trades.wallet_no order by trades.order_key, trades.seq) as state
-    from {{ ref('trades') }} as trades
+    from trades
     inner join sellers on trades.market_no = sellers.market_no and trades.wallet_no = sellers.wallet_no
 ),
 
@@ -38,7 +50,7 @@ ended as (
         *,
         case outcome when 'YES' then cost_no when 'NO' then cost_yes else 0 end as losing_cost,
         case outcome when 'YES' then cost_yes when 'NO' then cost_no when 'INVALID' then cost_yes + cost_no else 0 end as paying_cost
-    from {{ ref('portfolio') }}
+    from portfolio
 ),
 
 moments as (
@@ -85,16 +97,20 @@ moments as (
         last_seq
     from ended
     where not has_claimed and claimable = 0 and paying_cost <> 0
+),
+
+final as (
+    select
+        moments.market_no,
+        moments.wallet_no,
+        moments.kind,
+        moments.trade_seq::bigint as trade_seq,
+        wallets.wallet as user_wallet,
+        moments.realized_at,
+        moments.lamports::numeric(39, 0) as lamports,
+        moments.last_seq
+    from moments
+    inner join wallets on moments.wallet_no = wallets.wallet_no
 )
 
-select
-    moments.market_no,
-    moments.wallet_no,
-    moments.kind,
-    moments.trade_seq::bigint as trade_seq,
-    wallets.wallet as user_wallet,
-    moments.realized_at,
-    moments.lamports::numeric(39, 0) as lamports,
-    moments.last_seq
-from moments
-inner join {{ source('raw', 'wallets_seen') }} as wallets on moments.wallet_no = wallets.wallet_no
+select * from final

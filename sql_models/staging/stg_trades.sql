@@ -1,5 +1,9 @@
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
-with trades as (
+with log as (
+    select * from {{ log_events(['SharesBought', 'SharesSold']) }} as events
+),
+
+trades as (
     select
         seq,
         order_key,
@@ -15,7 +19,7 @@ with trades as (
         (payload ->> 'new_price_yes')::numeric as new_price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
-    from {{ log_events(['SharesBought', 'SharesSold']) }} as events
+    from log
 ),
 
 priced as (
@@ -156,29 +160,33 @@ split as (
         coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
     from resolved_gross
     {{ computed_once() }}
+),
+
+final as (
+    select
+        seq,
+        order_key,
+        ordinal,
+        market_no,
+        wallet_no,
+        clock,
+        signature,
+        is_buy,
+        outcome,
+        shares,
+        cost,
+        gross,
+        protocol_fee,
+        resolver_fee,
+        fee - protocol_fee - resolver_fee as lp_fee,
+        gross_from not in ('estimated', 'provisional') as fees_exact,
+        gross_from,
+        new_price_yes,
+        market_lamports,
+        protocol_bps,
+        resolver_bps,
+        lp_bps
+    from split
 )
 
-select
-    seq,
-    order_key,
-    ordinal,
-    market_no,
-    wallet_no,
-    clock,
-    signature,
-    is_buy,
-    outcome,
-    shares,
-    cost,
-    gross,
-    protocol_fee,
-    resolver_fee,
-    fee - protocol_fee - resolver_fee as lp_fee,
-    gross_from not in ('estimated', 'provisional') as fees_exact,
-    gross_from,
-    new_price_yes,
-    market_lamports,
-    protocol_bps,
-    resolver_bps,
-    lp_bps
-from split
+select * from final

@@ -1,6 +1,18 @@
 -- The value and the profit of each user position. Profit is defined here and nowhere else:
 --   profit = lamports received + lamports claimed + mark - lamports invested = realized + unrealized
-with held as (
+with positions as (
+    select * from {{ ref('positions') }}
+),
+
+markets as (
+    select * from {{ ref('markets') }}
+),
+
+costs as (
+    select * from {{ ref('position_costs') }}
+),
+
+held as (
     select
         positions.*,
         coalesce(costs.cost_yes, 0) as cost_yes,
@@ -21,9 +33,9 @@ with held as (
         -- A dispute that aggregate_dispute_votes rejects ends a market without finalized_at (protocol.md 1.4.15).
         case when markets.state = 'FINALIZED' then coalesce(markets.finalized_at, markets.resolved_at) end as decided_at,
         greatest(positions.last_seq, markets.last_seq) as newest_seq
-    from {{ ref('positions') }} as positions
-    inner join {{ ref('markets') }} as markets on positions.market_no = markets.market_no
-    left join {{ ref('position_costs') }} as costs
+    from positions
+    inner join markets on positions.market_no = markets.market_no
+    left join costs
     on positions.market_no = costs.market_no and positions.wallet_no = costs.wallet_no
 ),
 
@@ -77,46 +89,50 @@ valued as (
         end as realized_pnl,
         case outcome when 'YES' then shares_yes when 'NO' then shares_no when 'INVALID' then total_invested end as winning_stake
     from payable
+),
+
+final as (
+    select
+        market_no,
+        wallet_no,
+        market_id,
+        on_chain_address,
+        user_wallet,
+        state,
+        outcome,
+        shares_yes,
+        shares_no,
+        cost_yes,
+        cost_no,
+        total_invested,
+        total_proceeds,
+        trades_count,
+        has_claimed,
+        claimed_amount,
+        owed_lamports,
+        claimable,
+        is_pool_withdrawn,
+        current_value,
+        realized_pnl,
+        total_proceeds + claimed_amount + current_value - total_invested - realized_pnl as unrealized_pnl,
+        total_proceeds + claimed_amount + current_value - total_invested as profit,
+        first_trade_at,
+        last_trade_at,
+        newest_seq as last_seq,
+        case
+            when has_claimed then case outcome when 'INVALID' then 'REFUNDED' else 'CLAIMED' end
+            when state = 'CANCELLED' then 'CANCELLED'
+            when shares_yes = 0 and shares_no = 0 and (not is_final or outcome <> 'INVALID') then 'CLOSED'
+            when not is_final then 'OPEN'
+            when claimable > 0 then case outcome when 'INVALID' then 'REFUNDABLE' else 'CLAIMABLE' end
+            when winning_stake > 0 and is_pool_withdrawn then 'POOL_WITHDRAWN'
+            when owed_lamports > 0 then 'POOL_SHORT'
+            else 'LOST'
+        end as settlement,
+        decided_at,
+        claimed_at,
+        liquidity_withdrawn_at
+    from valued
 )
 
-select
-    market_no,
-    wallet_no,
-    market_id,
-    on_chain_address,
-    user_wallet,
-    state,
-    outcome,
-    shares_yes,
-    shares_no,
-    cost_yes,
-    cost_no,
-    total_invested,
-    total_proceeds,
-    trades_count,
-    has_claimed,
-    claimed_amount,
-    owed_lamports,
-    claimable,
-    is_pool_withdrawn,
-    current_value,
-    realized_pnl,
-    total_proceeds + claimed_amount + current_value - total_invested - realized_pnl as unrealized_pnl,
-    total_proceeds + claimed_amount + current_value - total_invested as profit,
-    first_trade_at,
-    last_trade_at,
-    newest_seq as last_seq,
-    case
-        when has_claimed then case outcome when 'INVALID' then 'REFUNDED' else 'CLAIMED' end
-        when state = 'CANCELLED' then 'CANCELLED'
-        when shares_yes = 0 and shares_no = 0 and (not is_final or outcome <> 'INVALID') then 'CLOSED'
-        when not is_final then 'OPEN'
-        when claimable > 0 then case outcome when 'INVALID' then 'REFUNDABLE' else 'CLAIMABLE' end
-        when winning_stake > 0 and is_pool_withdrawn then 'POOL_WITHDRAWN'
-        when owed_lamports > 0 then 'POOL_SHORT'
-        else 'LOST'
-    end as settlement,
-    decided_at,
-    claimed_at,
-    liquidity_withdrawn_at
-from valued
+select * from final

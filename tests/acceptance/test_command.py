@@ -91,6 +91,17 @@ def test_a_mistyped_command_is_status_two(environ: dict[str, str]) -> None:
     assert zmart(environ, "dsn", "root").returncode == 2
 
 
+def test_statements_of_the_api_are_printed_without_a_database(environ: dict[str, str]) -> None:
+    """`zmart sql show` prints the same list as `zmart sql list`, a named statement, or similar names with status 2."""
+    assert zmart(environ, "sql", "show").stdout == zmart(environ, "sql", "list").stdout != ""
+    shown = zmart(environ, "sql", "show", "wallet_stats")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith("\\set wallet '")
+    unknown = zmart(environ, "sql", "show", "wallet_stat")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "There is no statement wallet_stat. Similar: wallet_stats" in unknown.stderr
+
+
 def test_an_invalid_variable_is_named_in_the_error(environ: dict[str, str]) -> None:
     """A wrong configuration is rejected at the start."""
     done = zmart({**environ, "API_PORT": "http"}, "up")

@@ -511,6 +511,52 @@ def test_a_task_has_to_succeed_before_the_next_starts(start: Callable[..., Run])
     assert run.status("t").state == "done"
 
 
+def test_a_background_task_starts_when_all_is_ready(start: Callable[..., Run]) -> None:
+    """Nothing waits for it, also of what is started after it; it runs once."""
+    waits = """
+import sys, time, pathlib
+ready = pathlib.Path(sys.argv[1])
+assert ready.with_name("a.ready").exists()
+with ready.with_name("runs").open("a") as file:
+    file.write("one ")
+while not ready.with_name("go").exists():
+    time.sleep(0.01)
+"""
+    run = start(
+        {"name": "t", "code": waits, "is_task": True, "is_background": True}, {"name": "a", "code": STAYS}
+    ).wait_until_ready()
+    wait_until((run.state / "runs").exists)
+    assert run.status("t").state == "starting"
+    (run.state / "go").touch()
+    wait_until(lambda: run.status("t").state == "done")
+
+    assert (run.state / "runs").read_text() == "one "
+    assert run.status("a").state == "ready"
+
+
+def test_a_background_task_that_fails_is_reported_and_not_repeated(start: Callable[..., Run]) -> None:
+    """The services go on, and the line names the command that prints all of its output."""
+    fails = """
+import sys, pathlib
+with pathlib.Path(sys.argv[1]).with_name("runs").open("a") as file:
+    file.write("one ")
+print("ERROR: no space left", flush=True)
+sys.exit(1)
+"""
+    run = start(
+        {"name": "a", "code": STAYS}, {"name": "t", "code": fails, "is_task": True, "is_background": True}
+    ).wait_until_ready()
+    line = run.line("t exit code 1", "warning")
+    pid = run.status("a").pid
+
+    assert "no space left; see all of it with: zmart logs t" in line
+    assert run.status("t").state == "failed"
+    assert (run.state / "runs").read_text() == "one "
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(20) == 0
+    assert pid not in live_pids(run.state)
+
+
 def test_foundations_stop_last(start: Callable[..., Run]) -> None:
     """A service ends after all services that depend on it."""
     code = """

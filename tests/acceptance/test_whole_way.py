@@ -75,6 +75,22 @@ def test_trades_reach_a_client_and_survive_kills(stack: Stack) -> None:
     assert [v for v in rebuild.verify(stack.dsn()) if not v.is_consistent] == []
 
 
+def test_the_models_documentation_is_there_in_the_first_minute(stack: Stack) -> None:
+    """It is written in the background once; the next start finds it up to date."""
+    stack.start("postgres,api")
+    before = httpx.get(f"{stack.api}/docs/models")
+    page = eventually(lambda: (found := httpx.get(f"{stack.api}/docs/models")).status_code == 200 and found)
+    stack.stop()
+    stack.start("postgres,api")
+    log = stack.folder / "logs" / "model-docs.log"
+    eventually(lambda: "up to date" in log.read_text())
+
+    assert before.status_code in (200, 404)
+    assert "portfolio" in page.text
+    assert log.read_text().count("wrote the page") == 1
+    assert httpx.get(f"{stack.api}/docs/models").headers["etag"] == page.headers["etag"]
+
+
 def test_a_second_start_resumes_and_no_process_is_left_behind(stack: Stack) -> None:
     """Ctrl-C ends every process; the next start has the same epoch and continues from its seq."""
     stack.start()

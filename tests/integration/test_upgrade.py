@@ -242,15 +242,74 @@ def test_a_database_before_0027_is_refused(upgradable: testing.PostgresDatabase)
         migrate.migrate(upgradable.dsn())
 
 
-def test_a_newer_database_is_refused(database: testing.PostgresDatabase) -> None:
-    """Sources older than the database change nothing."""
-    with database.connect() as owner:
-        owner.execute(
-            "insert into zmart_migrations.applied (version, name, checksum) values (9999, '9999_new.sql', '')"
-        )
+#: Statements that a mistake leaves behind, and the sentence that `zmart migrate` answers them with.
+MISTAKES = {
+    "a newer database": (
+        "insert into zmart_migrations.applied (version, name, checksum) values (9999, '9999_new.sql', '')",
+        r"This database has 9999_new\.sql, which this release does not contain\.",
+    ),
+    "an edited file": (
+        "update zmart_migrations.applied set checksum = 'edited' where version = 34",
+        r"0034_plain_names\.sql was edited after it had been applied to this database\.",
+    ),
+    "an unknown function": (
+        "create function raw.stray(int) returns int language sql return 1",
+        r"The database has functions that no file of zmart/db/functions defines: raw\.stray\(integer\)\.",
+    ),
+    "a history without its last migrations": (
+        "delete from zmart_migrations.applied where version > 34",
+        r"0035_keeper_rounds\.sql failed and was rolled back: relation \"keeper_rounds\" already exists\.",
+    ),
+    "a history without any migration": (
+        "delete from zmart_migrations.applied",
+        r"schema\.sql failed and was rolled back: schema \"raw\" already exists\.",
+    ),
+    "a table that was dropped": (
+        "drop table app.flags cascade",
+        r"\S+ failed and was rolled back: relation \"app\.flags\" does not exist( \(line \d+\))?\.",
+    ),
+}
 
-    with pytest.raises(errors.ConfigurationError, match=r"has 9999_new\.sql, which this release does not contain"):
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence_and_changes_nothing(database: testing.PostgresDatabase, mistake: str) -> None:
+    """The sentence is followed by the next step, on one line; neither the schema nor the history changes."""
+    statement, sentence = MISTAKES[mistake]
+    with database.connect() as owner:
+        owner.execute(statement.encode())
+        # Every function has another text in the sources, so that a run that continues applies them.
+        owner.execute("update zmart_migrations.functions set checksum = 'earlier'")
+    before = (
+        dump(database),
+        digest(database, "zmart_migrations.applied"),
+        digest(database, "zmart_migrations.functions"),
+    )
+
+    with pytest.raises(errors.ConfigurationError) as caught:
         migrate.migrate(database.dsn())
+
+    assert re.fullmatch(f"{sentence} [A-Z][^\n]+\\.", str(caught.value)), str(caught.value)
+    assert (
+        dump(database),
+        digest(database, "zmart_migrations.applied"),
+        digest(database, "zmart_migrations.functions"),
+    ) == before
+
+
+def test_a_half_applied_upgrade_changes_nothing(upgradable: testing.PostgresDatabase) -> None:
+    """An operator ran some statements of 0034 by hand: the sentence names the first that fails."""
+    with upgradable.connect() as owner:
+        owner.execute("alter table raw.wanted rename to pending_signatures")
+    before = dump(upgradable), digest(upgradable, "zmart_migrations.applied")
+
+    with pytest.raises(errors.ConfigurationError) as caught:
+        migrate.migrate(upgradable.dsn())
+
+    assert re.fullmatch(
+        r"0034_plain_names\.sql failed and was rolled back: [^\n]*\"raw\.wanted\" does not exist[^\n]*\. [^\n]+\.",
+        str(caught.value),
+    ), str(caught.value)
+    assert (dump(upgradable), digest(upgradable, "zmart_migrations.applied")) == before
 
 
 def test_a_failing_upgrade_changes_nothing(upgradable: testing.PostgresDatabase, tmp_path: Path) -> None:
@@ -260,9 +319,15 @@ def test_a_failing_upgrade_changes_nothing(upgradable: testing.PostgresDatabase,
     last = schema_files.read_files().function_names[-1]
     path = broken / "functions" / (last.replace(".", "/") + ".sql")
     path.write_text(path.read_text() + "\nselect nonsense;")
+    line = len(path.read_text().splitlines())
 
-    with pytest.raises(errors.ConfigurationError, match=f"{re.escape(last)} failed and was rolled back"):
+    with pytest.raises(errors.ConfigurationError) as caught:
         migrate.migrate(upgradable.dsn(), directory=broken)
+
+    assert str(caught.value) == (
+        f'{last} failed and was rolled back: column "nonsense" does not exist (line {line}). '
+        "Correct the file, or the data that it failed on, and run `zmart migrate` again."
+    )
 
     assert dump(upgradable) == before
     assert migrate.migrate(upgradable.dsn())[0] == "0034_plain_names.sql"

@@ -5,8 +5,8 @@ was mistyped); `--debug` adds the traceback.
 
 Each module contains the commands of one subject: the services and their state (`services`, `status`, `doctor`), the log
 and its marts (`log`, `database`), work on chain and after it (`keepers`, `snapshots`, `alerts`), keys to try it with
-(`wallets`), and the API contract (`openapi`). A command itself imports modules that only it needs and that take long to
-import, so that `zmart --help` stays fast.
+(`wallets`), the API contract (`openapi`), and the statements of the API (`sql`). A command itself imports modules that
+only it needs and that take long to import, so that `zmart --help` stays fast.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import psycopg
 
 from zmart import errors
 
-from . import alerts, audit, database, doctor, keepers, log, openapi, services, snapshots, status, wallets
+from . import alerts, audit, database, doctor, keepers, log, openapi, services, snapshots, sql, status, wallets
 
 _COMMANDS: tuple[click.Command, ...] = (
     *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
     *(log.replay, log.backfill, log.dead_letters, log.webhook),
-    *(database.dsn, database.migrate, database.rebuild, audit.audit),
+    *(database.dsn, database.migrate, database.rebuild, database.dbt, audit.audit),
     *(keepers.keeper, snapshots.snapshot, alerts.alert_group),
-    *(wallets.key, wallets.demo_wallets, openapi.openapi),
+    *(wallets.key, wallets.demo_wallets, openapi.openapi, sql.sql),
 )
 
 

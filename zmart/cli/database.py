@@ -12,6 +12,7 @@ from zmart.db import migrate as migrations
 from zmart.settings import ROLES, Role, Settings
 
 from .audit import show_progress
+from .subprocesses import run_module
 
 
 @click.command()
@@ -70,6 +71,19 @@ def rebuild(verify: bool, models: tuple[str, ...]) -> None:
         click.echo(_format_check(verdict))
     if remedies := [verdict.remedy for verdict in verdicts if not verdict.is_consistent]:
         raise errors.Conflict("Some marts differ from the log.", help=" ".join(remedies))
+
+
+@click.command("dbt", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
+def dbt(arguments: tuple[str, ...]) -> None:
+    """Try models with dbt in the schema dbt.
+
+    ARGUMENTS are dbt's: `zmart dbt build --select portfolio`. Other models are read from the live marts, which the role
+    cannot change.
+    """
+    from zmart.run.deploy import trial
+
+    run_module("zmart.run.deploy.rebuild", *arguments, env=trial.trial_environment(configuration.load()))
 
 
 def _format_check(verdict: Any) -> str:

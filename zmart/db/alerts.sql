@@ -3,15 +3,15 @@
 select ops.raise_alert(%(kind)s, %(subject)s, %(severity)s, %(message)s);
 
 -- name: resolve_alert
--- Resolve the open alert of a kind and subject, if there is one.
+-- Resolve the open alert of this kind and subject, if there is one.
 select ops.resolve_alert(%(kind)s, %(subject)s);
 
 -- name: open_subjects
--- The subjects of the open alerts of a kind.
+-- Return the subjects of the open alerts of a kind.
 select subject from ops.alerts where kind = %(kind)s and resolved_at is null;
 
 -- name: list_alerts
--- Alerts that are open, or all of them, the gravest first.
+-- Return the open alerts, or all of them, the most severe first.
 select alert_no, kind, subject, severity, message, occurrences, raised_at, last_at, acknowledged_at, acknowledged_by, resolved_at
 from ops.alerts
 where resolved_at is null or %(shows_all)s
@@ -23,9 +23,9 @@ order by
 limit %(limit)s;
 
 -- name: acknowledge
--- Record that somebody looks after an alert; false where it is not open, or acknowledged already.
+-- Acknowledge an alert; false if it is not open or already acknowledged.
 select ops.acknowledge_alert(%(alert_no)s, %(by)s);
 
 -- name: close
--- Close an alert; where its cause is still there, the next check raises it again.
+-- Close an alert. If its cause persists, the next check raises it again.
 update ops.alerts set resolved_at = clock_timestamp() where alert_no = %(alert_no)s and resolved_at is null;

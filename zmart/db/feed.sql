@@ -1,7 +1,7 @@
 -- Statements of zmart/db/feed.py, which reads the log's feed.
 
 -- name: head
--- The epoch of the log, the seq of its newest entry and the mark of that position, in one snapshot.
+-- Return the epoch of the log, the seq of its newest entry and the mark of that position, in one snapshot.
 select
     i.epoch::text,
     h.seq,
@@ -10,7 +10,7 @@ from raw.identity as i
 cross join (select coalesce(max(f.seq), 0) as seq from raw.feed as f) as h;
 
 -- name: read
--- The epoch, the end of the log with its mark, the marks of the position itself and of the last entry that is returned,
+-- Return the epoch, the end of the log with its mark, the marks of the position itself and of the last entry that is returned,
 -- and the first entries after the position; one row without an entry when there is none.
 with entries as materialized (
     select
@@ -44,7 +44,7 @@ left join entries as f on true
 order by f.seq;
 
 -- name: renew_identity
--- The epoch of the log; a new one where the server, its timeline, the database or the feed's table changed, unless this
+-- Return the epoch of the log: a new one if the server, its timeline, the database or the feed's table changed, unless this
 -- position with its mark proves that the history is the same.
 select raw.renew_identity(%(seq)s, %(mark)s)::text;
 

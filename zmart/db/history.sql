@@ -1,5 +1,5 @@
 -- name: create_history
--- The tables that record every migration and every function file, in a schema apart from all others.
+-- Create the tables that record every migration and every function file, in a schema of their own.
 create schema if not exists zmart_migrations;
 create table if not exists zmart_migrations.applied (
     version int primary key,
@@ -7,25 +7,25 @@ create table if not exists zmart_migrations.applied (
     checksum text not null,
     applied_at timestamptz not null default clock_timestamp()
 );
-comment on table zmart_migrations.applied is 'One row per migration file, as it was when it was applied.';
+comment on table zmart_migrations.applied is 'Holds one row per applied migration file, with the checksum that it had.';
 create table if not exists zmart_migrations.functions (
     name text primary key,
     checksum text not null,
     applied_at timestamptz not null default clock_timestamp()
 );
 comment on table zmart_migrations.functions is
-'One row per file of zmart/db/functions, and one for zmart/db/policies.sql, as it was when it was applied last.';
+'Holds one row per file of zmart/db/functions, and one for zmart/db/policies.sql, with the checksum that was applied last.';
 
 -- name: has_history
--- Whether any migration was ever applied here.
+-- Return whether a migration was ever applied here.
 select to_regclass('zmart_migrations.applied') is not null;
 
 -- name: has_function_history
--- Whether function files were ever applied here; databases before 0034 have no such table.
+-- Return whether function files were ever applied here. Databases before 0034 have no such table.
 select to_regclass('zmart_migrations.functions') is not null;
 
 -- name: history
--- The applied migrations, oldest first.
+-- Return the applied migrations, oldest first.
 select
     version,
     name,
@@ -34,7 +34,7 @@ from zmart_migrations.applied
 order by version;
 
 -- name: function_history
--- The checksum of each function file that was applied.
+-- Return the checksum of each function file that was applied.
 select
     name,
     checksum
@@ -56,8 +56,8 @@ on conflict (name) do update set checksum = excluded.checksum, applied_at = excl
 delete from zmart_migrations.functions where not name = any(%(names)s);
 
 -- name: unknown_functions
--- Functions in our schemas that no file defines, and overloads of those that one does. Functions of folded models are
--- generated, and those of extensions belong to their extension.
+-- Return functions in our schemas that no file defines, and overloads of functions that a file defines. Functions of
+-- folded models are generated, and functions of extensions belong to their extension.
 select p.oid::regprocedure::text
 from pg_proc as p
 inner join pg_namespace as n on p.pronamespace = n.oid
@@ -74,7 +74,7 @@ where
 order by 1;
 
 -- name: regenerate_model_functions
--- Write the functions of the folded models again, since a function that generates or serves them has changed.
+-- Write the functions of the folded models again, because a function that generates or serves them has changed.
 do $$
 declare
     m ops.models;
@@ -89,24 +89,24 @@ end
 $$;
 
 -- name: lock_deployments
--- One deployment at a time, until this transaction ends; the mode conflicts with itself, not with `record_migration`.
--- An advisory lock would do as well, were it not open to everybody who can connect.
+-- Allow one deployment at a time until this transaction ends. The mode conflicts with itself, but not with
+-- `record_migration`. It is no advisory lock, because every role that can connect could take that.
 lock table zmart_migrations.applied in share update exclusive mode;
 
 -- name: disable_timeouts
--- A migration runs for as long as it takes, and its notices are of no use.
+-- Disable timeouts, because a migration may take any time, and notices, because nobody reads them.
 set statement_timeout = 0;
 set lock_timeout = 0;
 set idle_in_transaction_session_timeout = 0;
 set client_min_messages = warning;
 
 -- name: become_owner
--- Everything created from here on belongs to one role, whichever login connected.
+-- Create everything that follows as one role, whichever login connected.
 set role zmart_owner;
 
 -- name: describe_objects
--- One row per table, view and function of ours: its name, and a text that changes with its definition. Parts that
--- Postgres versions print differently (bodies of `begin atomic`, names of `not null`) are left out.
+-- Return one row per table, view and function of ours: its name, and a text that changes with its definition. Parts
+-- that Postgres versions print differently (bodies of `begin atomic`, names of `not null`) are left out.
 with ours as (
     select
         oid,

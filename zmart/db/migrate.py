@@ -276,9 +276,18 @@ def _execute(connection: SyncConnection, file: SqlFile) -> None:
         connection.execute(file.text)
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError) as error:
         raise errors.ConfigurationError(
-            f"{file.name} failed and was rolled back: {error}",
+            f"{file.name} failed and was rolled back: {_describe_failure(error, file.text)}.",
             help="Correct the file, or the data that it failed on, and run `zmart migrate` again.",
         ) from error
+
+
+def _describe_failure(error: psycopg.Error, text: str) -> str:
+    """Return the server's message on one line, with the line of the file where the server names a place in it."""
+    diagnosis = error.diag
+    place = diagnosis.statement_position
+    line = f" (line {text.count(chr(10), 0, int(place) - 1) + 1})" if place else ""
+    message = f"{diagnosis.message_primary or error}{line}"
+    return " ".join(f"{message}: {diagnosis.message_detail}".split() if diagnosis.message_detail else message.split())
 
 
 def _check_functions(connection: SyncConnection, files: SchemaFiles) -> None:

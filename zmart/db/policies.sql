@@ -1,7 +1,7 @@
--- Row level security of schema app. Applied again whenever this file changes, after the functions that it calls.
+-- Defines row level security of the schema app. It is applied again whenever it changes, after the functions it calls.
 --
--- Services write only through functions that run as zmart_owner and act as one wallet (app.current_wallet). Row level
--- security is forced on the owner, so that a function that forgets a check still cannot write another wallet's row.
+-- Services write only through functions that run as zmart_owner and act for one wallet (app.current_wallet). Row level
+-- security is forced on the owner, so that a function without a check still cannot write another wallet's row.
 
 do $$
 declare
@@ -21,7 +21,7 @@ create policy read_all on app.comments for select using (true);
 create policy read_all on app.comment_edits for select using (true);
 create policy read_all on app.reactions for select using (true);
 
--- A wallet inserts rows of its own only. An edit belongs to the wallet that wrote the comment.
+-- A wallet inserts only its own rows. An edit belongs to the wallet that wrote the comment.
 create policy insert_own on app.wallets for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.market_metadata for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.ballots for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
@@ -35,7 +35,7 @@ create policy insert_own on app.flags for insert to zmart_owner with check (wall
 create policy insert_own on app.sessions for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.redeemed_nonces for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 
--- A wallet changes rows of its own only. Ballots, edits, flags and nonces never change.
+-- A wallet changes only its own rows. Ballots, edits, flags and nonces never change.
 create policy update_own on app.wallets for update to zmart_owner
 using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
 create policy update_own on app.market_metadata for update to zmart_owner
@@ -50,16 +50,16 @@ using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_
 -- A reaction is the only row that a wallet can delete.
 create policy delete_own on app.reactions for delete to zmart_owner using (wallet_no = app.current_wallet_no());
 
--- Sessions, nonces and flags are private: a wallet reads its own rows only.
+-- Sessions, nonces and flags are private: a wallet reads only its own rows.
 create policy read_own on app.sessions for select to zmart_owner, zmart_api using (wallet_no = app.current_wallet_no());
 create policy read_own on app.redeemed_nonces for select to zmart_owner, zmart_api
 using (wallet_no = app.current_wallet_no());
 create policy read_own on app.flags for select to zmart_owner, zmart_api using (wallet_no = app.current_wallet_no());
 
--- The owner's view marts.discussions counts the flags of a comment. Services still read their own wallet's flags alone.
+-- The owner's view marts.discussions counts the flags of a comment. Services still read only their own wallet's flags.
 create policy count_all on app.flags for select to zmart_owner using (true);
 
--- app.delete_expired deletes rows an hour after they expired; until then a second use must find the first.
+-- app.delete_expired deletes rows one hour after they expire. Until then a second use must find the first.
 create policy read_expired on app.sessions for select to zmart_owner
 using (expires_at < clock_timestamp() - interval '1 hour');
 create policy read_expired on app.redeemed_nonces for select to zmart_owner

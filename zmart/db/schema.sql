@@ -1,17 +1,17 @@
--- The schema as it is: schemas, tables, constraints, indexes, views and grants.
+-- Defines the current schema: schemas, tables, constraints, indexes, views and grants.
 --
--- `zmart migrate` gives a new database this file, and an older one the numbered files of zmart/db/migrations; a test
--- compares the two results. Functions are in zmart/db/functions, policies in zmart/db/policies.sql. Marts and their
--- functions are made by dbt (sql_models).
+-- `zmart migrate` applies this file to a new database, and the numbered files of zmart/db/migrations to an older one. A
+-- test compares the two results. Functions are in zmart/db/functions, policies in zmart/db/policies.sql. dbt creates the
+-- marts and their functions (sql_models).
 --
--- One process at a time holds raw.writer. It takes max(seq) + 1, appends, folds, notifies and commits. So raw.feed.seq
--- has no gap, its order is the order of commits, and a reader that has read n needs only `seq > n`.
+-- One process at a time holds raw.writer. It takes max(seq) + 1, appends, folds, notifies and commits. Therefore
+-- raw.feed.seq has no gap, its order is the order of commits, and a reader that has read n needs only `seq > n`.
 
--- Postgres grants EXECUTE to everyone on creation. Here each function's file names its roles, and nobody else has it.
+-- Postgres grants EXECUTE on a new function to everyone. Here each function's file grants it to single roles instead.
 alter default privileges revoke execute on functions from public;
 
 create schema raw;
-comment on schema raw is 'The append-only log. Everything else can be made again from it.';
+comment on schema raw is 'The append-only log. The marts can be rebuilt from it.';
 grant usage on schema raw to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create schema log;
@@ -19,30 +19,33 @@ comment on schema log is 'The log for analysts and checks. Tables in raw may cha
 grant usage on schema log to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create schema ops;
-comment on schema ops is 'How the system itself is doing.';
+comment on schema ops is 'State of the system itself: models, intents, alerts, leases, settings.';
 grant usage on schema ops to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create schema app;
-comment on schema app is 'What people wrote here rather than on chain.';
+comment on schema app is
+'Data that users store through the API and not on chain: profiles, metadata, ballots, comments, sessions.';
 grant usage on schema app to zmart_api;
 
 create schema folds;
-comment on schema folds is 'Generated functions that merge a window of the log into the folded marts.';
+comment on schema folds is
+'Functions that merge a window of the log into the folded marts, and the functions that generate them.';
 grant usage on schema folds to zmart_ingest;
 
 create schema marts;
-comment on schema marts is 'What readers read: markets, trades, positions, ballots and what follows from them.';
+comment on schema marts is
+'The tables and views that clients read: markets, trades, positions, ballots and the marts computed from them.';
 grant usage on schema marts to zmart_ingest, zmart_keeper, zmart_api, analyst;
 alter default privileges in schema marts grant select on tables to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create schema lmsr;
 comment on schema lmsr is
-'The program''s market maker, bit for bit: exp, ln, cost, price_yes, proceeds (protocol.md 2).';
+'The program''s market maker with bit-identical results: exp, ln, cost, price_yes, proceeds (protocol.md 2).';
 grant usage on schema lmsr to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
--- Dagster makes and migrates its own tables. Its processes log in as the keeper and write nowhere else.
+-- Dagster creates and migrates its own tables. Its processes log in as zmart_keeper, and Dagster writes only here.
 create schema dagster;
-comment on schema dagster is 'Dagster''s own storage; its tables belong to Dagster.';
+comment on schema dagster is 'Dagster''s own storage. Its tables belong to Dagster.';
 grant usage, create on schema dagster to zmart_keeper;
 
 -- ---- schema raw -------------------------------------------------------------------------------------------------
@@ -50,8 +53,7 @@ grant usage, create on schema dagster to zmart_keeper;
 create table raw.writer (
     held boolean primary key
 );
-comment on table raw.writer is
-'Always empty; its lock is the right to append to the log.';
+comment on table raw.writer is 'Is always empty. Its lock is the right to append to the log.';
 grant select, insert, update on raw.writer to zmart_ingest;
 
 create table raw.identity (
@@ -66,8 +68,8 @@ create table raw.identity (
     feed_oid oid
 );
 comment on table raw.identity is
-'Which log this is. A restored or reset database is another epoch, and positions of the old one mean nothing in it.';
-comment on column raw.identity.feed_oid is 'The table raw.feed itself: a restored one has another oid.';
+'Identifies this log. A restored or reset database gets another epoch, in which positions of the old one are invalid.';
+comment on column raw.identity.feed_oid is 'The oid of the table raw.feed. A restored table has another oid.';
 grant select on raw.identity to zmart_ingest, zmart_keeper, zmart_api, analyst;
 grant update (genesis_hash, program_id) on raw.identity to zmart_ingest;
 
@@ -82,15 +84,14 @@ create table raw.feed (
     at timestamptz not null default clock_timestamp(),
     digest bytea check (length(digest) = 32)
 );
-comment on table raw.feed is
-'One row per fact a reader can learn, gap-free, in commit order.';
+comment on table raw.feed is 'Holds one row per fact that a reader can learn, without gaps, in commit order.';
 comment on column raw.feed.ref is
-'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. Others: key of the app row.';
+'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata: the row''s own seq. mart_stale: null.';
 comment on column raw.feed.digest is
 'ballot, comment, reaction, metadata: SHA-256 of the text at that time, so that the text may be erased later. Null for other kinds.';
--- The few facts that retract or move earlier ones, so that a window without any costs nothing.
+-- Finds the few entries that retract or move earlier ones, so that a window without any costs nothing.
 create index feed_corrections on raw.feed (seq) where kind in ('retracted', 'moved');
--- The watermark of finality, without reading the feed.
+-- Finds the watermark of finality without reading the feed.
 create index feed_finality on raw.feed (ref) where kind = 'finalized_through';
 grant select on raw.feed to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
@@ -114,7 +115,7 @@ create table raw.markets_seen (
     market_id text collate "C" unique check (market_id ~ '^[0-9a-f]{64}$')
 );
 comment on table raw.markets_seen is
-'One row per market account ever named. market_id is null while only WinningsClaimed, which carries the account alone, has named it (protocol.md 1.7).';
+'Holds one row per market account that an event has named. market_id is null while only WinningsClaimed, which carries only the account, has named it (protocol.md 1.7).';
 grant select, insert, update on raw.markets_seen to zmart_ingest;
 grant select on raw.markets_seen to zmart_keeper, zmart_api, analyst;
 
@@ -122,8 +123,7 @@ create table raw.wallets_seen (
     wallet_no int primary key,
     wallet text collate "C" not null unique
 );
-comment on table raw.wallets_seen is
-'One row per wallet ever named by an event or by a person.';
+comment on table raw.wallets_seen is 'Holds one row per wallet that an event has named or that has used the API.';
 grant select, insert, update on raw.wallets_seen to zmart_ingest;
 grant select on raw.wallets_seen to zmart_keeper, zmart_api, analyst;
 
@@ -147,20 +147,22 @@ create table raw.transactions (
 );
 alter table raw.transactions alter column body set storage external;
 comment on table raw.transactions is
-'One row per signature: what was delivered, byte for byte.';
-comment on column raw.transactions.index_in_block is 'Null while unknown; the order of its events is then provisional.';
+'Holds one row per signature, with the transaction as it was delivered, byte for byte.';
+comment on column raw.transactions.index_in_block is
+'Null while unknown. The order of the transaction''s events is then provisional.';
 comment on column raw.transactions.body is
-'The delivered JSON by itself, zlib-compressed, where it is in no bundle. bytea, because a log line may hold U+0000, which jsonb cannot. May age out.';
+'The delivered JSON, zlib-compressed, if it is in no bundle. The type is bytea, because a log line may contain U+0000, which jsonb cannot store. Old bodies may be deleted.';
 comment on column raw.transactions.digest is
-'SHA-256 of (slot, err, log lines): two deliveries are duplicates when these agree.';
-comment on column raw.transactions.sightings is 'How often each source has delivered it, for example {"webhook": 2}.';
+'SHA-256 of (slot, err, log lines). Two deliveries are duplicates if these are equal.';
+comment on column raw.transactions.sightings is
+'How often each source has delivered the transaction, for example {"webhook": 2}.';
 comment on column raw.transactions.bundle_no is
-'The row of raw.bundles that holds the delivered JSON; null where body does. No foreign key, because bundles may age out.';
-comment on column raw.transactions.bundle_start is 'Where it begins, in bytes of the decompressed bundle.';
-comment on column raw.transactions.bundle_length is 'How many bytes it has.';
--- The transactions of a slot: completeness walks, order conflicts and retractions.
+'The row of raw.bundles that contains the delivered JSON. Null if body contains it. It is no foreign key, because old bundles may be deleted.';
+comment on column raw.transactions.bundle_start is 'Offset of the JSON in the decompressed bundle, in bytes.';
+comment on column raw.transactions.bundle_length is 'Length of the JSON in bytes.';
+-- Finds the transactions of a slot for completeness walks, order conflicts and retractions.
 create index transactions_slot_idx on raw.transactions (slot);
--- Transactions whose order in their slot is still to be resolved.
+-- Finds transactions whose order in their slot is not settled yet.
 create index transactions_unsettled on raw.transactions (slot) where not order_settled and retracted_at is null;
 grant select, insert, update on raw.transactions to zmart_ingest;
 grant select on raw.transactions to zmart_keeper, zmart_api, analyst;
@@ -180,26 +182,27 @@ create table raw.events (
     retracted_at timestamptz
 );
 comment on table raw.events is
-'One row per event of the program, keyed by (transaction, ordinal); seq is its place in the feed.';
+'Holds one row per event of the program, keyed by (transaction, ordinal). seq is its position in the feed.';
 comment on column raw.events.order_key is 'Place on chain: slot << 24 | index in block << 9 | ordinal.';
 comment on column raw.events.clock is 'The event''s own timestamp: Unix seconds of the chain''s Clock.';
 comment on column raw.events.payload is
-'The event''s other fields as the program wrote them; 64-bit integers as strings.';
+'The event''s other fields as the program wrote them. 64-bit integers are strings.';
 comment on column raw.events.context is
-'What the event omits, read from the same transaction: instruction arguments and the market account''s lamports. Null where absent.';
--- An event is applied once: a transaction that lands again after a retraction gets new rows, never a second live row.
+'Data that the event omits, read from the same transaction: instruction arguments and the lamports of the market account. Null if absent.';
+-- Makes sure that an event is applied once: a transaction that lands again after a retraction gets new rows, and an
+-- event never has a second live row.
 create unique index events_live on raw.events (transaction_no, ordinal) where retracted_at is null;
--- The history of a market in chain order: refolds, and sells whose gross follows from earlier totals.
+-- Reads the history of a market in chain order, for refolds and for sells whose gross follows from earlier totals.
 create index events_market_no_order_key_idx on raw.events (market_no, order_key);
--- The history of a wallet in one market: positions and their average cost.
+-- Reads the history of a wallet in one market, for user positions and their average cost.
 create index events_wallet_no_market_no_order_key_idx on raw.events (wallet_no, market_no, order_key);
--- Order on chain alone: a late configuration finds the trades after it; reads as of a slot.
+-- Reads by the order on chain alone: finds the trades after a late configuration, and serves reads as of a slot.
 create index events_order_key_idx on raw.events (order_key);
--- The few events of the whole protocol, so that a window without any costs nothing.
+-- Finds the few events of the whole protocol, so that a window without any costs nothing.
 create index events_protocol on raw.events (seq) where market_no is null;
--- Creations alone, for the liquidity parameter b of a market.
+-- Finds the creation of a market, for its liquidity parameter b.
 create index events_creations on raw.events (market_no) where name = 'MarketCreated';
--- A wallet's newest events in all markets; without it each page sorts all of a busy wallet's rows.
+-- Reads a wallet's newest events in all markets. Without it, each page sorts all rows of a busy wallet.
 create index events_wallet_no_order_key_idx on raw.events (wallet_no, order_key) where wallet_no is not null;
 grant select, insert, update on raw.events to zmart_ingest;
 grant select on raw.events to zmart_keeper, zmart_api, analyst;
@@ -221,7 +224,7 @@ create table raw.dead_letters (
     unique nulls not distinct (signature, ordinal, reason_code, digest)
 );
 comment on table raw.dead_letters is
-'What could not be used, kept with its bytes and the reason until someone retries it.';
+'Holds items that could not be used, with their bytes and the reason, until an operator retries them.';
 grant select, insert, update on raw.dead_letters to zmart_ingest;
 grant select on raw.dead_letters to zmart_keeper, zmart_api, analyst;
 
@@ -235,7 +238,7 @@ create table raw.accounts (
     primary key (account, slot)
 );
 comment on table raw.accounts is
-'Accounts as an RPC showed them at a slot. For reconciliation alone; folds never read it.';
+'Holds accounts as an RPC node returned them at a slot. Only the reconciliation reads them, the folds never do.';
 grant select, insert, update on raw.accounts to zmart_ingest;
 grant select, insert, delete on raw.accounts to zmart_keeper;
 
@@ -250,8 +253,8 @@ create table raw.coverage (
     constraint coverage_check check (from_slot <= to_slot)
 );
 comment on table raw.coverage is
-'Slot ranges proven complete, per source, with the count and digest of their successful signatures.';
--- raw.verified_through without reading all proofs.
+'Holds slot ranges that are proven complete, per source, with the count and digest of their successful signatures.';
+-- Gives raw.verified_through its answer without reading all proofs.
 create index coverage_proven on raw.coverage (source, to_slot);
 grant select, insert, update on raw.coverage to zmart_ingest;
 grant select on raw.coverage to zmart_keeper, zmart_api, analyst;
@@ -268,16 +271,16 @@ create table raw.pending_signatures (
     last_error_kind text collate "C"
 );
 comment on table raw.pending_signatures is
-'Signatures we were told of without their logs; they are still to be fetched.';
+'Holds signatures that were reported without logs. Their transactions are still to be fetched.';
 comment on column raw.pending_signatures.reason is
-'walk, backfill: listed by the chain. differs: two deliveries disagree and the finalized chain decides. retry: a person asked. Anything else: who named it.';
+'walk, backfill: the chain lists it. differs: two deliveries disagree, and the finalized chain decides. retry: an operator requested it. Any other text names the source that reported it.';
 comment on column raw.pending_signatures.slot is
-'Where the chain lists it, so that the oldest is fetched first; null where only a delivery named it.';
-comment on column raw.pending_signatures.last_error is 'Why the last attempt did not bring it.';
+'The slot in which the chain lists it. The oldest is fetched first. Null if only a delivery named it.';
+comment on column raw.pending_signatures.last_error is 'Why the last attempt did not fetch it.';
 comment on column raw.pending_signatures.failing_since is
-'When the first attempt brought nothing; null before an attempt.';
+'When the first attempt failed to fetch it. Null before that.';
 comment on column raw.pending_signatures.last_error_kind is
-'The kind of the last error (a class of zmart.chain.rpc_errors); Unknown where no node knows the signature.';
+'The kind of the last error (a class of zmart.chain.rpc_errors). Unknown if no node knows the signature.';
 grant select, insert, update, delete on raw.pending_signatures to zmart_ingest;
 grant select on raw.pending_signatures to zmart_keeper, zmart_api, analyst;
 
@@ -288,9 +291,9 @@ create table raw.retraction_candidates (
     missed_at timestamptz not null default clock_timestamp()
 );
 comment on table raw.retraction_candidates is
-'Transactions of ours that the finalized history does not list. They are retracted only when that is proven, and end here when it lists them after all.';
+'Holds transactions of the log that the finalized history does not list. One is retracted only when that is proven. Its row is deleted if the history lists it after all.';
 comment on column raw.retraction_candidates.missed_at_height is
-'Finalized block height when it was first missed; 150 blocks later its blockhash is dead for certain.';
+'Finalized block height at which it was first missing. 150 blocks later its blockhash has expired for certain.';
 grant select, insert, update, delete on raw.retraction_candidates to zmart_ingest;
 grant select on raw.retraction_candidates to zmart_keeper, zmart_api, analyst;
 
@@ -300,7 +303,7 @@ create table raw.bundles (
 );
 alter table raw.bundles alter column content set storage external;
 comment on table raw.bundles is
-'What was delivered, byte for byte: transactions of one batch behind each other, zlib-compressed. The only rows of the log that may age out.';
+'Holds delivered JSON byte for byte: the transactions of one batch, concatenated and zlib-compressed. No other rows of the log may be deleted by age.';
 grant select, insert on raw.bundles to zmart_ingest;
 grant select on raw.bundles to zmart_keeper, zmart_api, analyst;
 
@@ -409,24 +412,25 @@ create table ops.models (
     constraint models_check1 check ((staged_as is null) = (staged_sql is null))
 );
 comment on table ops.models is
-'One row per folded model. One that follows the log has no applied_seq. One that is behind stopped at applied_seq, for reason, and is retried. A stale one (stale_since) waits for a rebuild.';
-comment on column ops.models.listens_to is 'Event names and feed kinds that change it; a window without any skips it.';
+'Holds one row per folded model. A model that follows the log has no applied_seq. A model that is behind stopped at applied_seq, for reason, and is retried. A stale model (stale_since) waits for a rebuild.';
+comment on column ops.models.listens_to is
+'Event names and feed kinds that change the model. A window without any of them skips it.';
 comment on column ops.models.fold_sql is
-'The model''s compiled select; the marker in it stands for the window of the log.';
-comment on column ops.models.merge_sql is 'How a window''s partial result is merged into /*target*/.';
-comment on column ops.models.scope_columns is 'Columns, in log and mart alike, that say which rows an event touches.';
+'The model''s compiled select. A marker in it is replaced by the window of the log.';
+comment on column ops.models.merge_sql is 'The statement that merges the partial result of a window into /*target*/.';
+comment on column ops.models.scope_columns is
+'Columns of both log and mart that identify the rows which an event affects.';
 comment on column ops.models.indexes is
-'The indexes that the model asks for, as Postgres writes them after USING; null before it was installed with them.';
+'The indexes that the model requires, as Postgres writes them after USING. Null until the model is installed with them.';
 comment on column ops.models.staged_as is
-'The step it shares with other models: a type in folds for its rows and a function of that name for those of a window; null where it shares none.';
-comment on column ops.models.staged_sql is
-'The select of that step, word for word as it stands in fold_sql and merge_sql.';
-comment on column ops.models.behind_since is 'When it stopped following the log; null while it follows.';
+'The step that the model shares with others: a type in folds for its rows, and a function of the same name that returns the rows of a window. Null if it shares none.';
+comment on column ops.models.staged_sql is 'The select of that step, exactly as fold_sql and merge_sql contain it.';
+comment on column ops.models.behind_since is 'When the model stopped following the log. Null while it follows.';
 comment on column ops.models.attempts is
-'Attempts that failed, less those that made progress: the pause grows with it, and the window of an attempt shrinks.';
+'Attempts that failed, less those that made progress. A greater number makes the pause longer and the window of an attempt smaller.';
 comment on column ops.models.data_failures is
-'Attempts that failed for another reason than the environment; the third makes the model stale.';
-comment on column ops.models.next_attempt_at is 'When it is tried again.';
+'Attempts that failed for a reason other than the environment. The third makes the model stale.';
+comment on column ops.models.next_attempt_at is 'When the model is tried again.';
 grant select on ops.models to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create view ops.model_status as
@@ -445,8 +449,7 @@ select
     case when m.stale_since is null then m.next_attempt_at end as next_attempt_at
 from ops.models as m
 cross join (select coalesce(max(seq), 0) as seq from raw.feed) as h;
-comment on view ops.model_status is
-'Each folded model and the seq it answers for.';
+comment on view ops.model_status is 'Lists each folded model and the seq up to which it reflects the log.';
 grant select on ops.model_status to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create table ops.intents (
@@ -464,18 +467,20 @@ create table ops.intents (
     outcome jsonb
 );
 comment on table ops.intents is
-'One row per action a keeper decided on; open until our own log shows its event, finalized.';
-comment on column ops.intents.plan is 'What was known and proven when it was decided.';
+'Holds one row per action that a keeper decided on. It is open until the log holds its event, finalized.';
+comment on column ops.intents.plan is 'The facts that were known and proven when the keeper decided.';
 comment on column ops.intents.state is
-'planned: decided, nothing signed that could land. sent: signed bytes are stored and may land. landed: a node says so; our log does not yet, or not finally. done: our log holds the event, finalized. refused: given up for a reason. quarantined: three attempts failed, a person looks. reopened: it was done and the chain took it back.';
+'planned: decided, and nothing is signed that could land. sent: signed bytes are stored and may land. landed: a node reports it, but the log does not hold it yet, or not as final. done: the log holds the event, finalized. refused: given up for a reason. quarantined: three attempts failed, and an operator must look. reopened: it was done, and the chain retracted it.';
 comment on column ops.intents.attempts is 'Submissions that ended without success.';
-comment on column ops.intents.outcome is 'How it ended, or what last kept it from ending: kind, words, signature.';
--- Two open intents for one action of one market would send twice. A quarantined one stays open until an operator releases it.
+comment on column ops.intents.outcome is
+'How it ended, or the last reason why it has not ended: kind, words, signature.';
+-- Allows one open intent per market and action, because two would send twice. A quarantined one stays open until an
+-- operator releases it.
 create unique index intents_open on ops.intents (market_no, action)
 where state in ('planned', 'sent', 'landed', 'reopened', 'quarantined');
--- The newest intents of a market and action.
+-- Finds the newest intents of a market and action.
 create index intents_market on ops.intents (market_no, action, intent_no desc);
--- Intents that a keeper still works on.
+-- Finds intents that a keeper still works on.
 create index intents_unclosed on ops.intents (intent_no) where state in ('planned', 'sent', 'landed', 'reopened');
 grant select, insert, update on ops.intents to zmart_keeper;
 grant select on ops.intents to zmart_api, analyst;
@@ -496,15 +501,14 @@ create table ops.submissions (
     slot bigint,
     outcome jsonb
 );
-comment on table ops.submissions is
-'Signed bytes, stored before they are sent.';
+comment on table ops.submissions is 'Holds signed bytes, which are stored before they are sent.';
 comment on column ops.submissions.ending is
-'landed: succeeded on chain. failed: on chain, finalized, and refused there. expired: can never land. Null: may still land.';
-comment on column ops.submissions.fee_lamports is 'What landing costs its payer, priority included.';
-comment on column ops.submissions.slot is 'Where a node said that it landed.';
--- While signed bytes may still land there are no others: the last guard against a second send.
+'landed: succeeded on chain. failed: on chain and finalized, with an error. expired: can never land. Null: may still land.';
+comment on column ops.submissions.fee_lamports is 'The fee that landing costs the payer, including the priority fee.';
+comment on column ops.submissions.slot is 'The slot in which it landed, as a node reported it.';
+-- Allows no other signed bytes while those of an intent may still land. This is the last guard against a second send.
 create unique index submissions_open on ops.submissions (intent_no) where ending is null;
--- The day's budget.
+-- Finds the submissions of a day, for its budget.
 create index submissions_stored on ops.submissions (stored_at);
 grant select, insert, update on ops.submissions to zmart_keeper;
 grant select (signature, intent_no, stored_at, sent_at, ended_at, ending, fee_lamports, payer, slot) on ops.submissions to zmart_api, analyst;
@@ -521,16 +525,17 @@ create table ops.snapshots (
     document_bytes bigint,
     primary key (market_no, day)
 );
-comment on table ops.snapshots is
-'One row per market and UTC day whose discussion was anchored.';
+comment on table ops.snapshots is 'Holds one row per market and UTC day whose discussion was anchored.';
 comment on column ops.snapshots.previous_cid is
-'The CIDv0 of the market''s anchored day before, as the document names it.';
-comment on column ops.snapshots.comments_count is 'Comments in the document: written, edited or deleted that day.';
-comment on column ops.snapshots.published_at is 'When a node held it under this name and it was read back.';
-comment on column ops.snapshots.pinned_at is 'When the second service said it keeps it; null without one, or not yet.';
--- Documents are requested by either spelling of their CID.
+'The CIDv0 of the market''s previous anchored day, as the document contains it.';
+comment on column ops.snapshots.comments_count is
+'Number of comments in the document: written, edited or deleted on that day.';
+comment on column ops.snapshots.published_at is 'When a node stored the document under this CID and it was read back.';
+comment on column ops.snapshots.pinned_at is
+'When the second service reported that it pinned the document. Null without such a service, or before that.';
+-- Finds a document by its CIDv0. Requests use either spelling.
 create index snapshots_v0 on ops.snapshots (cid_v0);
--- The CIDv1 spelling.
+-- Finds a document by its CIDv1.
 create index snapshots_v1 on ops.snapshots (cid_v1);
 grant select, insert, update on ops.snapshots to zmart_keeper;
 grant select on ops.snapshots to zmart_api, analyst;
@@ -554,15 +559,17 @@ create table ops.alerts (
     refusal text
 );
 comment on table ops.alerts is
-'What a person should look at, deduplicated by (kind, subject) while open.';
-comment on column ops.alerts.acknowledged_at is 'When a person said that they look after it; it stays open, and quiet.';
-comment on column ops.alerts.acknowledged_by is 'Who, as they call themselves.';
-comment on column ops.alerts.posted_at is 'When it was last posted to ALERT_WEBHOOK_URL; null while it was not.';
-comment on column ops.alerts.resolution_posted_at is 'When it was posted that it is over.';
-comment on column ops.alerts.refusals is 'How often in a row ALERT_WEBHOOK_URL did not accept it; 0 once it does.';
-comment on column ops.alerts.refused_at is 'When that happened last.';
-comment on column ops.alerts.refusal is 'The last answer, or the error where there was none.';
--- A repeated alert is one open row that counts.
+'Holds conditions that an operator should look at. While open, there is one row per (kind, subject).';
+comment on column ops.alerts.acknowledged_at is
+'When an operator acknowledged it. It stays open, and is not posted again.';
+comment on column ops.alerts.acknowledged_by is 'The name that the operator gave.';
+comment on column ops.alerts.posted_at is 'When it was last posted to ALERT_WEBHOOK_URL. Null if it never was.';
+comment on column ops.alerts.resolution_posted_at is 'When its resolution was posted.';
+comment on column ops.alerts.refusals is
+'Number of consecutive posts that ALERT_WEBHOOK_URL did not accept. 0 after one is accepted.';
+comment on column ops.alerts.refused_at is 'When the last of these posts failed.';
+comment on column ops.alerts.refusal is 'The last response, or the error if there was none.';
+-- Allows one open row per alert. A repeated alert increments its count.
 create unique index alerts_open on ops.alerts (kind, subject) where resolved_at is null;
 grant select on ops.alerts to zmart_ingest, zmart_api, analyst;
 grant select, insert, update on ops.alerts to zmart_keeper;
@@ -572,8 +579,7 @@ create table ops.cursors (
     value jsonb not null,
     moved_at timestamptz not null default clock_timestamp()
 );
-comment on table ops.cursors is
-'Where a walker or sensor stood.';
+comment on table ops.cursors is 'Holds the place where a walker or sensor continues.';
 grant select, insert, update on ops.cursors to zmart_ingest, zmart_keeper;
 grant select on ops.cursors to zmart_api, analyst;
 
@@ -584,7 +590,7 @@ create table ops.leases (
     expires_at timestamptz not null
 );
 comment on table ops.leases is
-'Who may act alone, and the epoch stamped into what they do.';
+'Holds the process that has the exclusive right to act, and the epoch that is stored with each of its actions.';
 grant select, insert, update on ops.leases to zmart_keeper;
 
 create table ops.keeper_rounds (
@@ -613,8 +619,7 @@ create table ops.settings (
     value bigint not null,
     meaning text not null
 );
-comment on table ops.settings is
-'Settings that views need; written from the environment at deploy.';
+comment on table ops.settings is 'Holds settings that views need. Each deployment writes them from the environment.';
 insert into ops.settings (name, value, meaning) values
 ('dispute_voting_window_seconds', 259200, 'how long ballots of a dispute are accepted after its initiation');
 grant select on ops.settings to zmart_ingest, zmart_keeper, zmart_api, analyst;
@@ -633,15 +638,15 @@ create table ops.scheduled_models (
     indexes text []
 );
 comment on table ops.scheduled_models is
-'One row per scheduled mart: what it computes, and the seq that its rows answer for.';
+'Holds one row per scheduled mart: the select that computes it, and the seq up to which its rows reflect the log.';
 comment on column ops.scheduled_models.select_sql is 'The model''s compiled select, with all columns of the mart.';
 comment on column ops.scheduled_models.reads is
-'Marts it is computed from, through views and staging models; one that is behind holds it back.';
-comment on column ops.scheduled_models.applied_seq is 'The rows say what the log said up to this seq.';
-comment on column ops.scheduled_models.seconds is 'How long the last refresh took.';
+'Marts from which it is computed, through views and staging models. If one of them is behind, so is this mart.';
+comment on column ops.scheduled_models.applied_seq is 'The rows reflect the log up to this seq.';
+comment on column ops.scheduled_models.seconds is 'Duration of the last refresh.';
 comment on column ops.scheduled_models.changed_rows is 'Rows that the last refresh wrote.';
 comment on column ops.scheduled_models.indexes is
-'The indexes that the model asks for, as Postgres writes them after USING.';
+'The indexes that the model requires, as Postgres writes them after USING.';
 grant select on ops.scheduled_models to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create view ops.model_position as
@@ -656,7 +661,7 @@ select
     applied_seq
 from ops.scheduled_models;
 comment on view ops.model_position is
-'Marts that may be behind the log, and the seq they answer for: stale folds, and every scheduled mart.';
+'Lists marts that may be behind the log, with the seq that they reflect: folds that are behind or stale, and every scheduled mart.';
 grant select on ops.model_position to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create table ops.uncompared_accounts (
@@ -665,12 +670,12 @@ create table ops.uncompared_accounts (
     reason text not null
 );
 comment on table ops.uncompared_accounts is
-'Markets that the newest check of the program''s accounts did not compare; kept by the check accounts_equal_folds.';
+'Holds markets that the newest check of the program''s accounts did not compare. The check accounts_equal_folds writes it.';
 comment on column ops.uncompared_accounts.account is
 'Address of the market''s account, or config for the configuration.';
 comment on column ops.uncompared_accounts.since is
-'When the first of the checks ran that missed it one after the other.';
-comment on column ops.uncompared_accounts.reason is 'Why the newest did.';
+'Time of the first of the consecutive checks that did not compare it.';
+comment on column ops.uncompared_accounts.reason is 'Why the newest check did not compare it.';
 grant select, insert, update, delete on ops.uncompared_accounts to zmart_keeper;
 
 -- ---- schema app -------------------------------------------------------------------------------------------------
@@ -683,8 +688,7 @@ create table app.wallets (
     created_at timestamptz not null default clock_timestamp(),
     updated_at timestamptz not null default clock_timestamp()
 );
-comment on table app.wallets is
-'One row per wallet that said something about itself.';
+comment on table app.wallets is 'Holds one row per wallet that has a profile.';
 alter table app.wallets enable row level security;
 alter table app.wallets force row level security;
 grant select on app.wallets to zmart_api;
@@ -707,10 +711,10 @@ create table app.market_metadata (
     primary key (market_id, wallet_no)
 );
 comment on table app.market_metadata is
-'One row per market and wallet that told its question; that of its creator counts. Events carry none (protocol.md 1.4.2).';
--- Search by words.
+'Holds one row per market and wallet that set its question. Only the row of the market''s creator counts. Events carry no question (protocol.md 1.4.2).';
+-- Searches by words.
 create index market_metadata_words on app.market_metadata using gin (search);
--- Search by parts of words. The extension may be in any schema.
+-- Searches by parts of words. The extension may be in any schema.
 do $$
 declare
     v_schema text;
@@ -738,7 +742,7 @@ create table app.ballots (
     unique (market_no, kind, wallet_no)
 );
 comment on table app.ballots is
-'One row per ballot cast through the API. vote: proposal like, dispute agree.';
+'Holds one row per ballot cast through the API. vote is true for like on a proposal, and for agree on a dispute.';
 alter table app.ballots enable row level security;
 alter table app.ballots force row level security;
 grant select on app.ballots to zmart_api;
@@ -756,24 +760,23 @@ create table app.comments (
     root_no bigint references app.comments,
     constraint comments_root_check check ((parent_no is null) = (root_no is null))
 );
-comment on table app.comments is
-'One row per post under a market; a reply names its parent.';
-comment on column app.comments.root_no is 'The post that began the thread; null for that post itself.';
--- Comments of a market, newest first.
+comment on table app.comments is 'Holds one row per comment on a market. A reply names its parent.';
+comment on column app.comments.root_no is 'The comment that began the thread. Null for that comment itself.';
+-- Reads the comments of a market, newest first.
 create index comments_market_no_created_at_idx on app.comments (market_no, created_at desc);
--- Comments of a wallet, newest first.
+-- Reads the comments of a wallet, newest first.
 create index comments_wallet_no_created_at_idx on app.comments (wallet_no, created_at desc);
--- Replies to a comment.
+-- Finds the replies to a comment.
 create index comments_parent_no on app.comments (parent_no) where parent_no is not null;
--- A page of a market's threads.
+-- Reads a page of the threads of a market.
 create index comments_threads on app.comments (market_no, comment_no desc) where root_no is null;
--- A page of all of a market's comments.
+-- Reads a page of all comments of a market.
 create index comments_newest on app.comments (market_no, comment_no desc);
--- The replies of a thread.
+-- Reads the replies of a thread.
 create index comments_replies on app.comments (root_no, comment_no) where root_no is not null;
--- Comments of a UTC day, for its snapshot.
+-- Finds the comments of a UTC day, for its snapshot.
 create index comments_when on app.comments (created_at);
--- Deletions of a UTC day, for its snapshot.
+-- Finds the deletions of a UTC day, for its snapshot.
 create index comments_deleted on app.comments (deleted_at) where deleted_at is not null;
 alter table app.comments enable row level security;
 alter table app.comments force row level security;
@@ -785,9 +788,8 @@ create table app.comment_edits (
     content_before text not null,
     primary key (comment_no, edited_at)
 );
-comment on table app.comment_edits is
-'What a comment said before each edit.';
--- Edits of a UTC day, for its snapshot.
+comment on table app.comment_edits is 'Holds the text of a comment before each edit.';
+-- Finds the edits of a UTC day, for its snapshot.
 create index comment_edits_when on app.comment_edits (edited_at);
 alter table app.comment_edits enable row level security;
 alter table app.comment_edits force row level security;
@@ -801,8 +803,7 @@ create table app.reactions (
     reacted_at timestamptz not null default clock_timestamp(),
     primary key (comment_no, wallet_no)
 );
-comment on table app.reactions is
-'One row per wallet and comment it has an opinion on.';
+comment on table app.reactions is 'Holds one row per wallet and comment on which it voted.';
 alter table app.reactions enable row level security;
 alter table app.reactions force row level security;
 grant select on app.reactions to zmart_api;
@@ -814,9 +815,8 @@ create table app.flags (
     flagged_at timestamptz not null default clock_timestamp(),
     primary key (comment_no, wallet_no)
 );
-comment on table app.flags is
-'One row per wallet and comment it reported.';
--- A wallet's own flags.
+comment on table app.flags is 'Holds one row per wallet and comment that it reported.';
+-- Finds the flags of a wallet.
 create index flags_of on app.flags (wallet_no);
 alter table app.flags enable row level security;
 alter table app.flags force row level security;
@@ -832,14 +832,13 @@ create table app.sessions (
     revoked_at timestamptz,
     family_id uuid not null default gen_random_uuid()
 );
-comment on table app.sessions is
-'One row per refresh token, hashed; used once, then replaced.';
-comment on column app.sessions.family_id is 'The signing in that this token descends from.';
--- A family is revoked as a whole.
+comment on table app.sessions is 'Holds one row per refresh token, as a hash. A token is used once and then replaced.';
+comment on column app.sessions.family_id is 'The sign-in from which this token descends.';
+-- Finds the sessions of a family, which are revoked together.
 create index sessions_family_id_idx on app.sessions (family_id);
--- Expired sessions, to delete.
+-- Finds expired sessions, which are deleted.
 create index sessions_expires_at_idx on app.sessions (expires_at);
--- The foreign key, when a session is deleted.
+-- Serves the foreign key when a session is deleted.
 create index sessions_replaced_by_idx on app.sessions (replaced_by);
 alter table app.sessions enable row level security;
 alter table app.sessions force row level security;
@@ -851,9 +850,8 @@ create table app.redeemed_nonces (
     redeemed_at timestamptz not null default clock_timestamp(),
     expires_at timestamptz not null
 );
-comment on table app.redeemed_nonces is
-'Nonces that were used. The primary key makes the second use fail.';
--- Expired nonces, to delete.
+comment on table app.redeemed_nonces is 'Holds nonces that were used. The primary key makes a second use fail.';
+-- Finds expired nonces, which are deleted.
 create index redeemed_nonces_expires_at_idx on app.redeemed_nonces (expires_at);
 alter table app.redeemed_nonces enable row level security;
 alter table app.redeemed_nonces force row level security;
@@ -865,4 +863,4 @@ create unlogged table app.allowances (
     used int not null
 );
 comment on table app.allowances is
-'One row per address or wallet that asked lately: what it used since its window began.';
+'Holds one row per address or wallet with recent requests: the allowance that it has used since its window began.';

@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION folds.apply_ballots(p_from bigint, p_to bigint, p_is_
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/ballots.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/ballots.sql; edit that file.
 --
--- Takes the window (p_from, p_to] of the log into marts.ballots. First, rows whose past the window changes are told again. Then the
--- model's select runs over the window, and what it says is merged into what was known: t is the row so far, s what the window says.
--- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
+-- Merges the window (p_from, p_to] of the log into marts.ballots. First, rows whose earlier events the window changes are folded
+-- again. Then the model's select runs over the window, and its result is merged: t is the row before, s the result of the window.
+-- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
 begin
@@ -25,7 +25,28 @@ end if;
 -- One row per market_no, kind, wallet_no. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into marts.ballots as t
 using (
-with cast_ballots as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and (seq > p_from and seq <= p_to)
+        and name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
+    ) as events
+),
+
+api as (
+    select * from (select * from "app"."ballots" where (seq > p_from and seq <= p_to) and (true /*unplaced*/)) as ballots
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+wallets as (
+    select * from "raw"."wallets_seen"
+),
+
+cast_ballots as (
     select
         market_no,
         wallet_no,
@@ -35,12 +56,7 @@ with cast_ballots as (
         0 as source_order,
         signature as tx_signature,
         seq
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and (seq > p_from and seq <= p_to)
-        and name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
-    ) as log
+    from log
     union all
     select
         market_no,
@@ -51,7 +67,7 @@ with cast_ballots as (
         1 as source_order,
         null as tx_signature,
         seq
-    from (select * from "app"."ballots" where (seq > p_from and seq <= p_to) and (true /*unplaced*/)) as api
+    from api
 ),
 
 -- The first ballot counts: by instant, the chain before the API at the same instant.
@@ -73,23 +89,27 @@ folded as (
         max(seq) as last_seq
     from ranked
     group by market_no, kind, wallet_no
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.kind,
+        folded.wallet_no,
+        markets.market_id,
+        wallets.wallet as user_wallet,
+        folded.precedence,
+        folded.vote = 1 as vote,
+        case folded.precedence % 2 when 0 then 'chain' else 'api' end as source,
+        to_timestamp((folded.precedence / 2)::numeric / 1000000) as cast_at,
+        folded.tx_signature,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
+    inner join wallets on folded.wallet_no = wallets.wallet_no
 )
 
-select
-    folded.market_no,
-    folded.kind,
-    folded.wallet_no,
-    markets.market_id,
-    wallets.wallet as user_wallet,
-    folded.precedence,
-    folded.vote = 1 as vote,
-    case folded.precedence % 2 when 0 then 'chain' else 'api' end as source,
-    to_timestamp((folded.precedence / 2)::numeric / 1000000) as cast_at,
-    folded.tx_signature,
-    folded.last_seq
-from folded
-inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
-inner join "raw"."wallets_seen" as wallets on folded.wallet_no = wallets.wallet_no
+select * from final
 ) as s on t.market_no = s.market_no and t.kind = s.kind and t.wallet_no = s.wallet_no
 when matched then update set
     market_id = coalesce(t.market_id, s.market_id) /* any */,

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_b19d3f77[] DEFAULT NULL::folds.stg_trades_b19d3f77[])
+CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_793245a5[] DEFAULT NULL::folds.stg_trades_793245a5[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7,18 +7,18 @@ CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/candles_1m.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/candles_1m.sql; edit that file.
 --
--- Takes the window (p_from, p_to] of the log into marts.candles_1m. First, rows whose past the window changes are told again. Then the
--- model's select runs over the window, and what it says is merged into what was known: t is the row so far, s what the window says.
--- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
+-- Merges the window (p_from, p_to] of the log into marts.candles_1m. First, rows whose earlier events the window changes are folded
+-- again. Then the model's select runs over the window, and its result is merged: t is the row before, s the result of the window.
+-- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_b19d3f77 [] := p_staged;
+    v_staged folds.stg_trades_793245a5 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_b19d3f77(p_from, p_to);
+    v_staged := folds.stg_trades_793245a5(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_candles_1m(v_affected, p_from);
@@ -29,7 +29,15 @@ merge into marts.candles_1m as t
 using (
 with  __dbt__cte__stg_trades as (
 select * from unnest(v_staged)
-), trades as (
+), split_trades as (
+    select * from __dbt__cte__stg_trades
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+trades as (
     select
         market_no,
         to_timestamp(case when clock - clock % 60 is not null then least(greatest(clock - clock % 60, 0), 253402300799) end) as bucket_at,
@@ -39,7 +47,7 @@ select * from unnest(v_staged)
         case when is_buy then cost else gross end as lamports,
         shares,
         seq
-    from __dbt__cte__stg_trades
+    from split_trades
 ),
 
 folded as (
@@ -59,25 +67,29 @@ folded as (
         max(seq) as last_seq
     from trades
     group by market_no, bucket_at
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.bucket_at,
+        markets.market_id,
+        folded.open_key,
+        folded.open,
+        folded.high,
+        folded.low,
+        folded.close_key,
+        folded.close,
+        folded.volume::numeric(39, 0) as volume,
+        folded.buy_volume::numeric(39, 0) as buy_volume,
+        folded.shares_volume::numeric(39, 0) as shares_volume,
+        folded.trades_count,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
 )
 
-select
-    folded.market_no,
-    folded.bucket_at,
-    markets.market_id,
-    folded.open_key,
-    folded.open,
-    folded.high,
-    folded.low,
-    folded.close_key,
-    folded.close,
-    folded.volume::numeric(39, 0) as volume,
-    folded.buy_volume::numeric(39, 0) as buy_volume,
-    folded.shares_volume::numeric(39, 0) as shares_volume,
-    folded.trades_count,
-    folded.last_seq
-from folded
-inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
+select * from final
 ) as s on t.market_no = s.market_no and t.bucket_at = s.bucket_at
 when matched then update set
     market_id = coalesce(t.market_id, s.market_id) /* any */,

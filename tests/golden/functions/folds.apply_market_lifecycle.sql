@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION folds.apply_market_lifecycle(p_from bigint, p_to bigi
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/market_lifecycle.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/market_lifecycle.sql; edit that file.
 --
--- Takes the window (p_from, p_to] of the log into marts.market_lifecycle. First, rows whose past the window changes are told again. Then the
--- model's select runs over the window, and what it says is merged into what was known: t is the row so far, s what the window says.
--- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
+-- Merges the window (p_from, p_to] of the log into marts.market_lifecycle. First, rows whose earlier events the window changes are folded
+-- again. Then the model's select runs over the window, and its result is merged: t is the row before, s the result of the window.
+-- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
 begin

@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION folds.apply_positions(p_from bigint, p_to bigint, p_i
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/positions.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/positions.sql; edit that file.
 --
--- Takes the window (p_from, p_to] of the log into marts.positions. First, rows whose past the window changes are told again. Then the
--- model's select runs over the window, and what it says is merged into what was known: t is the row so far, s what the window says.
--- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
+-- Merges the window (p_from, p_to] of the log into marts.positions. First, rows whose earlier events the window changes are folded
+-- again. Then the model's select runs over the window, and its result is merged: t is the row before, s the result of the window.
+-- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
 begin
@@ -25,7 +25,24 @@ end if;
 -- One row per market_no, wallet_no. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into marts.positions as t
 using (
-with events as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and (seq > p_from and seq <= p_to)
+        and name in ('SharesBought', 'SharesSold', 'WinningsClaimed')
+    ) as events
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+wallets as (
+    select * from "raw"."wallets_seen"
+),
+
+events as (
     select
         seq,
         market_no,
@@ -36,12 +53,7 @@ with events as (
         (payload ->> 'outcome')::boolean as outcome,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds', payload ->> 'amount')::numeric as lamports
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and (seq > p_from and seq <= p_to)
-        and name in ('SharesBought', 'SharesSold', 'WinningsClaimed')
-    ) as log
+    from log
 ),
 
 folded as (
@@ -61,28 +73,32 @@ folded as (
         max(seq) as last_seq
     from events
     group by market_no, wallet_no
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.wallet_no,
+        markets.market_id,
+        markets.account as on_chain_address,
+        wallets.wallet as user_wallet,
+        folded.shares_yes::numeric(39, 0) as shares_yes,
+        folded.shares_no::numeric(39, 0) as shares_no,
+        folded.total_invested::numeric(39, 0) as total_invested,
+        folded.total_proceeds::numeric(39, 0) as total_proceeds,
+        folded.trades_count,
+        folded.has_claimed,
+        folded.claimed_amount::numeric(39, 0) as claimed_amount,
+        to_timestamp(case when folded.first_trade_clock is not null then least(greatest(folded.first_trade_clock, 0), 253402300799) end) as first_trade_at,
+        to_timestamp(case when folded.last_trade_clock is not null then least(greatest(folded.last_trade_clock, 0), 253402300799) end) as last_trade_at,
+        to_timestamp(case when folded.claimed_clock is not null then least(greatest(folded.claimed_clock, 0), 253402300799) end) as claimed_at,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
+    inner join wallets on folded.wallet_no = wallets.wallet_no
 )
 
-select
-    folded.market_no,
-    folded.wallet_no,
-    markets.market_id,
-    markets.account as on_chain_address,
-    wallets.wallet as user_wallet,
-    folded.shares_yes::numeric(39, 0) as shares_yes,
-    folded.shares_no::numeric(39, 0) as shares_no,
-    folded.total_invested::numeric(39, 0) as total_invested,
-    folded.total_proceeds::numeric(39, 0) as total_proceeds,
-    folded.trades_count,
-    folded.has_claimed,
-    folded.claimed_amount::numeric(39, 0) as claimed_amount,
-    to_timestamp(case when folded.first_trade_clock is not null then least(greatest(folded.first_trade_clock, 0), 253402300799) end) as first_trade_at,
-    to_timestamp(case when folded.last_trade_clock is not null then least(greatest(folded.last_trade_clock, 0), 253402300799) end) as last_trade_at,
-    to_timestamp(case when folded.claimed_clock is not null then least(greatest(folded.claimed_clock, 0), 253402300799) end) as claimed_at,
-    folded.last_seq
-from folded
-inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
-inner join "raw"."wallets_seen" as wallets on folded.wallet_no = wallets.wallet_no
+select * from final
 ) as s on t.market_no = s.market_no and t.wallet_no = s.wallet_no
 when matched then update set
     market_id = coalesce(t.market_id, s.market_id) /* any */,

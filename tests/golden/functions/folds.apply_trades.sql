@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_b19d3f77[] DEFAULT NULL::folds.stg_trades_b19d3f77[])
+CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_793245a5[] DEFAULT NULL::folds.stg_trades_793245a5[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7,18 +7,18 @@ CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_p
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/trades.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/trades.sql; edit that file.
 --
--- Takes the window (p_from, p_to] of the log into marts.trades. First, rows whose past the window changes are told again. Then the
--- model's select runs over the window, and what it says is merged into what was known: t is the row so far, s what the window says.
--- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
+-- Merges the window (p_from, p_to] of the log into marts.trades. First, rows whose earlier events the window changes are folded
+-- again. Then the model's select runs over the window, and its result is merged: t is the row before, s the result of the window.
+-- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_b19d3f77 [] := p_staged;
+    v_staged folds.stg_trades_793245a5 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_b19d3f77(p_from, p_to);
+    v_staged := folds.stg_trades_793245a5(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_trades(v_affected, p_from);
@@ -31,38 +31,50 @@ with  __dbt__cte__stg_trades as (
 select * from unnest(v_staged)
 ), trades as (
     select * from __dbt__cte__stg_trades
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+wallets as (
+    select * from "raw"."wallets_seen"
+),
+
+final as (
+    select
+        trades.seq,
+        trades.market_no,
+        trades.wallet_no,
+        markets.market_id,
+        wallets.wallet as user_wallet,
+        trades.signature as tx_signature,
+        trades.ordinal,
+        trades.order_key,
+        trades.order_key >> 24 as slot,
+        case when trades.is_buy then 'buy' else 'sell' end as trade_type,
+        trades.outcome,
+        trades.shares::numeric(39, 0) as shares,
+        trades.cost::numeric(39, 0) as cost,
+        trades.gross::numeric(39, 0) as gross,
+        trades.protocol_fee::numeric(39, 0) as protocol_fee,
+        trades.resolver_fee::numeric(39, 0) as resolver_fee,
+        trades.lp_fee::numeric(39, 0) as lp_fee,
+        trades.fees_exact,
+        trades.gross_from,
+        trades.protocol_bps,
+        trades.resolver_bps,
+        trades.lp_bps,
+        trades.new_price_yes::numeric(20, 0) as new_price_yes,
+        (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
+        to_timestamp(case when trades.clock is not null then least(greatest(trades.clock, 0), 253402300799) end) as block_time,
+        trades.seq as last_seq
+    from trades
+    inner join markets on trades.market_no = markets.market_no
+    inner join wallets on trades.wallet_no = wallets.wallet_no
 )
 
-select
-    trades.seq,
-    trades.market_no,
-    trades.wallet_no,
-    markets.market_id,
-    wallets.wallet as user_wallet,
-    trades.signature as tx_signature,
-    trades.ordinal,
-    trades.order_key,
-    trades.order_key >> 24 as slot,
-    case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-    trades.outcome,
-    trades.shares::numeric(39, 0) as shares,
-    trades.cost::numeric(39, 0) as cost,
-    trades.gross::numeric(39, 0) as gross,
-    trades.protocol_fee::numeric(39, 0) as protocol_fee,
-    trades.resolver_fee::numeric(39, 0) as resolver_fee,
-    trades.lp_fee::numeric(39, 0) as lp_fee,
-    trades.fees_exact,
-    trades.gross_from,
-    trades.protocol_bps,
-    trades.resolver_bps,
-    trades.lp_bps,
-    trades.new_price_yes::numeric(20, 0) as new_price_yes,
-    (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
-    to_timestamp(case when trades.clock is not null then least(greatest(trades.clock, 0), 253402300799) end) as block_time,
-    trades.seq as last_seq
-from trades
-inner join "raw"."markets_seen" as markets on trades.market_no = markets.market_no
-inner join "raw"."wallets_seen" as wallets on trades.wallet_no = wallets.wallet_no
+select * from final
 ) as s;
 end
 $function$

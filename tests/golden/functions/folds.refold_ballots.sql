@@ -7,17 +7,38 @@ CREATE OR REPLACE FUNCTION folds.refold_ballots(p_affected bigint[], p_upto bigi
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/ballots.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/ballots.sql; edit that file.
 --
--- Tells the rows of marts.ballots that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no, wallet_no).
+-- Folds the rows of marts.ballots that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (market_no, wallet_no).
 begin
 delete from marts.ballots as t using (select distinct k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no and t.wallet_no = k.wallet_no;
 insert into marts.ballots (market_no, kind, wallet_no, market_id, user_wallet, precedence, vote, source, cast_at, tx_signature, last_seq)
 select market_no, kind, wallet_no, market_id, user_wallet, precedence, vote, source, cast_at, tx_signature, last_seq from (
 
 
-with cast_ballots as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
+        and name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
+    ) as events
+),
+
+api as (
+    select * from (select * from "app"."ballots" where ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto) and (true /*unplaced*/)) as ballots
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+wallets as (
+    select * from "raw"."wallets_seen"
+),
+
+cast_ballots as (
     select
         market_no,
         wallet_no,
@@ -27,12 +48,7 @@ with cast_ballots as (
         0 as source_order,
         signature as tx_signature,
         seq
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
-        and name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
-    ) as log
+    from log
     union all
     select
         market_no,
@@ -43,7 +59,7 @@ with cast_ballots as (
         1 as source_order,
         null as tx_signature,
         seq
-    from (select * from "app"."ballots" where ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto) and (true /*unplaced*/)) as api
+    from api
 ),
 
 -- The first ballot counts: by instant, the chain before the API at the same instant.
@@ -65,23 +81,27 @@ folded as (
         max(seq) as last_seq
     from ranked
     group by market_no, kind, wallet_no
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.kind,
+        folded.wallet_no,
+        markets.market_id,
+        wallets.wallet as user_wallet,
+        folded.precedence,
+        folded.vote = 1 as vote,
+        case folded.precedence % 2 when 0 then 'chain' else 'api' end as source,
+        to_timestamp((folded.precedence / 2)::numeric / 1000000) as cast_at,
+        folded.tx_signature,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
+    inner join wallets on folded.wallet_no = wallets.wallet_no
 )
 
-select
-    folded.market_no,
-    folded.kind,
-    folded.wallet_no,
-    markets.market_id,
-    wallets.wallet as user_wallet,
-    folded.precedence,
-    folded.vote = 1 as vote,
-    case folded.precedence % 2 when 0 then 'chain' else 'api' end as source,
-    to_timestamp((folded.precedence / 2)::numeric / 1000000) as cast_at,
-    folded.tx_signature,
-    folded.last_seq
-from folded
-inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
-inner join "raw"."wallets_seen" as wallets on folded.wallet_no = wallets.wallet_no
+select * from final
 ) as refolded;
 end
 $function$

@@ -7,10 +7,10 @@ CREATE OR REPLACE FUNCTION folds.refold_market_lifecycle(p_affected bigint[], p_
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/market_lifecycle.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/market_lifecycle.sql; edit that file.
 --
--- Tells the rows of marts.market_lifecycle that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (seq).
+-- Folds the rows of marts.market_lifecycle that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (seq).
 begin
 delete from marts.market_lifecycle as t using (select distinct k.seq from raw.events as k where k.seq = any(p_affected)) as k where t.seq = k.seq;
 insert into marts.market_lifecycle (seq, market_no, market_id, event, to_state, actor_wallet, order_key, tx_signature, block_time, last_seq)

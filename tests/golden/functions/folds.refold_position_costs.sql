@@ -7,10 +7,10 @@ CREATE OR REPLACE FUNCTION folds.refold_position_costs(p_affected bigint[], p_up
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/position_costs.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/position_costs.sql; edit that file.
 --
--- Tells the rows of marts.position_costs that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no, wallet_no).
+-- Folds the rows of marts.position_costs that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (market_no, wallet_no).
 begin
 delete from marts.position_costs as t using (select distinct k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no and t.wallet_no = k.wallet_no;
 insert into marts.position_costs (market_no, wallet_no, state, last_key, last_seq)

@@ -7,17 +7,34 @@ CREATE OR REPLACE FUNCTION folds.refold_positions(p_affected bigint[], p_upto bi
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/positions.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/positions.sql; edit that file.
 --
--- Tells the rows of marts.positions that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (market_no, wallet_no).
+-- Folds the rows of marts.positions that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (market_no, wallet_no).
 begin
 delete from marts.positions as t using (select distinct k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) as k where t.market_no = k.market_no and t.wallet_no = k.wallet_no;
 insert into marts.positions (market_no, wallet_no, market_id, on_chain_address, user_wallet, shares_yes, shares_no, total_invested, total_proceeds, trades_count, has_claimed, claimed_amount, first_trade_at, last_trade_at, claimed_at, last_seq)
 select market_no, wallet_no, market_id, on_chain_address, user_wallet, shares_yes, shares_no, total_invested, total_proceeds, trades_count, has_claimed, claimed_amount, first_trade_at, last_trade_at, claimed_at, last_seq from (
 
 
-with events as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
+        and name in ('SharesBought', 'SharesSold', 'WinningsClaimed')
+    ) as events
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+wallets as (
+    select * from "raw"."wallets_seen"
+),
+
+events as (
     select
         seq,
         market_no,
@@ -28,12 +45,7 @@ with events as (
         (payload ->> 'outcome')::boolean as outcome,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds', payload ->> 'amount')::numeric as lamports
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
-        and name in ('SharesBought', 'SharesSold', 'WinningsClaimed')
-    ) as log
+    from log
 ),
 
 folded as (
@@ -53,28 +65,32 @@ folded as (
         max(seq) as last_seq
     from events
     group by market_no, wallet_no
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.wallet_no,
+        markets.market_id,
+        markets.account as on_chain_address,
+        wallets.wallet as user_wallet,
+        folded.shares_yes::numeric(39, 0) as shares_yes,
+        folded.shares_no::numeric(39, 0) as shares_no,
+        folded.total_invested::numeric(39, 0) as total_invested,
+        folded.total_proceeds::numeric(39, 0) as total_proceeds,
+        folded.trades_count,
+        folded.has_claimed,
+        folded.claimed_amount::numeric(39, 0) as claimed_amount,
+        to_timestamp(case when folded.first_trade_clock is not null then least(greatest(folded.first_trade_clock, 0), 253402300799) end) as first_trade_at,
+        to_timestamp(case when folded.last_trade_clock is not null then least(greatest(folded.last_trade_clock, 0), 253402300799) end) as last_trade_at,
+        to_timestamp(case when folded.claimed_clock is not null then least(greatest(folded.claimed_clock, 0), 253402300799) end) as claimed_at,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
+    inner join wallets on folded.wallet_no = wallets.wallet_no
 )
 
-select
-    folded.market_no,
-    folded.wallet_no,
-    markets.market_id,
-    markets.account as on_chain_address,
-    wallets.wallet as user_wallet,
-    folded.shares_yes::numeric(39, 0) as shares_yes,
-    folded.shares_no::numeric(39, 0) as shares_no,
-    folded.total_invested::numeric(39, 0) as total_invested,
-    folded.total_proceeds::numeric(39, 0) as total_proceeds,
-    folded.trades_count,
-    folded.has_claimed,
-    folded.claimed_amount::numeric(39, 0) as claimed_amount,
-    to_timestamp(case when folded.first_trade_clock is not null then least(greatest(folded.first_trade_clock, 0), 253402300799) end) as first_trade_at,
-    to_timestamp(case when folded.last_trade_clock is not null then least(greatest(folded.last_trade_clock, 0), 253402300799) end) as last_trade_at,
-    to_timestamp(case when folded.claimed_clock is not null then least(greatest(folded.claimed_clock, 0), 253402300799) end) as claimed_at,
-    folded.last_seq
-from folded
-inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
-inner join "raw"."wallets_seen" as wallets on folded.wallet_no = wallets.wallet_no
+select * from final
 ) as refolded;
 end
 $function$

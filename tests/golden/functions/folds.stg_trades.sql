@@ -1,5 +1,5 @@
-CREATE OR REPLACE FUNCTION folds.stg_trades_b19d3f77(p_from bigint, p_to bigint)
- RETURNS folds.stg_trades_b19d3f77[]
+CREATE OR REPLACE FUNCTION folds.stg_trades_793245a5(p_from bigint, p_to bigint)
+ RETURNS folds.stg_trades_793245a5[]
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -8,16 +8,25 @@ CREATE OR REPLACE FUNCTION folds.stg_trades_b19d3f77(p_from bigint, p_to bigint)
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
--- Written by folds.create_stage from sql_models/staging; changes belong there.
+-- Written by folds.create_stage from sql_models/staging; edit the model there.
 --
--- A step that several folded models begin with, for the window (p_from, p_to] of the log; null where it has no row.
+-- Returns the rows of a step with which several folded models begin, for the window (p_from, p_to] of the log; null if there are none.
 begin
 return (
-    select array_agg(row(staged.*)::folds.stg_trades_b19d3f77)
+    select array_agg(row(staged.*)::folds.stg_trades_793245a5)
     from (
 
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
-with trades as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and (seq > p_from and seq <= p_to)
+        and name in ('SharesBought', 'SharesSold')
+    ) as events
+),
+
+trades as (
     select
         seq,
         order_key,
@@ -33,12 +42,7 @@ with trades as (
         (payload ->> 'new_price_yes')::numeric as new_price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and (seq > p_from and seq <= p_to)
-        and name in ('SharesBought', 'SharesSold')
-    ) as events
+    from log
 ),
 
 priced as (
@@ -189,32 +193,36 @@ split as (
         coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
     from resolved_gross
     offset 0
+),
+
+final as (
+    select
+        seq,
+        order_key,
+        ordinal,
+        market_no,
+        wallet_no,
+        clock,
+        signature,
+        is_buy,
+        outcome,
+        shares,
+        cost,
+        gross,
+        protocol_fee,
+        resolver_fee,
+        fee - protocol_fee - resolver_fee as lp_fee,
+        gross_from not in ('estimated', 'provisional') as fees_exact,
+        gross_from,
+        new_price_yes,
+        market_lamports,
+        protocol_bps,
+        resolver_bps,
+        lp_bps
+    from split
 )
 
-select
-    seq,
-    order_key,
-    ordinal,
-    market_no,
-    wallet_no,
-    clock,
-    signature,
-    is_buy,
-    outcome,
-    shares,
-    cost,
-    gross,
-    protocol_fee,
-    resolver_fee,
-    fee - protocol_fee - resolver_fee as lp_fee,
-    gross_from not in ('estimated', 'provisional') as fees_exact,
-    gross_from,
-    new_price_yes,
-    market_lamports,
-    protocol_bps,
-    resolver_bps,
-    lp_bps
-from split
+select * from final
 
     ) as staged
 );

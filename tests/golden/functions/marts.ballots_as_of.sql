@@ -32,7 +32,28 @@ select
 from (
 
 
-with cast_ballots as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
+        and name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
+    ) as events
+),
+
+api as (
+    select * from (select * from "app"."ballots" where (cast_at < v_until and (p_market_no is null or market_no = p_market_no))) as ballots
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+wallets as (
+    select * from "raw"."wallets_seen"
+),
+
+cast_ballots as (
     select
         market_no,
         wallet_no,
@@ -42,12 +63,7 @@ with cast_ballots as (
         0 as source_order,
         signature as tx_signature,
         seq
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
-        and name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
-    ) as log
+    from log
     union all
     select
         market_no,
@@ -58,7 +74,7 @@ with cast_ballots as (
         1 as source_order,
         null as tx_signature,
         seq
-    from (select * from "app"."ballots" where (cast_at < v_until and (p_market_no is null or market_no = p_market_no))) as api
+    from api
 ),
 
 -- The first ballot counts: by instant, the chain before the API at the same instant.
@@ -80,23 +96,27 @@ folded as (
         max(seq) as last_seq
     from ranked
     group by market_no, kind, wallet_no
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.kind,
+        folded.wallet_no,
+        markets.market_id,
+        wallets.wallet as user_wallet,
+        folded.precedence,
+        folded.vote = 1 as vote,
+        case folded.precedence % 2 when 0 then 'chain' else 'api' end as source,
+        to_timestamp((folded.precedence / 2)::numeric / 1000000) as cast_at,
+        folded.tx_signature,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
+    inner join wallets on folded.wallet_no = wallets.wallet_no
 )
 
-select
-    folded.market_no,
-    folded.kind,
-    folded.wallet_no,
-    markets.market_id,
-    wallets.wallet as user_wallet,
-    folded.precedence,
-    folded.vote = 1 as vote,
-    case folded.precedence % 2 when 0 then 'chain' else 'api' end as source,
-    to_timestamp((folded.precedence / 2)::numeric / 1000000) as cast_at,
-    folded.tx_signature,
-    folded.last_seq
-from folded
-inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
-inner join "raw"."wallets_seen" as wallets on folded.wallet_no = wallets.wallet_no
+select * from final
 ) as folded;
 end
 $function$

@@ -37,7 +37,16 @@ from (
 
 with  __dbt__cte__stg_trades as (
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
-with trades as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
+        and name in ('SharesBought', 'SharesSold')
+    ) as events
+),
+
+trades as (
     select
         seq,
         order_key,
@@ -53,12 +62,7 @@ with trades as (
         (payload ->> 'new_price_yes')::numeric as new_price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
-        and name in ('SharesBought', 'SharesSold')
-    ) as events
+    from log
 ),
 
 priced as (
@@ -209,33 +213,45 @@ split as (
         coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
     from resolved_gross
     offset 0
+),
+
+final as (
+    select
+        seq,
+        order_key,
+        ordinal,
+        market_no,
+        wallet_no,
+        clock,
+        signature,
+        is_buy,
+        outcome,
+        shares,
+        cost,
+        gross,
+        protocol_fee,
+        resolver_fee,
+        fee - protocol_fee - resolver_fee as lp_fee,
+        gross_from not in ('estimated', 'provisional') as fees_exact,
+        gross_from,
+        new_price_yes,
+        market_lamports,
+        protocol_bps,
+        resolver_bps,
+        lp_bps
+    from split
 )
 
-select
-    seq,
-    order_key,
-    ordinal,
-    market_no,
-    wallet_no,
-    clock,
-    signature,
-    is_buy,
-    outcome,
-    shares,
-    cost,
-    gross,
-    protocol_fee,
-    resolver_fee,
-    fee - protocol_fee - resolver_fee as lp_fee,
-    gross_from not in ('estimated', 'provisional') as fees_exact,
-    gross_from,
-    new_price_yes,
-    market_lamports,
-    protocol_bps,
-    resolver_bps,
-    lp_bps
-from split
-), trades as (
+select * from final
+), split_trades as (
+    select * from __dbt__cte__stg_trades
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+trades as (
     select
         market_no,
         to_timestamp(case when clock - clock % 60 is not null then least(greatest(clock - clock % 60, 0), 253402300799) end) as bucket_at,
@@ -245,7 +261,7 @@ from split
         case when is_buy then cost else gross end as lamports,
         shares,
         seq
-    from __dbt__cte__stg_trades
+    from split_trades
 ),
 
 folded as (
@@ -265,25 +281,29 @@ folded as (
         max(seq) as last_seq
     from trades
     group by market_no, bucket_at
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.bucket_at,
+        markets.market_id,
+        folded.open_key,
+        folded.open,
+        folded.high,
+        folded.low,
+        folded.close_key,
+        folded.close,
+        folded.volume::numeric(39, 0) as volume,
+        folded.buy_volume::numeric(39, 0) as buy_volume,
+        folded.shares_volume::numeric(39, 0) as shares_volume,
+        folded.trades_count,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
 )
 
-select
-    folded.market_no,
-    folded.bucket_at,
-    markets.market_id,
-    folded.open_key,
-    folded.open,
-    folded.high,
-    folded.low,
-    folded.close_key,
-    folded.close,
-    folded.volume::numeric(39, 0) as volume,
-    folded.buy_volume::numeric(39, 0) as buy_volume,
-    folded.shares_volume::numeric(39, 0) as shares_volume,
-    folded.trades_count,
-    folded.last_seq
-from folded
-inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
+select * from final
 ) as folded;
 end
 $function$

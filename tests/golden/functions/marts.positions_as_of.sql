@@ -37,7 +37,24 @@ select
 from (
 
 
-with events as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
+        and name in ('SharesBought', 'SharesSold', 'WinningsClaimed')
+    ) as events
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+wallets as (
+    select * from "raw"."wallets_seen"
+),
+
+events as (
     select
         seq,
         market_no,
@@ -48,12 +65,7 @@ with events as (
         (payload ->> 'outcome')::boolean as outcome,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds', payload ->> 'amount')::numeric as lamports
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
-        and name in ('SharesBought', 'SharesSold', 'WinningsClaimed')
-    ) as log
+    from log
 ),
 
 folded as (
@@ -73,28 +85,32 @@ folded as (
         max(seq) as last_seq
     from events
     group by market_no, wallet_no
+),
+
+final as (
+    select
+        folded.market_no,
+        folded.wallet_no,
+        markets.market_id,
+        markets.account as on_chain_address,
+        wallets.wallet as user_wallet,
+        folded.shares_yes::numeric(39, 0) as shares_yes,
+        folded.shares_no::numeric(39, 0) as shares_no,
+        folded.total_invested::numeric(39, 0) as total_invested,
+        folded.total_proceeds::numeric(39, 0) as total_proceeds,
+        folded.trades_count,
+        folded.has_claimed,
+        folded.claimed_amount::numeric(39, 0) as claimed_amount,
+        to_timestamp(case when folded.first_trade_clock is not null then least(greatest(folded.first_trade_clock, 0), 253402300799) end) as first_trade_at,
+        to_timestamp(case when folded.last_trade_clock is not null then least(greatest(folded.last_trade_clock, 0), 253402300799) end) as last_trade_at,
+        to_timestamp(case when folded.claimed_clock is not null then least(greatest(folded.claimed_clock, 0), 253402300799) end) as claimed_at,
+        folded.last_seq
+    from folded
+    inner join markets on folded.market_no = markets.market_no
+    inner join wallets on folded.wallet_no = wallets.wallet_no
 )
 
-select
-    folded.market_no,
-    folded.wallet_no,
-    markets.market_id,
-    markets.account as on_chain_address,
-    wallets.wallet as user_wallet,
-    folded.shares_yes::numeric(39, 0) as shares_yes,
-    folded.shares_no::numeric(39, 0) as shares_no,
-    folded.total_invested::numeric(39, 0) as total_invested,
-    folded.total_proceeds::numeric(39, 0) as total_proceeds,
-    folded.trades_count,
-    folded.has_claimed,
-    folded.claimed_amount::numeric(39, 0) as claimed_amount,
-    to_timestamp(case when folded.first_trade_clock is not null then least(greatest(folded.first_trade_clock, 0), 253402300799) end) as first_trade_at,
-    to_timestamp(case when folded.last_trade_clock is not null then least(greatest(folded.last_trade_clock, 0), 253402300799) end) as last_trade_at,
-    to_timestamp(case when folded.claimed_clock is not null then least(greatest(folded.claimed_clock, 0), 253402300799) end) as claimed_at,
-    folded.last_seq
-from folded
-inner join "raw"."markets_seen" as markets on folded.market_no = markets.market_no
-inner join "raw"."wallets_seen" as wallets on folded.wallet_no = wallets.wallet_no
+select * from final
 ) as folded;
 end
 $function$

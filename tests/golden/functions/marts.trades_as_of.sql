@@ -49,7 +49,16 @@ from (
 
 with  __dbt__cte__stg_trades as (
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
-with trades as (
+with log as (
+    select * from (
+        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+        from "raw"."events"
+        where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
+        and name in ('SharesBought', 'SharesSold')
+    ) as events
+),
+
+trades as (
     select
         seq,
         order_key,
@@ -65,12 +74,7 @@ with trades as (
         (payload ->> 'new_price_yes')::numeric as new_price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
-    from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
-        where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
-        and name in ('SharesBought', 'SharesSold')
-    ) as events
+    from log
 ),
 
 priced as (
@@ -221,66 +225,82 @@ split as (
         coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
     from resolved_gross
     offset 0
+),
+
+final as (
+    select
+        seq,
+        order_key,
+        ordinal,
+        market_no,
+        wallet_no,
+        clock,
+        signature,
+        is_buy,
+        outcome,
+        shares,
+        cost,
+        gross,
+        protocol_fee,
+        resolver_fee,
+        fee - protocol_fee - resolver_fee as lp_fee,
+        gross_from not in ('estimated', 'provisional') as fees_exact,
+        gross_from,
+        new_price_yes,
+        market_lamports,
+        protocol_bps,
+        resolver_bps,
+        lp_bps
+    from split
 )
 
-select
-    seq,
-    order_key,
-    ordinal,
-    market_no,
-    wallet_no,
-    clock,
-    signature,
-    is_buy,
-    outcome,
-    shares,
-    cost,
-    gross,
-    protocol_fee,
-    resolver_fee,
-    fee - protocol_fee - resolver_fee as lp_fee,
-    gross_from not in ('estimated', 'provisional') as fees_exact,
-    gross_from,
-    new_price_yes,
-    market_lamports,
-    protocol_bps,
-    resolver_bps,
-    lp_bps
-from split
+select * from final
 ), trades as (
     select * from __dbt__cte__stg_trades
+),
+
+markets as (
+    select * from "raw"."markets_seen"
+),
+
+wallets as (
+    select * from "raw"."wallets_seen"
+),
+
+final as (
+    select
+        trades.seq,
+        trades.market_no,
+        trades.wallet_no,
+        markets.market_id,
+        wallets.wallet as user_wallet,
+        trades.signature as tx_signature,
+        trades.ordinal,
+        trades.order_key,
+        trades.order_key >> 24 as slot,
+        case when trades.is_buy then 'buy' else 'sell' end as trade_type,
+        trades.outcome,
+        trades.shares::numeric(39, 0) as shares,
+        trades.cost::numeric(39, 0) as cost,
+        trades.gross::numeric(39, 0) as gross,
+        trades.protocol_fee::numeric(39, 0) as protocol_fee,
+        trades.resolver_fee::numeric(39, 0) as resolver_fee,
+        trades.lp_fee::numeric(39, 0) as lp_fee,
+        trades.fees_exact,
+        trades.gross_from,
+        trades.protocol_bps,
+        trades.resolver_bps,
+        trades.lp_bps,
+        trades.new_price_yes::numeric(20, 0) as new_price_yes,
+        (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
+        to_timestamp(case when trades.clock is not null then least(greatest(trades.clock, 0), 253402300799) end) as block_time,
+        trades.seq as last_seq
+    from trades
+    inner join markets on trades.market_no = markets.market_no
+    inner join wallets on trades.wallet_no = wallets.wallet_no
 )
 
-select
-    trades.seq,
-    trades.market_no,
-    trades.wallet_no,
-    markets.market_id,
-    wallets.wallet as user_wallet,
-    trades.signature as tx_signature,
-    trades.ordinal,
-    trades.order_key,
-    trades.order_key >> 24 as slot,
-    case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-    trades.outcome,
-    trades.shares::numeric(39, 0) as shares,
-    trades.cost::numeric(39, 0) as cost,
-    trades.gross::numeric(39, 0) as gross,
-    trades.protocol_fee::numeric(39, 0) as protocol_fee,
-    trades.resolver_fee::numeric(39, 0) as resolver_fee,
-    trades.lp_fee::numeric(39, 0) as lp_fee,
-    trades.fees_exact,
-    trades.gross_from,
-    trades.protocol_bps,
-    trades.resolver_bps,
-    trades.lp_bps,
-    trades.new_price_yes::numeric(20, 0) as new_price_yes,
-    (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
-    to_timestamp(case when trades.clock is not null then least(greatest(trades.clock, 0), 253402300799) end) as block_time,
-    trades.seq as last_seq
-from trades
-inner join "raw"."markets_seen" as markets on trades.market_no = markets.market_no
-inner join "raw"."wallets_seen" as wallets on trades.wallet_no = wallets.wallet_no
+select * from final
 ) as folded;
 end
 $function$

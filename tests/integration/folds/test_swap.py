@@ -106,7 +106,7 @@ def test_a_materialized_view_on_top_is_refused_with_its_name(marts_database: tes
     with marts_database.connect() as owner:
         owner.execute("create materialized view public.mine as select count(*) as n from marts.markets")
         put_beside(owner, "markets")
-        with pytest.raises(psycopg.Error, match=r"mine stands on marts\.markets .* drop it, deploy"):
+        with pytest.raises(psycopg.Error, match=r"mine depends on marts\.markets .* Drop it, deploy"):
             swap(owner, "markets")
         assert one(owner, "select n from public.mine") == (0,)
 

@@ -553,7 +553,7 @@ def test_the_database_refuses_a_second_send(marts_database: Any) -> None:
         with pytest.raises(psycopg.errors.UniqueViolation, match="submissions_open"):
             keeper.execute(store, [epoch, intent, "second"])
         keeper.execute("select ops.release_lease('keepers', %s)", [epoch])
-        with pytest.raises(psycopg.Error, match="not held any more"):
+        with pytest.raises(psycopg.Error, match="is no longer held"):
             keeper.execute(store, [epoch, intent, "second"])
     for role in ("zmart_ingest", "zmart_api", "analyst"):
         with marts_database.connect(role) as other, pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -116,7 +116,7 @@ async def test_the_models_page_is_sandboxed(tmp_path: Path) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         before = await client.get("/docs/models")
         (tmp_path / "dbt").mkdir()
-        (tmp_path / "dbt" / "static_index.html").write_text("<html>models</html>")
+        (tmp_path / "dbt" / "models.html").write_text("<html>models</html>")
         after = await client.get("/docs/models")
 
     assert before.status_code == 404

@@ -186,6 +186,9 @@ def command_problems(text: str) -> list[str]:
 def _command_problem(words: list[str]) -> str | None:
     command: click.Command = cli.main
     for place, word in enumerate(words):
+        if command.context_settings.get("ignore_unknown_options"):
+            # The rest belongs to another program.
+            return None
         options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         if word.startswith("--") and word not in options | {"--help"}:
             return f"zmart {' '.join(words[: place + 1])}"

@@ -41,6 +41,8 @@ _SCRIPT_NOISE = re.compile(
     r"//[^\n]*|/\*.*?\*/|`(?:\\.|[^`\\])*`|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL
 )
 _SCRIPT_NAME = re.compile(r"[A-Za-z_$][\w$]*")
+#: A sentence in a comment or a text of SQL that begins with one of these words.
+_OPENING = re.compile(r"(?:--|\bis '|^'|\. )\s*(?:What|Who|Whoever)\b")
 
 
 @functools.cache
@@ -111,6 +113,20 @@ def test_script_names_use_standard_terms() -> None:
         for path in files(".js", ".mjs", ".ts")
         for line, name in script_names(path)
         if listed_words(name)
+    }
+    assert not found, "see tests/data/words.txt for the standard terms"
+
+
+def test_the_schema_uses_standard_terms() -> None:
+    """No name and no sentence of the schema contains a listed word; no sentence begins with What, Who or Whoever."""
+    folder = ROOT / "zmart" / "db"
+    found = {
+        f"{path.relative_to(ROOT)}:{number} {line.strip()}"
+        for path in sorted(folder.rglob("*.sql"))
+        # Migrations contain the names that they replace.
+        if path.parent.name != "migrations"
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if listed_words(line.replace("dead letter", "")) or _OPENING.search(line)
     }
     assert not found, "see tests/data/words.txt for the standard terms"
 

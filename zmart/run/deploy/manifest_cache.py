@@ -39,6 +39,14 @@ class ManifestCache:
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
+    def read_any(self) -> Manifest | None:
+        """Return the stored manifest, whatever its sources were; None when no readable one is stored."""
+        try:
+            manifest: Manifest = json.loads(self.path.read_bytes())["manifest"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        return manifest
+
     def store(self, manifest: Manifest, digest: str) -> None:
         """Replace the stored manifest; ignore a failed write, because the cache only saves time."""
         written = self.folder / f".models-{os.getpid()}-{secrets.token_hex(4)}"

@@ -97,6 +97,7 @@ def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECON
     digest = sources_digest()
     with _owner_connection(dsn) as connection:
         connection.execute(sql.renew_identity)
+        connection.execute(sql.prepare_trials)
         connection.execute(
             sql.set_setting,
             {"name": "dispute_voting_window_seconds", "value": voting_window_seconds},
@@ -118,7 +119,7 @@ def build_models(
 
     Raise ConfigurationError with the end of its output.
     """
-    target = target or _dbt_folder()
+    target = target or dbt_folder()
     digest = sources_digest()
     run = subprocess.run(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "zmart.run.deploy.rebuild", *arguments],
@@ -144,12 +145,12 @@ def build_models(
     # Every dbt run reads all models, so that its manifest saves a separate parse.
     manifest_text = read_dbt_manifest(target / "manifest.json")
     if manifest_text is not None and sources_digest() == digest:
-        ManifestCache(folder=_dbt_folder()).store(manifest_text, digest)
+        ManifestCache(folder=dbt_folder()).store(manifest_text, digest)
 
 
 def load_manifest() -> Manifest:
     """Return dbt's manifest of the models in this checkout; raise ConfigurationError when they do not parse."""
-    found = ManifestCache(folder=_dbt_folder()).read(sources_digest())
+    found = ManifestCache(folder=dbt_folder()).read(sources_digest())
     if found is None:
         with tempfile.TemporaryDirectory(dir=_parsing_folder(), prefix="parse-") as folder:
             build_models("", ("parse",), target=Path(folder))
@@ -181,8 +182,8 @@ def dbt_environment(dsn: str) -> dict[str, str]:
     named = {variable: str(parts[key]) for key, variable in _LIBPQ.items() if parts.get(key) is not None}
     return {
         **os.environ,
-        "DBT_TARGET_PATH": str(_dbt_folder()),
-        "DBT_LOG_PATH": str(_dbt_folder()),
+        "DBT_TARGET_PATH": str(dbt_folder()),
+        "DBT_LOG_PATH": str(dbt_folder()),
         **named,
     }
 
@@ -190,13 +191,13 @@ def dbt_environment(dsn: str) -> dict[str, str]:
 def _parsing_folder() -> Path | None:
     """Return the folder that dbt works in; None, for the system's temporary folder, where it cannot be created."""
     try:
-        _dbt_folder().mkdir(parents=True, exist_ok=True)
+        dbt_folder().mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    return _dbt_folder() if os.access(_dbt_folder(), os.W_OK) else None
+    return dbt_folder() if os.access(dbt_folder(), os.W_OK) else None
 
 
-def _dbt_folder() -> Path:
+def dbt_folder() -> Path:
     """Return the folder that dbt works in."""
     return settings.state_dir() / "dbt"
 

@@ -51,6 +51,73 @@ select raw.renew_identity()::text;
 -- A setting that views read.
 update ops.settings set value = %(value)s where name = %(name)s and value <> %(value)s;
 
+-- name: prepare_trials
+-- The schema of `zmart dbt`, and the functions that models call, where the role exists.
+do $$
+begin
+    if exists (select from pg_catalog.pg_roles where rolname = 'zmart_dbt') then
+        create schema if not exists dbt;
+        comment on schema dbt is 'Models that `zmart dbt` tries. No service reads it; drop what is in it at any time.';
+        grant usage, create on schema dbt to zmart_dbt;
+        grant usage on schema dbt to analyst;
+        alter default privileges for role zmart_dbt in schema dbt grant select on tables to analyst;
+        grant usage on schema folds to zmart_dbt;
+        grant execute on function folds.fees_in_force, folds.average_cost to zmart_dbt;
+    end if;
+end
+$$;
+
+-- name: missing_for_trials
+-- The first thing that `zmart dbt` lacks here, and the statement that mends it; no row where it can run.
+select
+    found.missing,
+    found.remedy
+from (
+    values
+    (
+        not exists (select from pg_catalog.pg_roles where rolname = 'zmart_dbt'),
+        'the role zmart_dbt does not exist',
+        'create role zmart_dbt; grant analyst to zmart_dbt; grant zmart_dbt to zmart_owner'
+    ),
+    (
+        not exists (
+            select
+            from pg_catalog.pg_roles as r
+            where r.rolname = 'zmart_dbt' and pg_catalog.pg_has_role(session_user, r.oid, 'member')
+        ),
+        'the login ' || session_user || ' may not act as zmart_dbt',
+        'grant zmart_dbt to ' || pg_catalog.quote_ident(session_user)
+    ),
+    (
+        not exists (
+            select
+            from pg_catalog.pg_roles as r
+            inner join pg_catalog.pg_roles as a on a.rolname = 'analyst'
+            where r.rolname = 'zmart_dbt' and pg_catalog.pg_has_role(r.oid, a.oid, 'member')
+        ),
+        'the role zmart_dbt may not read the marts',
+        'grant analyst to zmart_dbt'
+    ),
+    (
+        not exists (
+            select
+            from pg_catalog.pg_roles as r
+            inner join pg_catalog.pg_namespace as n on n.nspname = 'dbt'
+            where r.rolname = 'zmart_dbt' and pg_catalog.has_schema_privilege(r.oid, n.oid, 'create')
+        ),
+        'the schema dbt does not exist',
+        null
+    )
+) as found (is_missing, missing, remedy)
+where found.is_missing
+limit 1;
+
+-- name: trial_source
+-- The database that `zmart dbt` reads, and the newest seq of its log.
+select
+    current_database()::text,
+    coalesce((select max(f.seq) from raw.feed as f), 0);
+
 -- name: deployed_digest
 -- The digest of the models last deployed in this database.
 select value ->> 'digest' from ops.cursors where name = 'models_deployed';

@@ -159,6 +159,9 @@ class ManagedService:
 
         Such an error can pass: the disk may be full or the port in use.
         """
+        if self.service.is_background:
+            self._fail_background(str(error))
+            return
         self._fail_startup(error)
         self.status.failures += 1
         if not self._is_stopping:
@@ -271,6 +274,9 @@ class ManagedService:
             self._report("done", "detail")
             self.first_ready.set_result(None)
             return
+        if self.service.is_background:
+            self._fail_background(self._describe_exit(status))
+            return
         self.status.pid = None
         is_ended_by_us = self._reason is not None
         reason, self._reason = self._reason or self._describe_exit(status), None
@@ -290,6 +296,13 @@ class ManagedService:
         """Return the exit code or signal, with the last error that the process printed."""
         line = self._log.last_error()
         return f"{_describe_status(status)}: {line}" if line and status > 0 else _describe_status(status)
+
+    def _fail_background(self, reason: str) -> None:
+        """Record the failure of a background task, which is not retried."""
+        if not self._is_stopping:
+            self._set_state("failed", message=reason, pid=None)
+            self._report(f"{reason}; see all of it with: zmart logs {self.service.name}", "warning")
+        self._is_stopping = True
 
     def _fail_startup(self, error: Exception) -> None:
         """Record the first failure of a start-up, which ends the start-up of all services."""

@@ -43,6 +43,8 @@ class Service:
     after: tuple[str, ...] | None = None
     #: It has to end by itself, successfully, before the next service starts.
     is_task: bool = False
+    #: A task that starts when everything else is ready. Nothing waits for it, and its failure is only reported.
+    is_background: bool = False
     #: Other services depend on it, so it stops after them.
     is_foundation: bool = False
     ports: tuple[Port, ...] = ()

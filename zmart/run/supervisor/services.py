@@ -97,7 +97,8 @@ def plan(
         "ws": lambda: [service_plan.ws_service()],
         "dagster": service_plan.dagster_services,
     }
-    return [service for name, make in makers.items() if name in selected for service in make()]
+    plan = [service for name, make in makers.items() if name in selected for service in make()]
+    return [*plan, service_plan.model_docs_task()] if selected >= {"postgres", "api"} else plan
 
 
 def _selected_names(settings: Settings, only: Sequence[str], *, traders: bool) -> set[str]:
@@ -199,6 +200,15 @@ class _ServicePlan:
     def dagster_services(self) -> list[Service]:
         """Return the code server, the web interface and the daemon; the latter two use the code server."""
         return [self._dagster_code_service(), self._dagster_webserver_service(), self._dagster_daemon_service()]
+
+    def model_docs_task(self) -> Service:
+        """Return the task that writes the page at `/docs/models`, as the owner of the models."""
+        return Service(
+            name="model-docs",
+            launch=lambda: self._python_launch(["zmart.run.deploy.model_docs"], passing=("DATABASE_URL", "PG")),
+            is_task=True,
+            is_background=True,
+        )
 
     # --- private ------------------------------------------------------------------------------
 

@@ -2,9 +2,9 @@
 
 Each service is a process in its own process group (`child`). It starts when the services it depends on are ready: all
 earlier ones, unless `Service.after` names them. During start-up the first service that ends stops everything, because a
-configuration that cannot work should not be retried. Afterwards, a service that stops, does not answer or exceeds its
-memory ceiling is started again, for ever, with growing pauses (`restarts`) and an alert (`alerts`). Foundations
-(Postgres) stop last.
+configuration that cannot work should not be retried. Background tasks start when everything else is ready. Afterwards,
+a service that stops, does not answer or exceeds its memory ceiling is started again, for ever, with growing pauses
+(`restarts`) and an alert (`alerts`). Foundations (Postgres) stop last.
 
 No child process outlives the supervisor. It ends its children when it ends, the kernel signals them when it is killed,
 and the reaper ends the processes that those two miss.
@@ -78,6 +78,7 @@ class Supervisor:
                     if await self._start():
                         with contextlib.suppress(OSError):
                             when_ready()
+                        self._start_background()
                         await self._supervise()
                 finally:
                     await self._stop_all()
@@ -119,7 +120,8 @@ class Supervisor:
 
     async def _start(self) -> bool:
         """Start each service when its dependencies are ready; return False when a stop was requested meanwhile."""
-        starts = asyncio.gather(*(self._start_one(child) for child in self._children))
+        waited_for = [child for child in self._children if not child.service.is_background]
+        starts = asyncio.gather(*(self._start_one(child) for child in waited_for))
         stop = asyncio.create_task(self._stop.wait())
         either: set[asyncio.Future[Any]] = {starts, stop}
         try:
@@ -133,6 +135,11 @@ class Supervisor:
                 await starts
         return not self._stop.is_set()
 
+    def _start_background(self) -> None:
+        for child in self._children:
+            if child.service.is_background:
+                child.start()
+
     async def _start_one(self, child: ManagedService) -> None:
         for earlier in self._dependencies(child):
             # Shielded: cancelling the waiting task must not cancel the future that others wait for.
@@ -142,7 +149,8 @@ class Supervisor:
 
     def _dependencies(self, child: ManagedService) -> list[ManagedService]:
         """Return the services that must be ready before `child` starts."""
-        before, after = self._children[: self._children.index(child)], child.service.after
+        earlier = self._children[: self._children.index(child)]
+        before, after = [each for each in earlier if not each.service.is_background], child.service.after
         return before if after is None else [earlier for earlier in before if earlier.service.name in after]
 
     async def _supervise(self) -> None:

@@ -15,4 +15,4 @@ begin
     return v_seq;
 end
 $$;
-comment on function app.append_comment_entry is 'Append that something happened to a comment; its seq. Call it holding raw.writer.';
+comment on function app.append_comment_entry is 'Appends an entry about a comment to the feed and returns its seq. The caller must hold raw.writer.';

@@ -12,7 +12,7 @@ declare
 begin
     perform raw.take_writer();
     if exists (select from ops.models where name = 'markets' and applied_seq is not null) then
-        raise exception 'the markets are being mended; no ballot can be judged until they follow the log'
+        raise exception 'the mart of the markets is behind the log, so the state of this market is not known. Try again in some minutes'
             using errcode = 'ZM409';
     end if;
     v_market_no := raw.market_number(p_market);
@@ -41,6 +41,6 @@ begin
 end
 $$;
 comment on function app.cast_ballot is
-'Cast the signed-in wallet''s ballot, once per market and kind. Returns its seq. ZM404 unknown market, ZM409 wrong state or second ballot.';
+'Casts the ballot of the signed-in wallet, once per market and kind, and returns its seq. ZM404: unknown market. ZM409: wrong state or second ballot.';
 
 grant execute on function app.cast_ballot to zmart_api;

@@ -1,4 +1,4 @@
--- A ballot whose signed text names market, choice and nonce. The nonce is null for the older texts, which name nothing.
+-- Casts a ballot whose signed text names market, choice and nonce. The nonce is null for older texts, which name none.
 create or replace function app.cast_signed_ballot(
     p_market text, p_kind text, p_vote boolean, p_message text, p_signature text,
     p_nonce text, p_nonce_expires_at timestamptz, p_eligibility text
@@ -10,14 +10,14 @@ declare
     v_wallet_no int;
     v_market_no int;
 begin
-    -- First, so that a chain vote of this wallet is either folded already or comes after.
+    -- The lock comes first, so that a vote of this wallet on chain is either folded already or comes after the ballot.
     perform raw.take_writer();
     v_market_no := raw.market_number(p_market);
     select wallet_no into v_wallet_no from raw.wallets_seen where wallet = v_wallet;
     if p_eligibility = 'known' and not exists (
         select from raw.events where wallet_no = v_wallet_no and retracted_at is null
     ) then
-        raise exception 'only wallets that appear on chain may vote here; this one has done nothing yet'
+        raise exception 'only wallets with an event on chain can vote here, and this one has none. Trade or vote on chain first'
             using errcode = 'ZM403';
     end if;
     if exists (
@@ -39,6 +39,6 @@ begin
 end
 $$;
 comment on function app.cast_signed_ballot is
-'app.cast_ballot, once per nonce, for eligible wallets, never beside a vote on chain. ZM403 not eligible, ZM404, ZM409.';
+'Calls app.cast_ballot for an eligible wallet that has not voted on chain, once per nonce. ZM403: not eligible. ZM404, ZM409: as there.';
 
 grant execute on function app.cast_signed_ballot to zmart_api;

@@ -10,6 +10,6 @@ begin
     return found;
 end
 $$;
-comment on function app.close_session is 'Sign out: revoke the family of this refresh token of the current wallet.';
+comment on function app.close_session is 'Signs the current wallet out: revokes the family of this refresh token, and returns whether a session was open.';
 
 grant execute on function app.close_session to zmart_api;

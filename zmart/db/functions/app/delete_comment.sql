@@ -14,6 +14,6 @@ begin
 end
 $$;
 comment on function app.delete_comment is
-'Hide one''s own comment; replies stay. Returns the seq. ZM403 another''s, ZM404 none or deleted already.';
+'Hides a comment of the current wallet and returns the seq. Replies remain. ZM403: comment of another wallet. ZM404: no such comment, or already deleted.';
 
 grant execute on function app.delete_comment to zmart_api;

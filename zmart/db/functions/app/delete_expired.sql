@@ -2,7 +2,7 @@ create or replace function app.delete_expired() returns void
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- One at a time; whoever finds another at it leaves it to them.
+    -- One transaction at a time deletes. Others skip the work and do not wait.
     if not pg_try_advisory_xact_lock(hashtextextended('zmart forget expired', 0)) then
         return;
     end if;
@@ -12,4 +12,4 @@ begin
         select session_id from app.sessions where expires_at < clock_timestamp() - interval '1 hour' limit 100);
 end
 $$;
-comment on function app.delete_expired is 'Delete some of the nonces and sessions that are of no use any more.';
+comment on function app.delete_expired is 'Deletes up to 100 nonces and 100 sessions that expired more than an hour ago.';

@@ -19,6 +19,6 @@ begin
 end
 $$;
 comment on function app.edit_comment is
-'Change one''s own comment; what it said before is kept. Returns the seq. ZM403 another''s, ZM404 none or deleted, ZM422 unfit text.';
+'Changes a comment of the current wallet, stores its earlier text, and returns the seq. ZM403: comment of another wallet. ZM404: no such comment, or deleted. ZM422: invalid text.';
 
 grant execute on function app.edit_comment to zmart_api;

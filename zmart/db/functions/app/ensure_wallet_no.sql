@@ -1,4 +1,4 @@
--- The number of the wallet that acts. Only a wallet never seen before waits for the writer's lock.
+-- Only a wallet without a number waits for the writer's lock.
 create or replace function app.ensure_wallet_no() returns int
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
@@ -14,4 +14,4 @@ begin
     return v_no;
 end
 $$;
-comment on function app.ensure_wallet_no is 'Number of the signed-in wallet, handed out where it has none.';
+comment on function app.ensure_wallet_no is 'Returns the number of the signed-in wallet, and assigns one if it has none.';

@@ -7,15 +7,15 @@ declare
     v_comment app.comments;
 begin
     if p_reason is null or length(btrim(p_reason)) = 0 or length(p_reason) > 500 then
-        raise exception 'a reason has 1 to 500 characters' using errcode = 'ZM422';
+        raise exception 'a reason must have 1 to 500 characters' using errcode = 'ZM422';
     end if;
     v_comment := app.lock_comment(p_comment_no);
     v_wallet_no := raw.wallet_number(v_wallet);
     insert into app.flags (comment_no, wallet_no, reason) values (p_comment_no, v_wallet_no, p_reason);
 exception when unique_violation then
-    raise exception 'this wallet has reported this comment before' using errcode = 'ZM409';
+    raise exception 'this wallet has already reported this comment' using errcode = 'ZM409';
 end
 $$;
-comment on function app.flag_comment is 'Report a comment, once a wallet. ZM404, ZM409 reported before, ZM422 unfit reason.';
+comment on function app.flag_comment is 'Reports a comment, once per wallet. ZM404: no such comment, or deleted. ZM409: already reported. ZM422: invalid reason.';
 
 grant execute on function app.flag_comment to zmart_api;

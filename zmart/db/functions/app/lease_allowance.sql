@@ -1,4 +1,4 @@
--- A caller that is new, as most are, costs one statement.
+-- A new bucket, which is the usual case, costs one statement.
 create or replace function app.lease_allowance(
     p_bucket text, p_limit int, p_wanted int, p_window_seconds int,
     out granted int, out remaining int, out resets_in double precision
@@ -10,7 +10,7 @@ declare
     v_began timestamptz;
     v_left int := p_limit;
 begin
-    -- A quarter of what is left: few calls at first, and little stranded in any one process at the end.
+    -- Grants a quarter of the rest: few calls at first, and at the end no process holds much that others could use.
     granted := case when v_left < p_wanted then 0 else greatest(p_wanted, v_left / 4) end;
     remaining := v_left - granted;
     resets_in := p_window_seconds;
@@ -35,6 +35,6 @@ begin
 end
 $$;
 comment on function app.lease_allowance is
-'Take a block of a bucket''s allowance: at least p_wanted, or none when less is left. Windows begin with their first call.';
+'Takes a part of a bucket''s allowance: at least p_wanted, or nothing if less is left. A window begins with its first call.';
 
 grant execute on function app.lease_allowance to zmart_api;

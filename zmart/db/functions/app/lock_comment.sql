@@ -1,4 +1,4 @@
--- What edits, deletions, opinions and reports begin with: the writer's lock, and the comment if it still stands.
+-- Edits, deletions, reactions and reports call this first. It takes the writer's lock.
 create or replace function app.lock_comment(p_comment_no bigint) returns app.comments
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
@@ -13,4 +13,4 @@ begin
     return v_comment;
 end
 $$;
-comment on function app.lock_comment is 'A comment that is not deleted, holding raw.writer. ZM404.';
+comment on function app.lock_comment is 'Takes raw.writer and returns a comment. ZM404: no such comment, or deleted.';

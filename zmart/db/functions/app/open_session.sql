@@ -16,6 +16,6 @@ begin
 end
 $$;
 comment on function app.open_session is
-'Sign in as the current wallet: use the nonce up and begin a family of sessions. ZM409 when the nonce was used before.';
+'Signs the current wallet in: redeems the nonce, begins a family of sessions and returns its id. ZM409: the nonce was already used.';
 
 grant execute on function app.open_session to zmart_api;

@@ -37,6 +37,6 @@ begin
 end
 $$;
 comment on function app.post_comment is
-'Post as the signed-in wallet. Returns the comment''s number. ZM404 unknown market or parent, ZM422 unfit text.';
+'Posts a comment of the signed-in wallet and returns its number. ZM404: unknown market or parent. ZM422: invalid text.';
 
 grant execute on function app.post_comment to zmart_api;

@@ -8,7 +8,7 @@ declare
     v_before text;
 begin
     if p_vote is not null and p_vote not in ('up', 'down') then
-        raise exception 'a vote is up or down, or none to take it back' using errcode = 'ZM422';
+        raise exception 'a vote must be up or down, or null to remove it' using errcode = 'ZM422';
     end if;
     v_comment := app.lock_comment(p_comment_no);
     v_wallet_no := raw.wallet_number(v_wallet);
@@ -28,6 +28,6 @@ begin
 end
 $$;
 comment on function app.react is
-'Say up or down of a comment, or null to take it back; one opinion a wallet. Returns the seq, null when nothing changed. ZM404, ZM422.';
+'Sets the vote of the current wallet on a comment to up or down, or removes it for null. Returns the seq, or null if nothing changed. ZM404: no such comment, or deleted. ZM422: another vote.';
 
 grant execute on function app.react to zmart_api;

@@ -2,15 +2,15 @@ create or replace function app.redeem_nonce(p_nonce text, p_expires_at timestamp
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- A statement of its own: the policy looks the number up in the snapshot of the insert.
+    -- This is a statement of its own, because the policy looks the number up in the snapshot of the insert.
     v_wallet_no int := app.ensure_wallet_no();
 begin
     insert into app.redeemed_nonces (nonce, wallet_no, expires_at) values (p_nonce, v_wallet_no, p_expires_at);
     perform app.delete_expired();
 exception when unique_violation then
-    raise exception 'this nonce was used before' using errcode = 'ZM409';
+    raise exception 'this nonce was already used. Sign a new one' using errcode = 'ZM409';
 end
 $$;
-comment on function app.redeem_nonce is 'Use a nonce up as the signed-in wallet. ZM409 when it was used before.';
+comment on function app.redeem_nonce is 'Redeems a nonce for the signed-in wallet. ZM409: it was already used.';
 
 grant execute on function app.redeem_nonce to zmart_api;

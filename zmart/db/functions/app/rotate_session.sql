@@ -1,4 +1,4 @@
--- Returns instead of raising: what a reuse revokes must be committed.
+-- It returns an outcome and does not raise, because the revocation after a reuse must be committed.
 create or replace function app.rotate_session(
     p_refresh_hash bytea, p_next_hash bytea, p_expires_at timestamptz, out outcome text, out family_id uuid
 )
@@ -30,6 +30,6 @@ begin
 end
 $$;
 comment on function app.rotate_session is
-'Replace the current wallet''s refresh token by the next one: rotated, unknown, expired, revoked, or reused, which revokes its family.';
+'Replaces a refresh token of the current wallet by the next one. The outcome is rotated, unknown, expired, revoked, or reused, which revokes the family.';
 
 grant execute on function app.rotate_session to zmart_api;

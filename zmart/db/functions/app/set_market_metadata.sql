@@ -18,13 +18,13 @@ begin
     select creator_wallet, ipfs_question_hash into v_creator, v_anchored
     from marts.markets where market_no = v_market_no and is_known;
     if v_creator <> v_wallet then
-        raise exception 'only its creator can describe a market' using errcode = 'ZM403';
+        raise exception 'only the creator of a market can set its metadata' using errcode = 'ZM403';
     end if;
-    -- Older clients put the first 46 characters of some JSON where a content id belongs (protocol.md 5.3).
+    -- Older clients stored the first 46 characters of some JSON in the field of the content id (protocol.md 5.3).
     if v_anchored !~ '^Qm[1-9A-HJ-NP-Za-km-z]{44}$' then
         p_question_cid := null;
     elsif v_anchored <> p_question_cid then
-        raise exception 'this is not what the market was created with: % is anchored', v_anchored using errcode = 'ZM409';
+        raise exception 'the market was created with another text, which has the content id %. Send exactly that text', v_anchored using errcode = 'ZM409';
     end if;
     insert into app.market_metadata
         (market_id, wallet_no, question, description, category, tags, ends_at, question_cid)
@@ -48,6 +48,6 @@ begin
 end
 $$;
 comment on function app.set_market_metadata is
-'Tell a market''s question as the current wallet; its seq, or null before the market exists. ZM403 not its creator, ZM409 not what it anchored.';
+'Stores the metadata of a market for the current wallet. Returns the seq, or null before the market exists. ZM403: not its creator. ZM409: not the anchored text.';
 
 grant execute on function app.set_market_metadata to zmart_api;

@@ -6,7 +6,7 @@ begin
     return new;
 end
 $$;
-comment on function app.set_metadata_wallet is 'Write the wallet''s address beside its number.';
+comment on function app.set_metadata_wallet is 'Writes the address of the wallet beside its number.';
 
 create or replace trigger set_metadata_wallet before insert or update of wallet_no on app.market_metadata
 for each row execute function app.set_metadata_wallet();

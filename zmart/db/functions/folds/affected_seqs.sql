@@ -1,5 +1,5 @@
--- Which earlier events a window changes the meaning of: those it retracts or moves, and, for models that split fees,
--- trades that a configuration arriving late puts under other rates.
+-- A window retracts or moves earlier events. For models that split fees, a late configuration also changes the rates of
+-- the trades after it on chain, and a late trade changes the totals of the sells after it.
 create or replace function folds.affected_seqs(
     p_from bigint, p_to bigint, p_fee_sensitive boolean, p_all boolean default false
 ) returns bigint []
@@ -19,4 +19,4 @@ begin
 end
 $$;
 comment on function folds.affected_seqs is
-'Seqs of events before the window whose contribution the window changes, or null: retracted, moved, and for models that split fees those under other rates or after other totals.';
+'Returns the seqs of events before the window whose contribution the window changes, or null: retracted, moved, and for models that split fees those with other rates or other totals.';

@@ -5,4 +5,4 @@ create or replace aggregate folds.average_cost( -- noqa: PRS
     stype = numeric []
 );
 comment on aggregate folds.average_cost(numeric [], boolean, boolean, numeric, numeric) is
-'Trades of one position in order, continued from p_before (null for none): {shares, cost, realized} of YES, then of NO.';
+'Aggregates the trades of one user position in order, continuing from p_before (null for none): {shares, cost, realized} of YES, then of NO.';

@@ -4,7 +4,7 @@ create or replace function folds.average_cost_step(
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- Per side, YES then NO: shares, lamports paid for them, lamports realized by sells.
+    -- For YES, then for NO: shares, lamports paid for them, lamports realized by sells.
     v_state numeric [] := coalesce(p_state, p_before, array[0, 0, 0, 0, 0, 0]);
     i int := case when p_is_yes then 1 else 4 end;
     v_removed numeric := 0;
@@ -24,4 +24,4 @@ begin
 end
 $$;
 comment on function folds.average_cost_step is
-'One trade on top of a position: a buy adds to shares and their cost, a sell takes out shares at their average cost (floor) and realizes the rest.';
+'Applies one trade to a user position: a buy adds shares and their cost, a sell removes shares at their average cost (floor) and realizes the rest.';

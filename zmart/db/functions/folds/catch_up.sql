@@ -9,7 +9,7 @@ declare
     v_in text;
 begin
     if p_model.kind = 'ordered' then
-        -- Its live path continues from the live table; beside it, the keys of the window are told again.
+        -- The live path continues from the live table. For the other table, the keys of the window are folded again.
         select v_affected || array_agg(seq) into v_affected from raw.events where seq > p_from and seq <= p_to;
         v_upto := p_to;
     end if;
@@ -26,4 +26,4 @@ begin
     end if;
 end
 $$;
-comment on function folds.catch_up is 'Merge a window into a table that is being built beside the live one.';
+comment on function folds.catch_up is 'Merges a window into a table: one that is built beside the live one, or the live one of a model that is behind.';

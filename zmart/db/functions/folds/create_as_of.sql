@@ -4,7 +4,7 @@ begin atomic
     select folds.write_as_of(p_model, format(
         E'select\n    %s\nfrom (\n%s\n) as folded',
         (
-            -- Generated columns follow from the others, as they do in the mart.
+            -- Generated columns are computed from the others, as in the mart.
             select string_agg(format(
                 case when a.attgenerated = '' then '%2$I' else '(%1$s)::%3$s as %2$I' end,
                 pg_get_expr(d.adbin, d.adrelid), a.attname, format_type(a.atttypid, a.atttypmod)
@@ -16,4 +16,4 @@ begin atomic
         folds.as_of_sql(p_fold)
     ));
 end;
-comment on function folds.create_as_of is 'Write marts.<model>_as_of from the folded model''s own select.';
+comment on function folds.create_as_of is 'Writes marts.<model>_as_of from the select of the folded model.';

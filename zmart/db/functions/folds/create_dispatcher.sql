@@ -8,8 +8,8 @@ language plpgsql set search_path = pg_catalog, pg_temp
 as $body$
 -- Written by folds.create_dispatcher from ops.models.
 --
--- Takes the window (p_from, p_to] of the log into every healthy mart that listens to something in it. What several models ask of the
--- window is found out once.
+-- Merges the window (p_from, p_to] of the log into every mart that follows the log and listens to something in it. Results that
+-- several models need are computed once.
 declare
     v_news text [];
     v_stale text [];
@@ -33,12 +33,12 @@ $body$ $f$, (
         select string_agg(distinct format(E'\n    v_%s folds.%I [];', staged_as, staged_as), '')
         from ops.models where staged_as is not null
     ), (
-        select string_agg(said, E'\n' order by said)
+        select string_agg(statement, E'\n' order by statement)
         from (
             select format(
                 E'if v_news && %L then\n    v_priced := folds.affected_seqs(p_from, p_to, true);\nend if;',
                 array_agg(distinct news.name) || array['retracted', 'moved']
-            ) as said
+            ) as statement
             from ops.models as m
             cross join lateral unnest(m.listens_to) as news (name)
             where m.fee_sensitive
@@ -62,4 +62,4 @@ $body$ $f$, (
     ));
 end
 $$;
-comment on function folds.create_dispatcher is 'Write folds.apply, one arm per model of ops.models.';
+comment on function folds.create_dispatcher is 'Writes folds.apply, with one branch per model of ops.models.';

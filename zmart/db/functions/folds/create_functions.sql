@@ -15,10 +15,10 @@ create or replace function folds.%1$I(p_affected bigint [], p_upto bigint) retur
 language plpgsql set search_path = pg_catalog, pg_temp
 set enable_hashjoin = on set enable_mergejoin = on set enable_seqscan = on set plan_cache_mode = auto
 as $body$
--- Written by folds.create_functions from sql_models/folds/%2$s.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/%2$s.sql; edit that file.
 --
--- Tells the rows of marts.%2$s that these events touched again from their whole history up to p_upto: after a retraction, a settled
--- order, or whatever else changes the meaning of what was folded before. A row is found by (%7$s).
+-- Folds the rows of marts.%2$s that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- order, or another change of events that were folded before. A row is found by (%7$s).
 begin
 delete from marts.%2$I as t using (select distinct %3$s from raw.events as k where k.seq = any(p_affected)) as k where %4$s;
 insert into marts.%2$I (%5$s)
@@ -38,8 +38,8 @@ $body$ $f$, 'refold_' || m.name, m.name, v_keys, v_of, v_columns,
     loop
         execute format('drop function %s', v_other);
     end loop;
-    -- One plan for all windows: planning these statements takes as long as running them on a hundred events. Left alone, a
-    -- generic plan guesses a window to be half a percent of the log and hashes the whole mart for it; hence the switches.
+    -- All windows use one plan, because planning these statements takes as long as running them on a hundred events. A
+    -- generic plan estimates a window as half a percent of the log and hashes the whole mart for it. The settings prevent that.
     execute format($f$
 create function folds.%1$I(
     p_from bigint, p_to bigint, p_is_prepared boolean default false, p_affected bigint [] default null%6$s
@@ -47,11 +47,11 @@ create function folds.%1$I(
 language plpgsql set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $body$
--- Written by folds.create_functions from sql_models/folds/%5$s.sql; changes belong there.
+-- Written by folds.create_functions from sql_models/folds/%5$s.sql; edit that file.
 --
--- Takes the window (p_from, p_to] of the log into marts.%5$s. First, rows whose past the window changes are told again. Then the
--- model's select runs over the window, and what it says is merged into what was known: t is the row so far, s what the window says.
--- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
+-- Merges the window (p_from, p_to] of the log into marts.%5$s. First, rows whose earlier events the window changes are folded
+-- again. Then the model's select runs over the window, and its result is merged: t is the row before, s the result of the window.
+-- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;%7$s
 begin
@@ -73,4 +73,4 @@ $body$ $f$, 'apply_' || m.name, m.fee_sensitive, 'refold_' || m.name,
 end
 $$;
 comment on function folds.create_functions is
-'Write folds.apply_<model>, folds.refold_<model>, marts.<model>_as_of and the step it shares from the model''s texts.';
+'Writes folds.apply_<model>, folds.refold_<model>, marts.<model>_as_of and the shared step from the texts of the model.';

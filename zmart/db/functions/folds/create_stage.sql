@@ -4,7 +4,7 @@ as $$
 declare
     v_columns text;
 begin
-    -- Its name says what it is made of: what is there already is the same.
+    -- The name contains a digest of the text, so an existing step with this name is the same.
     if to_regtype(format('folds.%I', p_name)) is not null then
         return;
     end if;
@@ -19,9 +19,9 @@ create function folds.%1$I(p_from bigint, p_to bigint) returns folds.%1$I []
 language plpgsql stable set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $body$
--- Written by folds.create_stage from sql_models/staging; changes belong there.
+-- Written by folds.create_stage from sql_models/staging; edit the model there.
 --
--- A step that several folded models begin with, for the window (p_from, p_to] of the log; null where it has no row.
+-- Returns the rows of a step with which several folded models begin, for the window (p_from, p_to] of the log; null if there are none.
 begin
 return (
     select array_agg(row(staged.*)::folds.%1$I)
@@ -33,4 +33,4 @@ end
 $body$ $f$, p_name, folds.with_window(p_sql, '(seq > p_from and seq <= p_to)'));
 end
 $$;
-comment on function folds.create_stage is 'Write the type and the function of a step that models share.';
+comment on function folds.create_stage is 'Writes the type and the function of a step that models share.';

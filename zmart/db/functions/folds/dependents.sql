@@ -1,4 +1,4 @@
-create or replace function folds.dependents(p_table regclass) returns table (depth int, name text, kind "char", statements text [])
+create or replace function folds.dependents(p_table regclass) returns table (depth int, name text, kind "char", statements text []) -- noqa: RF06
 language sql stable set search_path = pg_catalog, pg_temp
 begin atomic
     with recursive above as (
@@ -41,9 +41,9 @@ begin atomic
             then array[format('alter view %s owner to %I', a.oid::regclass, pg_get_userbyid(c.relowner))] else '{}' end
     from above as a
     inner join pg_class as c on c.oid = a.oid
-    -- Somebody's temporary view goes with the table; nobody else may make it again.
+    -- Temporary views are dropped with the table, because only their session could create them again.
     where not pg_is_other_temp_schema(c.relnamespace) and c.relnamespace <> pg_my_temp_schema()
     group by a.oid, c.relkind, c.reloptions, c.relacl, c.relowner;
 end;
 comment on function folds.dependents is
-'What stands on a table, the nearest first, with the statements that make it again: definition, options, grants, comments, owner.';
+'Returns the relations that depend on a table, with their depth and the statements that create them again: definition, options, grants, comments, owner.';

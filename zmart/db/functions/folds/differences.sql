@@ -17,4 +17,4 @@ begin
 end
 $$;
 comment on function folds.differences is
-'How many rows of a mart differ from a rebuild, both ways, all columns. Call it in a REPEATABLE READ transaction: one snapshot for both.';
+'Returns the number of rows in which a mart and its rebuild differ: missing, additional, or different in any column. Call it in a REPEATABLE READ transaction, so that both use one snapshot.';

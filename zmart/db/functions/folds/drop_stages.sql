@@ -15,4 +15,4 @@ begin
     end loop;
 end
 $$;
-comment on function folds.drop_stages is 'Drop steps that no model shares any more.';
+comment on function folds.drop_stages is 'Drops steps that no model uses any more.';

@@ -1,4 +1,4 @@
--- Returns a table, so that the planner inlines it: as a call it would cost more than the rest of a trade's fold.
+-- It returns a table, so that the planner inlines it. A call would cost more than the rest of a trade's fold.
 create or replace function folds.fees_in_force(p_order_key bigint)
 returns table (protocol_bps int, resolver_bps int, lp_bps int)
 language sql stable rows 1
@@ -19,4 +19,4 @@ begin atomic
     ) as c on true;
 end;
 comment on function folds.fees_in_force is
-'Fee rates by which the program split a trade at this place on chain; those of initialize before any configuration event (protocol.md 1.4.1).';
+'Returns the fee rates with which the program split a trade at this place on chain. Before any configuration event, these are the rates of initialize (protocol.md 1.4.1).';

@@ -10,4 +10,4 @@ begin
     return folds.table_indexes(p_beside::regclass);
 end
 $$;
-comment on function folds.finish_beside is 'Give a table that is built beside its keys, indexes and storage; returns the indexes.';
+comment on function folds.finish_beside is 'Adds key, indexes and storage settings to a table that is built beside the live one, and returns its indexes.';

@@ -19,4 +19,4 @@ begin
     return v_bad;
 end
 $$;
-comment on function folds.first_failing is 'The first seq of a failing window that the model cannot take, by bisection; leaves no trace.';
+comment on function folds.first_failing is 'Returns the first seq of a window at which the model fails. It searches by bisection and undoes each probe.';

@@ -1,7 +1,7 @@
--- The log always commits. One model that raises is found, marked and skipped; the others have their window.
+-- The log always commits. A model that raises is found, marked and skipped, and the others merge their window.
 create or replace function folds.fold(p_from bigint, p_to bigint) returns void
 language plpgsql security definer
--- The fold's own bound: a lock on a mart stops that mart, not the log.
+-- The timeout is that of the fold: a lock on a mart stops that mart and not the log.
 set search_path = pg_catalog, pg_temp set lock_timeout = '2s'
 as $$
 declare
@@ -29,22 +29,22 @@ begin
         if v_state = '57014' then
             if
                 not folds.is_statement_timeout(v_reason, statement_timestamp())
-                -- Time that was spent elsewhere, waiting for a lock or a disk, says nothing about a model.
+                -- Time that passed before, for example while waiting for a lock or a disk, does not show a slow model.
                 or clock_timestamp() - v_began < 0.5 * current_setting('statement_timeout')::interval
             then
                 raise;
             end if;
-            -- The timer of a statement rings once: the model it rang in is not tried again, and the others are not late.
+            -- The timer of a statement fires once: the model in which it fired is not tried again, and the others get their turn.
             v_model := (regexp_match(v_context, 'folds\.(?:apply|refold)_(\w+)\('))[1];
             select array_agg(name) into v_failed
             from ops.models
             where
                 applied_seq is null
-                -- In a step that is shared, all who share it are late.
+                -- If the timer fired in a shared step, all models that share it are marked.
                 and (name = v_model or v_model is null and strpos(v_context, 'folds.' || staged_as || '(') > 0);
             if v_failed is null then
-                -- It rang in what is prepared for all of them. Refusing the append would refuse it each time it is delivered;
-                -- models that are behind take the same entries in smaller windows.
+                -- The timer fired in the preparation for all models. Rejecting the append would reject it at each delivery.
+                -- Models that are behind merge the same entries in smaller windows.
                 select coalesce(array_agg(name), '{}') into v_failed from ops.models where applied_seq is null;
             end if;
             v_states := array_fill(v_state, array[cardinality(v_failed)]);
@@ -66,18 +66,18 @@ begin
         end;
     end loop;
     if cardinality(v_failed) = v_tried and v_tried > 1 and folds.is_environmental(v_states[1]) then
-        -- All of them at once, for want of something: that is the server, and the append is repeated.
+        -- If all fail at once for lack of a resource, the server is the cause, and the append is repeated.
         raise exception '%', v_reasons[1] using errcode = v_states[1];
     end if;
     for i in 1 .. cardinality(v_failed) loop
         perform folds.mark_behind(v_failed[i], p_from, case
-            -- Whether a part of the window would have fitted in the time or memory says nothing of an event.
+            -- For time or memory there is no single failing event: a smaller window might have succeeded.
             when not folds.is_environmental(v_states[i]) then folds.first_failing(v_failed[i], p_from, p_to)
         end, v_states[i], v_reasons[i], v_seconds[i]);
     end loop;
 end
 $$;
 comment on function folds.fold is
-'Merge the window (from, to] of the feed into every mart that follows, in the caller''s transaction. A model that fails, or takes all of the statement''s time, is behind from then on; the append goes on. Raises what all models fail with alike, and the caller''s cancel.';
+'Merges the window (from, to] of the feed into every mart that follows the log, in the caller''s transaction. A model that fails, or uses up the time of the statement, is behind from then on, and the append continues. Raises an error of the environment with which all models fail, and the caller''s cancel.';
 
 grant execute on function folds.fold to zmart_ingest;

@@ -6,16 +6,16 @@ begin atomic
     inner join pg_class as c on c.oid = i.indrelid
     where not i.indisvalid and c.relnamespace = 'marts'::regnamespace
     union all
-    select format('create index concurrently on marts.%I using %s', m.name, wanted.definition)
+    select format('create index concurrently on marts.%I using %s', m.name, required.definition)
     from (
         select name, indexes from ops.models
         union all
         select name, indexes from ops.scheduled_models
     ) as m
-    cross join lateral unnest(m.indexes) as wanted (definition)
+    cross join lateral unnest(m.indexes) as required (definition)
     where
         to_regclass(format('marts.%I', m.name)) is not null
-        and wanted.definition <> all(folds.table_indexes(to_regclass(format('marts.%I', m.name))));
+        and required.definition <> all(folds.table_indexes(to_regclass(format('marts.%I', m.name))));
 end;
 comment on function folds.index_changes is
-'Statements, each to be run outside a transaction, that give live marts the indexes their models ask for. An index that no model asks for any more is left alone.';
+'Returns statements that create the indexes which models require on their live marts. Each must run outside a transaction. An index that no model requires any more is not dropped.';

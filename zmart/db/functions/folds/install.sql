@@ -31,7 +31,8 @@ begin
         get diagnostics v_built = row_count;
         m.indexes := folds.finish_beside(v_beside, p_after);
         if v_built > 0 then
-            -- An empty table is better left to the planner's guess, which is ten pages: known to be empty, it would be walked.
+            -- An empty table is not analyzed: the planner then assumes ten pages. For a table known to be empty it would
+            -- plan a sequential scan.
             execute format('analyze %s', v_beside);
         end if;
         perform raw.take_writer();
@@ -57,4 +58,4 @@ begin
 end
 $$;
 comment on function folds.install is
-'Make a model live: unchanged, nothing; same columns, rebuilt in place by difference; else built beside and swapped in. Readers see the old rows or the new.';
+'Installs a model. An unchanged model is skipped. With the same columns, its mart is rebuilt in place and only differences are written. Otherwise a table is built beside the live one and swapped in. Readers see the old rows or the new.';

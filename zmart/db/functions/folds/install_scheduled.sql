@@ -37,4 +37,4 @@ begin
 end
 $$;
 comment on function folds.install_scheduled is
-'Make a scheduled mart live: same columns, computed again and merged in place; else built beside and swapped in.';
+'Installs a scheduled mart. With the same columns, it is computed again and merged in place. Otherwise a table is built beside the live one and swapped in.';

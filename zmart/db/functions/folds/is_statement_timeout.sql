@@ -1,4 +1,4 @@
--- Postgres gives a timeout and a cancel one SQLSTATE. The words tell them apart where they are English; elsewhere the clock.
+-- Postgres uses one SQLSTATE for a timeout and a cancel. An English message shows which it was; otherwise the clock does.
 create or replace function folds.is_statement_timeout(p_words text, p_began timestamptz) returns boolean
 language sql stable
 return
@@ -9,4 +9,4 @@ case
         and clock_timestamp() - p_began > 0.95 * current_setting('statement_timeout')::interval
 end;
 comment on function folds.is_statement_timeout is
-'Whether a 57014 with these words, of a statement that began then, was its own timeout rather than somebody''s cancel.';
+'Returns whether a 57014 with this message, of a statement that began at this time, is the statement''s timeout and not a cancel.';

@@ -15,9 +15,9 @@ begin
         attempts = coalesce(attempts, 0) + 1,
         data_failures = coalesce(data_failures, 0) + case when folds.is_environmental(p_sqlstate) then 0 else 1 end,
         next_attempt_at = clock_timestamp() + case
-            -- Three attempts with these pauses span ten minutes: time for a deployment to end, or for an operator to read.
+            -- Three attempts with these pauses span ten minutes. In that time a deployment can end, or an operator can react.
             when not folds.is_environmental(p_sqlstate) then interval '5 minutes'
-            -- An attempt holds the log, so attempts take a tenth of the time at most.
+            -- An attempt blocks the log, so attempts take at most a tenth of the time.
             else make_interval(secs => greatest(2 ^ least(coalesce(attempts, 0), 5), 10 * p_seconds))
         end
     where name = p_model and stale_since is null
@@ -26,12 +26,12 @@ begin
         perform folds.mark_stale(p_model, p_applied_seq, p_failed_event, p_reason);
         perform ops.resolve_alert('mart_behind', p_model);
     elsif m.data_failures > 0 or m.behind_since < clock_timestamp() - interval '1 minute' then
-        -- A lock that is gone a moment later is nothing to look at.
+        -- A short lock raises no alert: an operator could do nothing about it.
         perform ops.raise_alert('mart_behind', p_model, 'warning', format(
-            'The mart %s is behind since seq %s: %s failed with "%s". Ingest goes on, and the mart is retried. If this lasts, see: zmart status',
-            p_model, p_applied_seq, coalesce('event ' || p_failed_event, 'what came next'), p_reason));
+            'The mart %s is behind since seq %s: %s failed with "%s". Ingest continues, and the mart is retried. If it stays behind, run: zmart status',
+            p_model, p_applied_seq, coalesce('event ' || p_failed_event, 'the next entry'), p_reason));
     end if;
 end
 $$;
 comment on function folds.mark_behind is
-'Take a model out of the live path until an attempt succeeds; the third failure that is not the environment''s makes it stale.';
+'Takes a model out of the live path until an attempt succeeds. The third failure that does not come from the environment makes it stale.';

@@ -7,8 +7,8 @@ begin
     where name = p_model and stale_since is null;
     perform raw.append_entries(array['mart_stale'], array[null::bigint], array[null::int], array[null::int], array[null::bytea]);
     perform ops.raise_alert('mart_stale', p_model, 'critical', format(
-        'The mart %s stopped at seq %s: %s failed with "%s". Ingest goes on. Mend the model, then run: zmart rebuild %s',
-        p_model, p_applied_seq, coalesce('event ' || p_failed_event, 'what came next'), p_reason, p_model));
+        'The mart %s stopped at seq %s: %s failed with "%s". Ingest continues. Fix the model, then run: zmart rebuild %s',
+        p_model, p_applied_seq, coalesce('event ' || p_failed_event, 'the next entry'), p_reason, p_model));
 end
 $$;
-comment on function folds.mark_stale is 'Take a model out of the live path until a rebuild mends it, and tell everyone.';
+comment on function folds.mark_stale is 'Takes a model out of the live path until it is rebuilt, appends an entry to the feed and raises an alert.';

@@ -12,7 +12,7 @@ begin
     select coalesce(max(seq), 0) into v_to from raw.feed;
     execute format('create temporary table rebuilt on commit drop as %s', folds.with_window(m.fold_sql, format('(seq <= %s)', v_to)));
     execute 'analyze rebuilt';
-    -- Readers go on; only from here on does the log wait.
+    -- Readers are never blocked. The log waits only from here on.
     perform raw.take_writer();
     select coalesce(max(seq), 0) into v_head from raw.feed;
     if v_head > v_to then
@@ -33,4 +33,4 @@ begin
 end
 $$;
 comment on function folds.rebuild is
-'Fold a model again from the whole log and merge what differs into the live mart, in place: readers, grants and views keep it. Returns the rows that differed.';
+'Folds a model again from the whole log and merges the differences into the live mart in place, so that grants and views remain. Returns the number of rows that differed.';

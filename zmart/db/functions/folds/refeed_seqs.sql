@@ -13,7 +13,7 @@ begin
     if v_since is null then
         return null;
     end if;
-    -- The next configuration that was known before ends what this one can change.
+    -- A configuration changes nothing after the next one that was known before.
     select min(order_key) into v_until
     from raw.events
     where
@@ -41,4 +41,4 @@ begin
 end
 $$;
 comment on function folds.refeed_seqs is
-'Seqs of trades whose fee rates differ from those of marts.trades, because a configuration of this window precedes them on chain; a trade that is not there counts as different. With p_all, every trade whose rates the window may change: for tables that are being built beside the live one.';
+'Returns the seqs of trades whose fee rates differ from those in marts.trades, because a configuration of this window precedes them on chain. A trade that is not in marts.trades counts as different. With p_all, returns every trade whose rates the window may change: for tables that are built beside the live one.';

@@ -3,18 +3,18 @@ language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_since bigint;
-    v_every boolean := p_all or exists (select from ops.models where name = 'trades' and applied_seq is not null);
+    v_all boolean := p_all or exists (select from ops.models where name = 'trades' and applied_seq is not null);
 begin
-    if not v_every then
-        -- A migration comes before the models that go with it; the log does not wait for them.
+    if not v_all then
+        -- A migration runs before the models that belong to it, and the log does not wait for them.
         if not exists (
             select from pg_attribute
             where attrelid = to_regclass('marts.trades') and attname = 'gross_from' and not attisdropped
         ) then
             return null;
         end if;
-        -- Nearly always nothing after the window depends on it, and this is all that happens.
-        -- The + 0 keeps the planner from looking for the least by walking the index on order_key through all of the log.
+        -- Nearly always no sell after the window depends on it, and the function returns here.
+        -- The + 0 prevents that the planner searches the minimum by reading the index on order_key through all of the log.
         select min(e.order_key + 0) into v_since
         from raw.events as e
         where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold');
@@ -35,7 +35,7 @@ begin
                 from raw.events as e
                 where e.seq > p_from and e.seq <= p_to and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
                 union all
-                -- Where it stood before is not known.
+                -- Its earlier place is not known.
                 select e.market_no, 0, e.name = 'MarketCreated'
                 from raw.events as e
                 where e.seq = any(p_affected) and e.name in ('MarketCreated', 'SharesBought', 'SharesSold')
@@ -45,8 +45,8 @@ begin
         inner join raw.events as sold on sold.market_no = changed.market_no and sold.order_key > changed.since
         where
             sold.name = 'SharesSold' and sold.seq <= p_from
-            -- Later trades wait for earlier ones, all that b settles or would settle for b.
-            and (v_every or exists (
+            -- Later trades depend on earlier ones, and after a creation all whose gross b decides or would decide.
+            and (v_all or exists (
                 select from marts.trades as t
                 where
                     t.seq = sold.seq
@@ -56,4 +56,4 @@ begin
 end
 $$;
 comment on function folds.reordered_seqs is
-'Seqs of sells before the window whose gross follows from a b or from totals that the window changes. With p_all, or while marts.trades is stale, every sell after a change.';
+'Returns the seqs of sells before the window whose gross follows from a b or from totals that the window changes. With p_all, or while marts.trades does not follow the log, returns every sell after a change.';

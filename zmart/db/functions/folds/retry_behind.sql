@@ -16,7 +16,7 @@ begin
         return false;
     end if;
     perform raw.take_writer();
-    -- The log waits from here on. A model that is being installed is left to its installation.
+    -- The log waits from here on. A model that is being installed is skipped.
     select * into m
     from ops.models
     where applied_seq is not null and stale_since is null and next_attempt_at <= clock_timestamp()
@@ -39,7 +39,7 @@ begin
         end if;
         perform folds.mark_behind(m.name, m.applied_seq, m.failed_event, v_state, v_reason,
             extract(epoch from clock_timestamp() - v_began)::float8);
-        -- Being stale is an entry of the feed.
+        -- A model that becomes stale appends an entry to the feed.
         notify zmart_feed;
         return true;
     end;
@@ -59,6 +59,6 @@ begin
 end
 $$;
 comment on function folds.retry_behind is
-'One attempt to bring one model that is behind, and due, nearer to the log, in a window of at most 10,000 entries; false where none is due. Each call is a transaction of its own, so that the log waits for one window at most.';
+'Tries to advance one model that is behind and due by a window of at most 10,000 entries. Returns false if none is due. Each call is a transaction of its own, so that the log waits for at most one window.';
 
 grant execute on function folds.retry_behind to zmart_ingest;

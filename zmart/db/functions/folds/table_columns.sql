@@ -8,4 +8,4 @@ begin atomic
     left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
     where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped;
 end;
-comment on function folds.table_columns is 'Names, types and expressions of a table''s columns as one text, to compare two tables.';
+comment on function folds.table_columns is 'Returns names, types and expressions of a table''s columns as one text, to compare two tables.';

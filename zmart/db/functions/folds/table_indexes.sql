@@ -5,4 +5,4 @@ begin atomic
     from pg_index as i
     where i.indrelid = p_table and i.indisvalid and not i.indisprimary;
 end;
-comment on function folds.table_indexes is 'The valid indexes of a table beside its primary key, without their names, to compare two tables.';
+comment on function folds.table_indexes is 'Returns the valid indexes of a table except its primary key, without their names, to compare two tables.';

@@ -9,12 +9,12 @@ declare
         where a.attrelid = to_regclass(format('marts.%I', p_mart)) and a.attnum > 0 and not a.attisdropped
     );
 begin
-    -- Its columns are those of the mart, which `create or replace` would not let change.
+    -- Its columns are those of the mart. `create or replace` cannot change them.
     execute format('drop function if exists %s(bigint, int)', v_function);
     execute format($f$
 create function %1$s(p_slot bigint, p_market_no int default null) returns table (%2$s)
 language plpgsql stable security definer
--- Planned for the slot and market that are asked for.
+-- The plan is made for the given slot and market.
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan
 as $body$
 #variable_conflict use_column
@@ -34,10 +34,10 @@ end
 $body$ $f$, v_function, v_result, p_select);
     execute format('grant execute on function %s to analyst', v_function);
     execute format('comment on function %s is %L', v_function, format(
-        'marts.%s as it would be if the log ended with that slot, of one market or all. Made with the mart, from the same select; it reads the history, so ask for one market where one is enough.',
+        'Returns marts.%s as if the log ended with this slot, for one market or all. It is generated from the same select as the mart and reads the history, so give a market if you need only one.',
         p_mart
     ));
 end
 $$;
 comment on function folds.write_as_of is
-'Write marts.<mart>_as_of(slot, market) around a select that says v_bound, v_until and p_market_no; its columns are the mart''s.';
+'Writes marts.<mart>_as_of(slot, market) around a select that uses v_bound, v_until and p_market_no. It has the columns of the mart.';

@@ -17,6 +17,6 @@ begin atomic
         ) as lamports
     ) as c;
 end;
-comment on function lmsr.cost is 'The cost function C in lamports; a trade costs the difference of two of these. Null where the program refuses.';
+comment on function lmsr.cost is 'Returns the cost function C in lamports. A trade costs the difference of two values. Null if the program rejects the input.';
 
 grant execute on function lmsr.cost to zmart_ingest, zmart_keeper, zmart_api, analyst;

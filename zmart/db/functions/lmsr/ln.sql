@@ -11,6 +11,6 @@ begin atomic
     cross join lateral (select div(s.y * s.y, 1000000000) as y2) as q
     cross join lateral (select div(q.y2 * s.y, 1000000000) as y3) as c;
 end;
-comment on function lmsr.ln is 'The program''s natural logarithm from 1.0 to 2.0, all that the cost function asks for; null elsewhere.';
+comment on function lmsr.ln is 'Returns the program''s natural logarithm from 1.0 to 2.0. The cost function needs no other range. Null elsewhere.';
 
 grant execute on function lmsr.ln to zmart_ingest, zmart_keeper, zmart_api, analyst;

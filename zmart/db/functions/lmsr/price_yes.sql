@@ -10,6 +10,6 @@ begin atomic
     from (select lmsr.exp(div(abs(q_yes - q_no) * 1000000000, nullif(b, 0))) as e) as p;
 end;
 comment on function lmsr.price_yes is
-'Price of a YES share, nine decimals, from the shares of both sides and b; null below b = 100 SOL or beyond 20 b of imbalance. It falls again past 3.46 b (protocol.md 2.6).';
+'Returns the price of a YES share, nine decimals, from the shares of both sides and b. Null below b = 100 SOL or beyond an imbalance of 20 b. It decreases again beyond 3.46 b (protocol.md 2.6).';
 
 grant execute on function lmsr.price_yes to zmart_ingest, zmart_keeper, zmart_api, analyst;

@@ -9,6 +9,6 @@ begin atomic
     ) as g;
 end;
 comment on function lmsr.proceeds is
-'Gross lamports of selling shares of one side, before fees, from the totals before the sell. Null where the program refuses.';
+'Returns the gross lamports for selling shares of one side, before fees, from the totals before the sell. Null if the program rejects the input.';
 
 grant execute on function lmsr.proceeds to zmart_ingest, zmart_keeper, zmart_api, analyst;

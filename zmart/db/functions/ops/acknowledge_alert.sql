@@ -6,8 +6,8 @@ begin atomic
         where alert_no = p_alert_no and resolved_at is null and acknowledged_at is null
         returning alert_no
     )
-    select exists (select from acknowledged);
+    select exists(select from acknowledged);
 end;
-comment on function ops.acknowledge_alert is 'Say that one looks after an open alert; false where it is not open, or acknowledged already.';
+comment on function ops.acknowledge_alert is 'Acknowledges an open alert. Returns false if it is not open or already acknowledged.';
 
 grant execute on function ops.acknowledge_alert to zmart_keeper;

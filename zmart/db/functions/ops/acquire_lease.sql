@@ -8,6 +8,6 @@ begin atomic
     where l.expires_at <= clock_timestamp()
     returning epoch;
 end;
-comment on function ops.acquire_lease is 'The epoch under which the caller may act alone, or null while somebody else may.';
+comment on function ops.acquire_lease is 'Acquires a lease and returns its epoch, or null while another process holds it.';
 
 grant execute on function ops.acquire_lease to zmart_keeper;

@@ -26,6 +26,6 @@ begin atomic
     ) as s;
 end;
 comment on function ops.as_of is
-'What rows of these marts answer for, in the snapshot of the caller: the end of the log, or where the first stale model stopped, or what a scheduled mart was computed from. slot is null before the first event. Inlined into the statement that calls it.';
+'Returns the epoch, seq and slot that the rows of these marts reflect, in the snapshot of the caller: the end of the log, the seq at which the first model that is behind or stale stopped, or the seq from which a scheduled mart was computed. slot is null before the first event. The planner inlines it into the calling statement.';
 
 grant execute on function ops.as_of to zmart_ingest, zmart_keeper, zmart_api, analyst;

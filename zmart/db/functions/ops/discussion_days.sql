@@ -11,6 +11,6 @@ begin atomic
     from app.comment_edits as e inner join app.comments as c on e.comment_no = c.comment_no
     where e.edited_at >= p_from::timestamp at time zone 'UTC';
 end;
-comment on function ops.discussion_days is 'The UTC days from p_from on that have something to snapshot, by market.';
+comment on function ops.discussion_days is 'Returns the UTC days from p_from on, by market, on which a comment was written, edited or deleted.';
 
 grant execute on function ops.discussion_days to zmart_keeper;

@@ -8,7 +8,7 @@ begin atomic
     with the_day as (
         select p_day::timestamp at time zone 'UTC' as begins, (p_day + 1)::timestamp at time zone 'UTC' as ends
     ),
-    touched as (
+    changed as (
         select c.comment_no from app.comments as c, the_day as d
         where c.created_at >= d.begins and c.created_at < d.ends or c.deleted_at >= d.begins and c.deleted_at < d.ends
         union
@@ -25,7 +25,7 @@ begin atomic
         c.created_at,
         (select max(e.edited_at) from app.comment_edits as e where e.comment_no = c.comment_no and e.edited_at < d.ends),
         case when c.deleted_at < d.ends then c.deleted_at end
-    from touched as t
+    from changed as t
     inner join app.comments as c on t.comment_no = c.comment_no
     inner join raw.markets_seen as m on c.market_no = m.market_no
     inner join raw.wallets_seen as w on c.wallet_no = w.wallet_no
@@ -40,6 +40,6 @@ begin atomic
     order by c.market_no, c.comment_no;
 end;
 comment on function ops.discussion_on is
-'Every comment that was written, edited or deleted on a UTC day, as it stood when the day was over. A day that is over answers the same for good.';
+'Returns every comment that was written, edited or deleted on a UTC day, with its text at the end of that day. For a day that is over, the result never changes.';
 
 grant execute on function ops.discussion_on to zmart_keeper;

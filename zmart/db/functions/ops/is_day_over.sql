@@ -1,5 +1,5 @@
--- A day is over for good once its midnight has passed and whoever was writing then is done: posts, edits and deletions
--- are dated while holding raw.writer.
+-- A day is over once its midnight has passed and the transaction that was writing then has ended: posts, edits and
+-- deletions get their time while raw.writer is held.
 create or replace function ops.is_day_over(p_day date) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -11,6 +11,6 @@ begin
     return true;
 end
 $$;
-comment on function ops.is_day_over is 'Whether nothing more can be dated into a UTC day; waits for who is writing.';
+comment on function ops.is_day_over is 'Returns whether a UTC day can get no more comments, edits or deletions. Waits for the current writer.';
 
 grant execute on function ops.is_day_over to zmart_keeper;

@@ -17,6 +17,6 @@ begin
 end
 $$;
 comment on function ops.open_intent is
-'The intent for an action of a market, new or taken over from an earlier run that signed nothing; null while an open one stands in the way. ZM409 without the lease.';
+'Returns the intent for an action of a market, new or taken over from an earlier run that signed nothing. Null while another intent for it is open. ZM409: the lease is not held.';
 
 grant execute on function ops.open_intent to zmart_keeper;

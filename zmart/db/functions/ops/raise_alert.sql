@@ -7,6 +7,6 @@ begin atomic
     do update set occurrences = a.occurrences + 1, last_at = clock_timestamp(), message = excluded.message
     returning alert_no;
 end;
-comment on function ops.raise_alert is 'Open an alert, or count one more occurrence of the open one.';
+comment on function ops.raise_alert is 'Opens an alert, or counts one more occurrence of the open one, and returns its number.';
 
 grant execute on function ops.raise_alert to zmart_ingest, zmart_keeper;

@@ -11,9 +11,9 @@ begin atomic
             and not exists (select from ops.submissions as s where s.intent_no = p_intent_no and s.ending is null)
         returning true
     )
-    select exists (select from released);
+    select exists(select from released);
 end;
 comment on function ops.release_intent is
-'A person has looked: the next plan may begin anew. False where it is not quarantined, or something of it may still land.';
+'Closes a quarantined intent after an operator has looked at it, so that the next run can plan the action again. Returns false if it is not quarantined, or if a submission of it may still land.';
 
 grant execute on function ops.release_intent to zmart_keeper;

@@ -1,7 +1,7 @@
 create or replace function ops.reopen_retracted() returns setof bigint
 language sql volatile set search_path = pg_catalog, pg_temp
 begin atomic
-    with gone as (
+    with retracted as (
         select i.intent_no, s.signature
         from ops.intents as i
         inner join ops.submissions as s on i.intent_no = s.intent_no and s.ending = 'landed'
@@ -15,15 +15,15 @@ begin atomic
                     and o.state in ('planned', 'sent', 'landed', 'reopened', 'quarantined')
             )
     ),
-    undone as (
+    reset_submissions as (
         update ops.submissions as s set ending = null, ended_at = null
-        from gone where s.signature = gone.signature
+        from retracted where s.signature = retracted.signature
     )
     update ops.intents as i set state = 'reopened', closed_at = null
-    from gone where i.intent_no = gone.intent_no
+    from retracted where i.intent_no = retracted.intent_no
     returning i.intent_no;
 end;
 comment on function ops.reopen_retracted is
-'Open again what was done by a transaction that the chain has since been proven not to hold. Its bytes count as able to land until they are proven dead once more.';
+'Opens intents again whose transaction was retracted, because the chain is proven not to hold it, and returns them. The signed bytes may still land until they are proven expired again.';
 
 grant execute on function ops.reopen_retracted to zmart_keeper;

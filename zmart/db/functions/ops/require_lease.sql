@@ -6,11 +6,11 @@ begin
     where name = p_name and epoch = p_epoch and expires_at > clock_timestamp()
     for update;
     if not found then
-        raise exception 'the lease % of epoch % is not held any more', p_name, p_epoch using errcode = 'ZM409';
+        raise exception 'the lease % of epoch % is no longer held', p_name, p_epoch using errcode = 'ZM409';
     end if;
 end
 $$;
 comment on function ops.require_lease is
-'ZM409 unless the epoch holds the lease; locks its row, so that everything under it happens one after another.';
+'Raises ZM409 unless the epoch holds the lease. It locks the row, so that all actions under the lease run one after another.';
 
 grant execute on function ops.require_lease to zmart_keeper;

@@ -14,7 +14,7 @@ begin
         stored_at >= date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC'
         and ending is distinct from 'expired';
     if v_spent + p_fee_lamports > p_budget_lamports then
-        raise exception 'the day''s budget of % lamports is used up: % are spent, this would cost %',
+        raise exception 'the budget of % lamports for today is used up: % are spent, and this submission costs %',
             p_budget_lamports, v_spent, p_fee_lamports using errcode = 'ZM429';
     end if;
     update ops.intents set state = 'sent'
@@ -29,6 +29,6 @@ begin
 end
 $$;
 comment on function ops.store_submission is
-'Keep signed bytes before they leave. ZM409 without the lease or where the intent is not planned under it, ZM429 beyond the day''s budget (UTC, fees of all submissions that landed or may), unique_violation while another submission of the intent may land.';
+'Stores signed bytes before they are sent. ZM409: the lease is not held, or the intent is not planned under it. ZM429: beyond the budget of the day (UTC, fees of all submissions that landed or may land). unique_violation: another submission of the intent may still land.';
 
 grant execute on function ops.store_submission to zmart_keeper;

@@ -1,5 +1,5 @@
--- Functions keep one plan for all batches. A plan made while the log was nearly empty walks a whole index where it should
--- look one key up, and then each batch takes longer than the one before, until autovacuum comes round.
+-- Functions use one plan for all batches. A plan that was made while the log was nearly empty reads a whole index where it
+-- should look up one key. Each batch then takes longer than the one before, until autovacuum runs.
 create or replace function raw.analyze_outgrown_tables() returns int
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms'
 as $$
@@ -19,7 +19,7 @@ begin
             execute format('analyze %s', v_table);
             v_analyzed := v_analyzed + 1;
         exception when lock_not_available then
-            -- Somebody is at it already, autovacuum most likely.
+            -- Another session analyzes it already, most likely autovacuum.
             continue;
         end;
     end loop;
@@ -27,6 +27,6 @@ begin
 end
 $$;
 comment on function raw.analyze_outgrown_tables is
-'Analyze the tables of log and marts that have outgrown their statistics fourfold; how many. For the writer of a young log, beside its lock.';
+'Analyzes the tables of log and marts that are more than four times as large as their statistics assume, and returns their number. The writer of a young log calls it without the lock.';
 
 grant execute on function raw.analyze_outgrown_tables to zmart_ingest;

@@ -1,28 +1,28 @@
 create or replace function raw.append(
     p_source text,
-    -- One element per transaction, each signature once.
+    -- These have one element per transaction, and each signature occurs once.
     p_signatures text [], p_slots bigint [], p_indexes int [], p_block_times bigint [], p_errs text [], p_fees text [],
     p_digests bytea [], p_sightings int [],
-    -- Their bodies: compressed bundles, and for each transaction which one it is in (from 1), from where, how long.
+    -- Their bodies are in compressed bundles. For each transaction: number of the bundle (from 1), offset and length.
     p_bundles bytea [], p_bundled int [], p_starts int [], p_lengths int [],
-    -- As in raw.append_events.
+    -- These are the parameters of raw.append_events.
     p_owners int [], p_event_signatures text [], p_order_keys bigint [], p_ordinals int [], p_names text [],
     p_clocks bigint [], p_payloads jsonb [], p_contexts jsonb [],
     p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
-    -- Signatures named without logs.
+    -- These signatures were reported without logs.
     p_wanted text [],
-    -- As in raw.append_events.
+    -- These are as in raw.append_events.
     p_event_digests bytea [] default null,
-    -- The seqs before and after; equal where nothing was new.
+    -- The last seq before and after; equal if nothing was new.
     out o_head bigint, out o_last bigint,
     out o_events int,
-    -- Positions of transactions that are new or back again, and of those that differ from what is stored; how many are
-    -- not believed but wanted from the chain.
+    -- Indexes (from 1) of transactions that are new or landed again, and of those that differ from the stored ones; number
+    -- of those that are not stored but requested from the chain.
     out o_fresh int [], out o_differing int [], out o_aside int,
     out o_accounts text [], out o_market_nos int [], out o_identified boolean [],
     out o_wallets text [], out o_wallet_nos int [],
     out o_lock_wait_seconds double precision, out o_folds_seconds double precision,
-    -- From getting the lock to here; the commit comes on top.
+    -- The time from getting the lock to the end of this function, without the commit.
     out o_lock_held_seconds double precision
 )
 language plpgsql
@@ -49,7 +49,7 @@ begin
     from unnest(p_signatures) with ordinality as g (signature, position)
     inner join raw.transactions as t on t.signature = g.signature;
 
-    -- A delivery for slots that are final already must come from the chain: what is new there is fetched instead.
+    -- New transactions in slots that are already final must come from the chain, so they are fetched and not stored.
     if p_source = 'webhook' then
         v_final := raw.finalized_through();
         select array_agg(g.position::int) into v_aside
@@ -98,7 +98,7 @@ begin
     where v_numbers[g.position] > 0
     order by g.position;
 
-    -- Known ones are counted; what was retracted and landed again is opened again, what differs is told to the writer.
+    -- Known transactions are counted. Retracted ones that landed again are reopened. Differing ones are returned.
     if v_known is not null then
         for v_back in
             select g.position::int as position, t.transaction_no, t.digest = g.digest as is_same, t.retracted_at is not null as is_retracted
@@ -118,7 +118,7 @@ begin
                 o_differing := o_differing || v_back.position;
             elsif v_back.is_retracted then
                 v_numbers[v_back.position] := v_back.transaction_no;
-                -- It keeps the place that is known of it, which this delivery may not know.
+                -- Its known place remains, because this delivery may lack it.
                 v_left := v_left || p_slots[v_back.position];
             end if;
         end loop;
@@ -158,6 +158,6 @@ begin
 end
 $$;
 comment on function raw.append is
-'Take the writer''s lock, store what is new, fold it and ring; the caller commits. Known transactions are counted, retracted ones that landed again reopened; a webhook for slots that are final is wanted from the chain instead of believed.';
+'Takes the writer''s lock, stores new transactions, folds them and notifies. The caller commits. Known transactions are counted, and retracted ones that landed again are reopened. New ones that a webhook delivers for final slots are requested from the chain and not stored.';
 
 grant execute on function raw.append to zmart_ingest;

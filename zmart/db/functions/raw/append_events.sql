@@ -1,17 +1,17 @@
 create or replace function raw.append_events(
-    -- By position in the batch: the transaction's number, or 0 where its events are left out.
+    -- By index in the batch: the number of the transaction, or 0 if its events are left out.
     p_numbers bigint [],
-    -- Slots that lost a transaction in the same commit: others may stand where it stood.
+    -- Slots that lost a transaction in the same commit: others may have its place.
     p_left bigint [],
-    -- One element per event; p_owners is the position of its transaction, from 1.
+    -- These have one element per event. p_owners is the index of its transaction, from 1.
     p_owners int [], p_signatures text [], p_order_keys bigint [], p_ordinals int [], p_names text [], p_clocks bigint [],
     p_payloads jsonb [], p_contexts jsonb [],
-    -- Numbers where the writer knows them, else null; accounts and wallets only where it does not know all about them.
+    -- Numbers if the writer knows them, else null. Accounts and wallets only if it does not know them completely.
     p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
     -- The digest of each event for the chain; see raw.append_entries.
     p_event_digests bytea [] default null,
     out o_events int,
-    -- What the writer may remember once this is committed.
+    -- The writer may cache these once this is committed.
     out o_accounts text [], out o_market_nos int [], out o_identified boolean [],
     out o_wallets text [], out o_wallet_nos int []
 )
@@ -39,7 +39,8 @@ begin
         ) as named
         where not exists (select from raw.markets_seen as m where m.account = named.account);
 
-        -- An account that so far only claims had named (protocol.md 1.7): its earlier events now say more than they did.
+        -- Only claims had named the account so far (protocol.md 1.7), and now its market id is known. Its earlier events
+        -- are folded again.
         with identified as (
             update raw.markets_seen as m set market_id = named.market_id
             from (
@@ -126,6 +127,6 @@ begin
 end
 $$;
 comment on function raw.append_events is
-'Number the newcomers among markets and wallets, append events with their feed rows, give colliding ones places of their own. For raw.append and for the writer that replaces a transaction; call it holding raw.writer, fold afterwards.';
+'Assigns numbers to new markets and wallets, appends events with their feed rows, and resolves order conflicts. raw.append calls it, and the writer when it replaces a transaction. The caller must hold raw.writer and fold afterwards.';
 
 grant execute on function raw.append_events to zmart_ingest;

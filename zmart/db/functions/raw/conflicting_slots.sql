@@ -13,6 +13,6 @@ begin atomic
         );
 end;
 comment on function raw.conflicting_slots is
-'Slots in which an event after this seq stands at a place that another transaction has too, or null.';
+'Returns the slots in which an event after this seq has the same place as another transaction, or null.';
 
 grant execute on function raw.conflicting_slots to zmart_ingest;

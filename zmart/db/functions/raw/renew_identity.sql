@@ -38,6 +38,6 @@ begin
 end
 $$;
 comment on function raw.renew_identity is
-'The epoch of this log. On another server, timeline, database or feed table it is a new one, unless the mark of a reader''s position is that of this log. Every process calls it when it connects.';
+'Returns the epoch of this log. On another server, timeline, database or feed table it is a new one, unless the mark of a reader''s position is that of this log. Every process calls it when it connects.';
 
 grant execute on function raw.renew_identity to zmart_ingest, zmart_keeper, zmart_api;

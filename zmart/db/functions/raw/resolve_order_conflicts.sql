@@ -22,7 +22,7 @@ begin
         from ranked
         where turn > 1
     ),
-    -- As many places as there are transactions hold at least as many free ones as there are losers.
+    -- Among as many places as there are transactions, at least as many are free as there are losers.
     ends as (
         select live.slot, count(*)::int as transactions
         from live
@@ -51,8 +51,8 @@ begin
             and e.order_key <> (places.slot << 24) | (places.place::bigint << 9) | e.ordinal
         returning e.seq, e.market_no, e.wallet_no, places.slot
     ),
-    -- A configuration that moves can change the fees of everything in its slot.
-    touched as (
+    -- A configuration that moves can change the fees of every trade in its slot.
+    affected as (
         select moved.seq, moved.market_no, moved.wallet_no from moved
         union
         select e.seq, e.market_no, e.wallet_no
@@ -61,14 +61,14 @@ begin
         where e.retracted_at is null
     )
     select count(*), raw.append_moved(
-        array_agg(touched.seq order by touched.seq), array_agg(touched.market_no order by touched.seq),
-        array_agg(touched.wallet_no order by touched.seq)
+        array_agg(affected.seq order by affected.seq), array_agg(affected.market_no order by affected.seq),
+        array_agg(affected.wallet_no order by affected.seq)
     ) into v_rows
-    from touched;
+    from affected;
     return v_rows;
 end
 $$;
 comment on function raw.resolve_order_conflicts is
-'Give every transaction of these slots that counts a place of its own, and say in the feed what moved; how many rows. For the writer, under its lock, before folds.';
+'Gives every live transaction of these slots its own place, appends an entry for each event that moved, and returns their number. The writer calls it under its lock, before the folds.';
 
 grant execute on function raw.resolve_order_conflicts to zmart_ingest;

@@ -6,6 +6,6 @@ begin
     lock table raw.writer in exclusive mode;
 end
 $$;
-comment on function raw.take_writer is 'Wait for the right to append, at most five seconds.';
+comment on function raw.take_writer is 'Takes the right to append. Waits at most five seconds.';
 
 grant execute on function raw.take_writer to zmart_ingest;

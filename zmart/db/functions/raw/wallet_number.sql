@@ -13,6 +13,6 @@ begin
     return v_no;
 end
 $$;
-comment on function raw.wallet_number is 'Number of a wallet, handed out on first sight. Call it holding raw.writer.';
+comment on function raw.wallet_number is 'Returns the number of a wallet, and assigns one to a new wallet. The caller must hold raw.writer.';
 
 grant execute on function raw.wallet_number to zmart_ingest;
