@@ -12,8 +12,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from solders.transaction import SanitizeError, VersionedTransaction
+from solders.transaction import VersionedTransaction
 
+from zmart import errors as zmart_errors
 from zmart.chain import rpc_errors, transactions
 from zmart.chain.client import ChainClient, SignatureStatus
 from zmart.domain.ids import Address, Signature
@@ -73,6 +74,7 @@ class TransactionRelay:
         """Return the signature of a transaction that may be relayed; raise Unprocessable otherwise."""
         transaction = _parse(raw)
         message = transaction.message
+        # A message of version 1 has no such attribute.
         if getattr(message, "address_table_lookups", None):
             raise errors.Unprocessable("The transaction takes accounts from tables, which is not passed on.")
         keys = message.account_keys
@@ -101,26 +103,14 @@ def _raw(encoded: str) -> bytes:
         raw = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         raise errors.InvalidParameter("transaction", "expected base64 of a signed transaction") from None
-    if len(raw) > transactions.MAX_TRANSACTION_BYTES:
-        raise errors.Unprocessable(
-            f"The transaction has {len(raw):,} bytes, a packet holds {transactions.MAX_TRANSACTION_BYTES:,}."
-        )
     return raw
 
 
 def _parse(raw: bytes) -> VersionedTransaction:
     try:
-        transaction = VersionedTransaction.from_bytes(raw)
-        transaction.sanitize()
-    except ValueError as error:
-        raise errors.Unprocessable("These bytes are no transaction.") from error
-    except SanitizeError as error:
-        # solders derives it directly from Exception, so `except ValueError` does not catch it.
-        raise errors.Unprocessable(f"The transaction contradicts itself ({error}). Build and sign it again.") from error
-    # Bytes after the end are not covered by any signature.
-    if bytes(transaction) != raw:
-        raise errors.Unprocessable("These bytes are no transaction.")
-    return transaction
+        return transactions.parse(raw)
+    except zmart_errors.InvalidInput as error:
+        raise errors.Unprocessable(str(error)) from error
 
 
 def _progress(signature: Signature, status: SignatureStatus, program_id: str) -> TransactionProgress:

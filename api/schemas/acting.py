@@ -227,7 +227,12 @@ class SignedTransaction(Struct, kw_only=True):
     """A signed transaction to relay."""
 
     transaction: Annotated[
-        str, Meta(min_length=1, max_length=4_000, description="base64 of the signed bytes, at most 1,232 of them.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=8_000,
+            description="base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction.",
+        ),
     ]
 
 

@@ -117,7 +117,10 @@ class SignatureStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     @property
     def is_confirmed(self) -> bool:
-        """Return whether two thirds of the stake have voted for its block."""
+        """Return whether the cluster confirmed its block: two thirds of the stake voted for it, or it is final.
+
+        On a cluster with Alpenglow, confirmed and finalized are the same.
+        """
         return self.is_finalized or self.confirmation_status == "confirmed"
 
 

@@ -1687,7 +1687,7 @@ class SignedTransaction(TypedDict):
     """A signed transaction to relay."""
 
     transaction: str
-    """base64 of the signed bytes, at most 1,232 of them."""
+    """base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction."""
 
 
 class Simulation(TypedDict):

@@ -1564,7 +1564,7 @@ export interface SignedMessage {
 
 /** A signed transaction to relay. */
 export interface SignedTransaction {
-  /** base64 of the signed bytes, at most 1,232 of them. */
+  /** base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction. */
   transaction: string;
 }
 

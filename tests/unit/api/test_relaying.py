@@ -9,7 +9,7 @@ import pytest
 from solders.hash import Hash
 from solders.instruction import AccountMeta, CompiledInstruction, Instruction
 from solders.keypair import Keypair
-from solders.message import Message, MessageV0
+from solders.message import Message, MessageV0, MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
@@ -25,9 +25,12 @@ CALL = Instruction(
     b"buy_shares",
     [AccountMeta(WALLET.pubkey(), True, True), AccountMeta(Pubkey.from_bytes(bytes([7] * 32)), False, True)],
 )
-MESSAGES: dict[str, Message | MessageV0] = {
+#: A version-1 message inherits no compute limits, so it states them.
+CONFIG = TransactionConfig(compute_unit_limit=200_000, loaded_accounts_data_size_limit=65_536)
+MESSAGES: dict[str, Message | MessageV0 | MessageV1] = {
     "legacy": Message.new_with_blockhash([CALL], WALLET.pubkey(), Hash.default()),
     "v0": MessageV0.try_compile(WALLET.pubkey(), [CALL], [], Hash.default()),
+    "v1": MessageV1.try_compile(WALLET.pubkey(), [CALL], Hash.default(), CONFIG),
 }
 #: Lengths and indexes at their ends: none, the next one, the last of one byte, a varint that goes on, the greatest.
 VALUES = (0x00, 0x01, 0x03, 0x7F, 0x80, 0xFF)
@@ -49,13 +52,15 @@ async def test_no_changed_byte_is_passed_on(version: str) -> None:
                     await send(raw[:at] + bytes([value]) + raw[at + 1 :])
 
 
-@pytest.mark.parametrize("version", MESSAGES)
+@pytest.mark.parametrize("version", ["legacy", "v0"])
 async def test_an_index_that_leads_nowhere_is_named(version: str) -> None:
     """solders reads such a transaction and refuses it in `sanitize`; the client learns the reason and the next step."""
     good = MESSAGES[version]
     calls = [CompiledInstruction(program_id_index=9, data=b"", accounts=b"")]
     if isinstance(good, MessageV0):
-        message: Message | MessageV0 = MessageV0(good.header, good.account_keys, good.recent_blockhash, calls, [])
+        message: Message | MessageV0 | MessageV1 = MessageV0(
+            good.header, good.account_keys, good.recent_blockhash, calls, []
+        )
     else:
         header = good.header
         message = Message.new_with_compiled_instructions(
@@ -70,3 +75,77 @@ async def test_an_index_that_leads_nowhere_is_named(version: str) -> None:
 
     with pytest.raises(errors.Unprocessable, match=r"contradicts itself \(index out of bounds\)\. Build and sign it"):
         await send(raw)
+
+
+def version_1(calls: list[Instruction], wallets: list[Keypair] | None = None) -> bytes:
+    """A signed version-1 transaction of these calls."""
+    wallets = wallets or [WALLET]
+    message = MessageV1.try_compile(wallets[0].pubkey(), calls, Hash.default(), CONFIG)
+    return bytes(VersionedTransaction(message, wallets))
+
+
+def with_accounts(count: int) -> Instruction:
+    """A call that brings the transaction to `count` addresses: the wallet, the program and others."""
+    others = [AccountMeta(Pubkey.from_bytes(bytes([1, at]) + bytes(30)), False, False) for at in range(count - 2)]
+    return Instruction(PROGRAM, b"x", [AccountMeta(WALLET.pubkey(), True, True), *others])
+
+
+def signed_by(count: int) -> bytes:
+    """A version-1 transaction with `count` signatures."""
+    keys = [Keypair.from_seed(bytes([9, at]) + bytes(30)) for at in range(count)]
+    return version_1([Instruction(PROGRAM, b"x", [AccountMeta(key.pubkey(), True, True) for key in keys])], keys)
+
+
+def sized(count: int) -> bytes:
+    """A version-1 transaction of `count` bytes."""
+    rest = len(version_1([Instruction(PROGRAM, b"", [])]))
+    return version_1([Instruction(PROGRAM, bytes(count - rest), [])])
+
+
+WITHIN = {
+    "small": lambda: version_1([CALL]),
+    "beyond a packet": lambda: sized(1_233),
+    "4,096 bytes": lambda: sized(4_096),
+    "64 addresses": lambda: version_1([with_accounts(64)]),
+    "64 instructions": lambda: version_1([CALL] * 64),
+    "12 signatures": lambda: signed_by(12),
+}
+BEYOND = {
+    "4,097 bytes": (lambda: sized(4_097), r"4,097 bytes, and its version allows 4,096"),
+    "65 addresses": (lambda: version_1([with_accounts(65)]), r"65 addresses, and version 1 allows 64"),
+    "65 instructions": (lambda: version_1([CALL] * 65), r"65 instructions, and version 1 allows 64"),
+    "13 signatures": (lambda: signed_by(13), r"13 signatures, and version 1 allows 12"),
+    "half a priority fee": (lambda: with_mask(1), "no transaction"),
+    "an unknown bit": (lambda: with_mask(32), "no transaction"),
+    "a byte after the end": (lambda: version_1([CALL]) + b"\0", "no transaction"),
+}
+
+
+def with_mask(mask: int) -> bytes:
+    """A version-1 transaction whose config mask says something else than its config."""
+    raw = version_1([CALL])
+    return raw[:4] + bytes([mask, 0, 0, 0]) + raw[8:]
+
+
+@pytest.mark.parametrize("what", WITHIN)
+async def test_version_1_is_passed_on_within_its_limits(what: str) -> None:
+    """It reaches the node, which is missing here."""
+    with pytest.raises(AttributeError):
+        await send(WITHIN[what]())
+
+
+@pytest.mark.parametrize("what", BEYOND)
+async def test_version_1_beyond_its_limits_is_refused_with_the_limit(what: str) -> None:
+    """solders checks neither the size nor, before `sanitize`, the counts."""
+    make, message = BEYOND[what]
+    with pytest.raises(errors.Unprocessable, match=message):
+        await send(make())
+
+
+async def test_the_packet_limits_older_versions() -> None:
+    """A version-0 transaction of 1,233 bytes is refused although version 1 may have it."""
+    rest = len(bytes(VersionedTransaction(MESSAGES["v0"], [WALLET]))) - len(CALL.data)
+    call = Instruction(PROGRAM, bytes(1_232 - rest), CALL.accounts)
+    full = bytes(VersionedTransaction(MessageV0.try_compile(WALLET.pubkey(), [call], [], Hash.default()), [WALLET]))
+    with pytest.raises(errors.Unprocessable, match="its version allows 1,232"):
+        await send(full + b"\0" * (1_233 - len(full)))
