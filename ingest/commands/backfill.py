@@ -1,9 +1,9 @@
 """Implements `zmart backfill --from-slot A --to-slot B`: fetches listed transactions that the log lacks.
 
 The chain lists the newest transactions first and the log needs the oldest first, so the work has two parts. First, page
-by page, the missing transactions are noted in raw.pending_signatures (and the page in ops.cursors). Then the noted transactions are
-fetched, the oldest slot first. Either part can be stopped at any moment, by Ctrl-C, an error or the request budget; the
-same command continues where it stopped.
+by page, the missing transactions are noted in raw.pending_signatures (and the page in ops.cursors). Then the noted
+transactions are fetched, the oldest slot first. Either part can be stopped at any moment, by Ctrl-C, an error or the
+request budget; the same command continues where it stopped.
 
 When a node asks for fewer requests, the command waits as long as it asks; a node that fails is retried a few times.
 """
@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
 from psycopg.types.json import Jsonb
 from rich import progress
 from rich.console import Console
@@ -35,9 +36,15 @@ from ..sync.block_order import BlockOrderResolver
 from ..sync.database import SyncDatabase, sql
 from ..sync.fetch import Fetcher
 
+log = structlog.get_logger()
+
 SOURCE = "backfill"
 #: Consecutive failures of the node after which the command stops and the operator decides.
 MAX_NODE_FAILURES = 8
+#: Consecutive answers "unknown signature" after which the list begins at its top again.
+MAX_CURSOR_FAILURES = 3
+#: How often a list begins again before the command stops.
+MAX_RESTARTS = 3
 
 _T = TypeVar("_T")
 
@@ -185,8 +192,18 @@ class Backfill:
         """Note the missing transactions, from above the range down to its beginning; return how many were listed."""
         bar = self._progress_bars.add_task("listing", total=None)
         before, is_done, listed = await self._load_position(slots)
+        restarts = 0
         while not is_done:
-            page = await _retry_on_node_error(lambda before=before: self._list_page(before))  # type: ignore[misc]
+            try:
+                page = await _retry_on_node_error(lambda before=before: self._list_page(before))  # type: ignore[misc]
+            except rpc_errors.CursorUnknown as error:
+                restarts += 1
+                if restarts > MAX_RESTARTS:
+                    raise
+                # The chain lost this signature, or the node's history does not reach it. The top of the list does.
+                log.warning("backfill_list_restarted", reason=str(error))
+                before, listed = None, 0
+                continue
             inside = [one for one in page if slots.from_slot <= one.slot <= slots.to_slot]
             await self._request_missing(inside)
             listed += len(inside)
@@ -204,7 +221,7 @@ class Backfill:
         if not page and before is not None:
             statuses = await self._client.signature_statuses([before], search_history=True)
             if statuses.value[0] is None:
-                raise rpc_errors.NodeBehind("The node does not know where the list stood.")
+                raise rpc_errors.CursorUnknown("The node does not know where the list stood.")
         return page
 
     async def _request_missing(self, page: Sequence[chain.SignatureInfo]) -> None:
@@ -256,7 +273,7 @@ async def _retry_on_node_error(call: Callable[[], Awaitable[_T]]) -> _T:
         try:
             return await call()
         except rpc_errors.NodeError as error:
-            if attempt == MAX_NODE_FAILURES:
+            if attempt == (MAX_CURSOR_FAILURES if isinstance(error, rpc_errors.CursorUnknown) else MAX_NODE_FAILURES):
                 raise
             await asyncio.sleep(error.retry_after_seconds)
     raise AssertionError

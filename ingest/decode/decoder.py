@@ -126,7 +126,7 @@ class Decoder:
         return TransactionRow(
             signature,
             slot,
-            _in_range_or_none(item.index_within_block, INDEX_LIMIT),
+            _index_in_block(item),
             block_time,
             err,
             _in_range_or_none(meta.fee, FEE_LIMIT),
@@ -219,6 +219,12 @@ def _signature(item: WebhookItem) -> str:
     if not _SIGNATURE.fullmatch(signature):
         raise _MalformedItem("The item's signature is not 64 bytes in base58.")
     return signature
+
+
+def _index_in_block(item: WebhookItem) -> int | None:
+    """Return the index in the block; None if it is missing or if two sources of it disagree."""
+    given = {item.transaction_index, item.index_within_block} - {None}
+    return _in_range_or_none(given.pop(), INDEX_LIMIT) if len(given) == 1 else None
 
 
 def _in_range_or_none(value: int | None, limit: int) -> int | None:

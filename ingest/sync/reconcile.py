@@ -7,10 +7,10 @@ agree:
     confirmed   nothing listed is missing here    raw.coverage, source walk         raw.verified_through()
     finalized   listed and held are the same      raw.coverage, source finalized    raw.finalized_through()
 
-Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares again. A
-transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false data, or
-have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we ever
-considered final:
+Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares
+again. A transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false
+data, or have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we
+ever considered final:
 
     - transactions before and after its slot are listed, twice, more than 150 blocks apart, and it is not;
     - so its blockhash has expired, and it cannot land any more;
@@ -37,7 +37,7 @@ from zmart.chain import client as chain
 from zmart.chain import rpc_errors
 
 from ..store.group_commit import Pipeline
-from ..store.writer import CoverageProof
+from ..store.writer import MAX_INDEX_IN_BLOCK, CoverageProof
 from .database import SyncDatabase, sql
 
 log = structlog.get_logger()
@@ -127,7 +127,7 @@ class Reconciler:
             return
         statuses = await node.signature_statuses([signature], search_history=True)
         if statuses.value[0] is None:
-            raise rpc_errors.NodeBehind("The list changed while it was read.")
+            raise rpc_errors.CursorUnknown("The list changed while it was read.")
 
     async def _record_listing(self, commitment: Commitment, page: Sequence[chain.SignatureInfo]) -> None:
         await self._database.execute(
@@ -136,6 +136,7 @@ class Reconciler:
             signatures=[one.signature for one in page],
             slots=[one.slot for one in page],
             succeeded=[one.err is None for one in page],
+            indexes=[_valid_index(one.transaction_index) for one in page],
         )
 
     async def request_missing(self, listed: ListedRange) -> int:
@@ -245,6 +246,16 @@ class Reconciler:
         return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]
 
 
+#: Errors about one block that prove nothing, whatever the node's generation or its provider's filter.
+_NOT_SERVED: Final = (
+    errors.NotFound,
+    rpc_errors.NodeBehind,
+    rpc_errors.UnsupportedVersion,
+    rpc_errors.MethodUnavailable,
+    rpc_errors.BadRequest,
+)
+
+
 class FinalizedBlocks:
     """Caches finalized blocks of one node, because neighbouring slots need the same ones."""
 
@@ -269,9 +280,13 @@ class FinalizedBlocks:
         if slot not in self._found:
             try:
                 self._found[slot] = await self._node.block_signatures(slot, commitment="finalized")
-            except (errors.NotFound, rpc_errors.NodeBehind, rpc_errors.UnsupportedVersion):
+            except _NOT_SERVED:
                 self._found[slot] = None
         return self._found[slot]
+
+
+def _valid_index(index: int | None) -> int | None:
+    return index if index is not None and 0 <= index <= MAX_INDEX_IN_BLOCK else None
 
 
 def _require_order(page: Sequence[chain.SignatureInfo], below: int | None) -> None:

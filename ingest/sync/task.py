@@ -222,9 +222,11 @@ class SyncTask:
         """Walk both lists, and publish and return the completeness."""
         confirmed = await self._list_and_fetch("confirmed")
         verified = await self.reconciler.verify(confirmed)
+        await self.block_order.apply_listed("confirmed")
         with contextlib.suppress(errors.Transient):
             await self.block_order.resolve(0, confirmed.top)
         finalized = await self._list_and_fetch("finalized")
+        await self.block_order.apply_listed("finalized")
         final = await self.reconciler.finalize(finalized, below=await self.block_order.first_unresolved_slot())
         try:
             if await self.reconciler.retract_absent(finalized):
@@ -291,7 +293,8 @@ class SyncTask:
                 f"finalized_through stands {behind} slots behind the chain: the log holds something that the finalized "
                 f"chain does not list, or the other way round ({completeness.wanted} signatures are still to be "
                 "fetched). "
-                "The alerts unlisted, unfetched and unsupported_version name signatures; see raw.retraction_candidates, raw.pending_signatures.",
+                "The alerts unlisted, unfetched and unsupported_version name signatures; see "
+                "raw.retraction_candidates, raw.pending_signatures.",
             )
         else:
             await self._database.resolve("finality_stuck")

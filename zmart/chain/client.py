@@ -131,6 +131,8 @@ class SignatureInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     slot: int
     err: Any = None
     block_time: int | None = None
+    #: Its index in the block, from nodes since Agave 4.0; None from older ones.
+    transaction_index: int | None = None
 
 
 class BlockSignatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -250,7 +252,10 @@ class ChainClient(Protocol):
         limit: int = MAX_SIGNATURES,
         min_context_slot: int | None = None,
     ) -> tuple[SignatureInfo, ...]:
-        """Return one page of an account's transactions, newest first, failed ones included; see `iterate_history`."""
+        """Return one page of an account's transactions, newest first, failed ones included; see `iterate_history`.
+
+        Raise CursorUnknown where the node does not know `before` or `until`; older nodes return an empty page instead.
+        """
         ...
 
     async def account(

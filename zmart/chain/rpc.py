@@ -307,6 +307,9 @@ class RpcClient:
             try:
                 await self._cluster.check(node)
                 return await node.call(method, params, type)
+            except rpc_errors.MethodUnavailable as error:
+                # The node may serve every other method, so it keeps its place.
+                failures.append(error)
             except rpc_errors.NodeError as error:
                 node.deprioritize(error.retry_after_seconds)
                 failures.append(error)

@@ -37,10 +37,10 @@ from .signer import Signer
 
 #: The size of a legacy or version-0 transaction, signatures included: one packet of the network.
 MAX_TRANSACTION_BYTES: Final = 1_232
-#: The first byte of a version-1 transaction. Legacy and version 0 begin with the number of their signatures, at most 12.
+#: The first byte of a version-1 transaction. The older ones begin with the number of their signatures, at most 12.
 V1_FIRST_BYTE: Final = 0x81
-#: The limits of version 1 (SIMD-0385). solders checks none of them in `from_bytes`: 5,190 bytes, 13 signatures, 65
-#: instructions and 72 addresses were all parsed, and `sanitize` passes the size, too.
+#: The limits of version 1 (SIMD-0385). solders checks none of them in `from_bytes`, which parsed 5,190 bytes,
+#: 13 signatures, 65 instructions and 72 addresses; `sanitize` passes the size, too.
 MAX_V1_BYTES: Final = 4_096
 MAX_V1_SIGNATURES: Final = 12
 MAX_V1_ADDRESSES: Final = 64

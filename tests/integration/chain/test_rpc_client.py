@@ -331,7 +331,8 @@ async def test_more_than_a_node_takes(chain: RpcClient, node: ScriptedNode, name
         (ScriptedReply(body=b"<html>busy</html>", status=503), rpc_errors.NodeFailed),
         (ScriptedReply(body=b"", status=504), rpc_errors.NodeFailed),
         (ScriptedReply(body=b"who are you", status=401), rpc_errors.ApiKeyRejected),
-        (ScriptedReply(body=b"nothing here", status=404), rpc_errors.BadRequest),
+        (ScriptedReply(body=b"nothing here", status=404), rpc_errors.MethodUnavailable),
+        (error(-32601, "Method not found"), rpc_errors.MethodUnavailable),
         (error(-32602, "Invalid param: WrongSize", status=400), rpc_errors.BadRequest),
         (error(-32602, "Invalid param: WrongSize"), rpc_errors.BadRequest),
         (ScriptedReply(body=b"<html>welcome</html>"), rpc_errors.InvalidResponse),
@@ -419,6 +420,20 @@ async def test_the_next_node_answers(
     assert [await both.slot(commitment="confirmed") for _ in range(3)] == [5, 5, 5]
     assert len(node.asked("getSlot")) in (1, 2)  # a broken connection is tried twice
     assert len(second.asked("getSlot")) == 3
+
+
+@pytest.mark.parametrize("refusal", [error(-32601, "Method not found"), ScriptedReply(body=b"", status=404)])
+async def test_a_node_without_one_method_stays_the_first_for_the_others(
+    both: RpcClient, node: ScriptedNode, second: ScriptedNode, refusal: ScriptedReply
+) -> None:
+    """The second node answers what the first, or its provider's filter, refuses; all other calls go to the first."""
+    node.will("getBlockHeight", refusal)
+    second.will("getBlockHeight", result(7))
+    node.will("getSlot", result(5))
+
+    assert await both.block_height(commitment="confirmed") == 7
+    assert await both.slot(commitment="confirmed") == 5
+    assert second.asked("getSlot") == []
 
 
 async def test_a_refusal_is_final(both: RpcClient, node: ScriptedNode, second: ScriptedNode) -> None:

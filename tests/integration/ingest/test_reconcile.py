@@ -16,6 +16,7 @@ from devchain.faults import RpcFault
 from devchain.rpc_errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, SLOT_SKIPPED, UNSUPPORTED_VERSION, RpcError
 from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
+from ingest.sync.block_order import UNSERVED_SECONDS
 from ingest.sync.sources import Backoff, Intake, run_with_retries
 from ingest.sync.task import STUCK_SLOTS, SilenceDetector, identify, verify_cluster_at_startup
 from zmart import errors, settings, testing
@@ -63,6 +64,106 @@ async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> Non
     assert wrong == [(0,)]
     assert stack.fetch_all("select count(*) > 0 from raw.feed where kind = 'moved'") == [(True,)]
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
+
+
+def tell_indexes(stack: ChainStack, monkeypatch: pytest.MonkeyPatch, *methods: str) -> list[int]:
+    """Let the node give `transactionIndex` in these methods; return the slots whose block is requested."""
+    rpc = stack.node.server.rpc
+    real = dict(rpc.methods)
+    indexes = {str(one.signature): one.index for one in stack.landed_transactions()}
+    blocks: list[int] = []
+
+    def transaction(params: Any) -> Any:
+        found = real["getTransaction"](params)
+        return found and found | {"transactionIndex": indexes[params[0]]}
+
+    def signatures(params: Any) -> Any:
+        listed = real["getSignaturesForAddress"](params)
+        return [one | {"transactionIndex": indexes[one["signature"]]} for one in listed]
+
+    def block(params: Any) -> Any:
+        blocks.append(params[0])
+        return real["getBlock"](params)
+
+    monkeypatch.setitem(rpc.methods, "getBlock", block)
+    for method, answer in (("getTransaction", transaction), ("getSignaturesForAddress", signatures)):
+        if method in methods:
+            monkeypatch.setitem(rpc.methods, method, answer)
+    return blocks
+
+
+async def test_a_list_with_indexes_settles_order_without_blocks(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes since Agave 4.0 list each transaction's index in its block; what was delivered without one needs no more
+    requests, and getBlock is not called."""
+    await stack.deliver(stack.landed_transactions(), index=False)
+    blocks = tell_indexes(stack, monkeypatch, "getSignaturesForAddress")
+
+    standing = await stack.sync_task.verify()
+
+    assert blocks == []
+    places = {str(one.signature): (one.slot, one.index) for one in stack.landed_transactions()}
+    stored = stack.fetch_all("select signature, slot, index_in_block from raw.transactions where order_settled")
+    assert {signature: (slot, index) for signature, slot, index in stored} == places
+    assert standing.finalized_through == standing.finalized_slot
+
+
+async def test_a_fetched_transaction_has_its_index_from_the_node(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk from nothing requests no block at all where getTransaction gives the index."""
+    blocks = tell_indexes(stack, monkeypatch, "getTransaction")
+
+    await stack.sync_task.verify()
+
+    assert blocks == []
+    assert stack.stored_signatures() >= stack.successful_signatures() != set()
+    assert stack.fetch_all("select count(*) from raw.transactions where not order_settled") == [(0,)]
+
+
+NO_BLOCK = {
+    "null": None,
+    "skipped": RpcError(SLOT_SKIPPED, "Slot was skipped"),
+    "not available": RpcError(BLOCK_NOT_AVAILABLE, "Block not available"),
+    "method filtered": RpcError(-32_601, "Method not found"),
+    "bad request": RpcError(-32_602, "Invalid params"),
+    "internal error": RpcError(-32_603, "Internal error"),
+    "version": RpcError(UNSUPPORTED_VERSION, "Transaction version (2) is not supported"),
+}
+
+
+@pytest.mark.parametrize("why", NO_BLOCK)
+async def test_a_block_that_is_not_served_leaves_only_its_order_provisional(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """Whatever the node answers for one slot's block, the other slots are settled at once; finality waits two minutes
+    for the block and then moves on."""
+    await stack.deliver(stack.landed_transactions(), index=False)
+    slots = sorted({one.slot for one in stack.landed_transactions() if one.err is None})
+    missing, now = slots[len(slots) // 2], [1_000.0]
+    rpc = stack.node.server.rpc
+    real = rpc.methods["getBlock"]
+
+    def block(params: Any) -> Any:
+        if params[0] != missing:
+            return real(params)
+        if (answer := NO_BLOCK[why]) is None:
+            return None
+        raise answer
+
+    monkeypatch.setitem(rpc.methods, "getBlock", block)
+    monkeypatch.setattr(stack.sync_task.block_order, "_clock", lambda: now[0])
+    standing = await stack.sync_task.verify()
+
+    unsettled = "select distinct slot from raw.transactions where not order_settled"
+    assert stack.fetch_all(unsettled) == [(missing,)]
+    assert standing.finalized_through == missing - 1
+
+    now[0] += UNSERVED_SECONDS
+    standing = await stack.sync_task.verify()
+    assert standing.finalized_through == standing.finalized_slot
+    assert stack.fetch_all(unsettled) == [(missing,)]
 
 
 async def test_signatures_without_logs_are_fetched(stack: ChainStack) -> None:

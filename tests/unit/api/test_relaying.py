@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -102,7 +103,7 @@ def sized(count: int) -> bytes:
     return version_1([Instruction(PROGRAM, bytes(count - rest), [])])
 
 
-WITHIN = {
+WITHIN: dict[str, Callable[[], bytes]] = {
     "small": lambda: version_1([CALL]),
     "beyond a packet": lambda: sized(1_233),
     "4,096 bytes": lambda: sized(4_096),
@@ -110,7 +111,7 @@ WITHIN = {
     "64 instructions": lambda: version_1([CALL] * 64),
     "12 signatures": lambda: signed_by(12),
 }
-BEYOND = {
+BEYOND: dict[str, tuple[Callable[[], bytes], str]] = {
     "4,097 bytes": (lambda: sized(4_097), r"4,097 bytes, and its version allows 4,096"),
     "65 addresses": (lambda: version_1([with_accounts(65)]), r"65 addresses, and version 1 allows 64"),
     "65 instructions": (lambda: version_1([CALL] * 65), r"65 instructions, and version 1 allows 64"),
