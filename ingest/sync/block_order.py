@@ -60,7 +60,7 @@ class BlockOrderResolver:
         self._client = client
         self._pipeline = pipeline
         self._database = database
-        self._clock = clock
+        self.clock = clock
         #: Blocks that could not be read, by slot.
         self._unserved: dict[int, UnservedBlock] = {}
 
@@ -88,7 +88,7 @@ class BlockOrderResolver:
 
     async def first_unresolved_slot(self) -> int | None:
         """Return the lowest slot for whose order finality still waits, or None."""
-        now = self._clock()
+        now = self.clock()
         given_up = [
             slot for slot, one in self._unserved.items() if one.is_pruned or now - one.since >= UNSERVED_SECONDS
         ]
@@ -97,7 +97,7 @@ class BlockOrderResolver:
 
     def _is_due(self, slot: int) -> bool:
         known = self._unserved.get(slot)
-        return known is None or self._clock() >= known.next_attempt_at
+        return known is None or self.clock() >= known.next_attempt_at
 
     async def _resolve_slot(self, slot: int, commitment: Commitment) -> bool:
         try:
@@ -121,7 +121,7 @@ class BlockOrderResolver:
             await writer.set_block_order(slot, indexes)
 
     def _record_unserved(self, slot: int, reason: str, *, is_pruned: bool) -> None:
-        now = self._clock()
+        now = self.clock()
         since = self._unserved[slot].since if slot in self._unserved else now
         delay = min(max(FIRST_DELAY_SECONDS, now - since), LONGEST_DELAY_SECONDS)
         if slot not in self._unserved:

@@ -21,6 +21,7 @@ from zmart.domain.ids import Address, Signature, Slot
 from zmart.settings import Cluster
 
 from . import rpc_errors
+from .cluster_facts import ConsensusModel
 
 Commitment: TypeAlias = Literal["processed", "confirmed", "finalized"]
 
@@ -181,6 +182,22 @@ class ChainClient(Protocol):
 
     async def genesis_hash(self) -> str:
         """Return the hash that identifies the cluster."""
+        ...
+
+    async def consensus(self) -> ConsensusModel:
+        """Return the consensus that the cluster runs, as far as its nodes show it; cached, and never an error."""
+        ...
+
+    async def read_commitment(self) -> Commitment:
+        """Return the commitment for reads of the newest state that no fork can undo cheaply.
+
+        It is `finalized` once the cluster has moved to Alpenglow, where `confirmed` means the same and is planned for
+        removal; else `confirmed`.
+        """
+        ...
+
+    async def slot_seconds(self) -> float:
+        """Return the measured length of a slot in seconds; cached, and never an error."""
         ...
 
     async def slot(self, *, commitment: Commitment, min_context_slot: int | None = None) -> Slot:

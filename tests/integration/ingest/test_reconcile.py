@@ -66,7 +66,7 @@ async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> Non
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
-def tell_indexes(stack: ChainStack, monkeypatch: pytest.MonkeyPatch, *methods: str) -> list[int]:
+def give_indexes(stack: ChainStack, monkeypatch: pytest.MonkeyPatch, *methods: str) -> list[int]:
     """Let the node give `transactionIndex` in these methods; return the slots whose block is requested."""
     rpc = stack.node.server.rpc
     real = dict(rpc.methods)
@@ -98,7 +98,7 @@ async def test_a_list_with_indexes_settles_order_without_blocks(
     """Nodes since Agave 4.0 list each transaction's index in its block; what was delivered without one needs no more
     requests, and getBlock is not called."""
     await stack.deliver(stack.landed_transactions(), index=False)
-    blocks = tell_indexes(stack, monkeypatch, "getSignaturesForAddress")
+    blocks = give_indexes(stack, monkeypatch, "getSignaturesForAddress")
 
     standing = await stack.sync_task.verify()
 
@@ -113,7 +113,7 @@ async def test_a_fetched_transaction_has_its_index_from_the_node(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A walk from nothing requests no block at all where getTransaction gives the index."""
-    blocks = tell_indexes(stack, monkeypatch, "getTransaction")
+    blocks = give_indexes(stack, monkeypatch, "getTransaction")
 
     await stack.sync_task.verify()
 
@@ -153,7 +153,7 @@ async def test_a_block_that_is_not_served_leaves_only_its_order_provisional(
         raise answer
 
     monkeypatch.setitem(rpc.methods, "getBlock", block)
-    monkeypatch.setattr(stack.sync_task.block_order, "_clock", lambda: now[0])
+    monkeypatch.setattr(stack.sync_task.block_order, "clock", lambda: now[0])
     standing = await stack.sync_task.verify()
 
     unsettled = "select distinct slot from raw.transactions where not order_settled"
@@ -391,7 +391,7 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
     assert stack.fetch_all(opened, named) == []
 
 
-async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(stack: ChainStack) -> None:
+async def test_a_signature_that_cannot_be_fetched_is_named_after_four_minutes(stack: ChainStack) -> None:
     """Not sooner, and also while no node answers at all; the alert ends when nothing resists any more."""
     # Each tick reports and probes.
     stack.sync_task.intervals = replace(stack.sync_task.intervals, probe_seconds=0.0)
@@ -404,7 +404,7 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(st
 
     with stack.database.connect() as connection:
         connection.execute(
-            "update raw.pending_signatures set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
+            "update raw.pending_signatures set failing_since = failing_since - interval '241 s', next_attempt_at = now()"
         )
     await stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
     with pytest.raises(rpc_errors.NodeError):
