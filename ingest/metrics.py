@@ -52,6 +52,8 @@ _COMPLETENESS_GAUGES = {
     "lag_slots": "Confirmed slots that are not verified yet.",
     "wanted_left": "Signatures still to be fetched.",
     "unverified": "1 while the chain cannot be compared with the log, else 0.",
+    "alpenglow": "1 once the cluster runs Alpenglow, 0 before that, -1 while unknown.",
+    "slot_seconds": "Measured length of a slot.",
 }
 #: Gauges of the database's statistics, by the field of LogStatsSample.
 _LOG_STATS_GAUGES = {
@@ -79,6 +81,8 @@ def _completeness_value(completeness: Callable[[], SupportsState], name: str) ->
     match name:
         case "unverified":
             return float(current.state in ("unverified", "refused"))
+        case "alpenglow":
+            return {"alpenglow": 1.0, "tower": 0.0}.get(getattr(current, "consensus", ""), -1.0)
         case "wanted_left":
             return float(getattr(current, "wanted", 0))
         case "lag_slots":

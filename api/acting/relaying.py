@@ -22,9 +22,9 @@ from zmart.settings import Cluster
 
 from .. import errors
 
-Stage: TypeAlias = Literal["sent", "processed", "confirmed", "finalized", "failed"]
+Stage: TypeAlias = Literal["sent", "processed", "confirmed", "finalized", "failed", "expired"]
+EXPIRED: Final = "It expired and nothing happened. Prepare it again, then sign again."
 COMPUTE_BUDGET: Final = Address("ComputeBudget111111111111111111111111111111")
-_READ: Final = "confirmed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,30 +45,47 @@ class TransactionRelay:
         self._chain = chain
         self._program_id = program_id
 
-    async def send(self, encoded: str) -> TransactionProgress:
+    async def send(self, encoded: str, *, last_valid_block_height: int | None = None) -> TransactionProgress:
         """Check a transaction in base64, simulate it and send it.
 
         Raises Unprocessable if the API does not relay it, ProgramError if the program refuses it, BlockhashUnknown if
-        it is too old, NodeError if no node answers.
+        it is too old, NodeError if no node answers. Returns the stage `expired` instead of BlockhashUnknown if the
+        height proves that it never landed and never will.
         """
         raw = _raw(encoded)
         signature = self._check(raw)
-        progress = await self.follow(signature)
+        progress = await self.follow(signature, last_valid_block_height=last_valid_block_height)
         if progress is not None:
             return progress
-        simulation = await self._chain.simulate(raw, commitment=_READ, verify_signatures=True)
+        commitment = await self._chain.read_commitment()
+        simulation = await self._chain.simulate(raw, commitment=commitment, verify_signatures=True)
         refusal = simulation.error(self._program_id)
+        if isinstance(refusal, rpc_errors.BlockhashUnknown):
+            refusal.help = "Nothing was sent. With last_valid_block_height the answer shows whether it has expired."
         if refusal is not None and not isinstance(refusal, rpc_errors.AlreadyProcessed):
             raise refusal
         with contextlib.suppress(rpc_errors.AlreadyProcessed):
-            await self._chain.send(raw, preflight_commitment=_READ)
+            await self._chain.send(raw, preflight_commitment=commitment)
         return TransactionProgress(signature=signature, stage="sent")
 
-    async def follow(self, signature: Signature) -> TransactionProgress | None:
-        """Return the transaction's progress on the chain, None if the chain does not know it."""
-        found = await self._chain.signature_statuses([signature], search_history=True)
+    async def follow(
+        self, signature: Signature, *, last_valid_block_height: int | None = None
+    ) -> TransactionProgress | None:
+        """Return the transaction's progress on the chain, None if the chain does not know it.
+
+        With `last_valid_block_height`, a transaction is `expired` once the finalized chain is past that height and the
+        same node, its whole history searched, does not know it afterwards. Only then is it safe to sign another one.
+        """
+        node = self._chain.pin_node()
+        is_dead = (
+            last_valid_block_height is not None
+            and await node.block_height(commitment="finalized") > last_valid_block_height
+        )
+        found = await node.signature_statuses([signature], search_history=True)
         status = found.value[0]
-        return None if status is None else _progress(signature, status, self._program_id)
+        if status is not None:
+            return _progress(signature, status, self._program_id)
+        return TransactionProgress(signature=signature, stage="expired", error=EXPIRED) if is_dead else None
 
     def _check(self, raw: bytes) -> Signature:
         """Return the signature of a transaction that may be relayed; raise Unprocessable otherwise."""

@@ -153,6 +153,13 @@ class TransactionToSign(Struct, kw_only=True):
     signers: Annotated[list[str], Meta(description="Who has to sign, the payer first.")]
     blockhash: str
     last_valid_block_height: Annotated[int, Meta(description="It can land until the chain has this many blocks.")]
+    expires_in_seconds: Annotated[
+        int,
+        Meta(
+            description="About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. "
+            "Prepare it again when 20 s of it are gone before the wallet is asked."
+        ),
+    ]
     fee_lamports: Annotated[Integer, Meta(description="What landing costs, beside what the instruction moves.")]
     simulation: Simulation
     transaction: Annotated[None, Meta(description="Its signature, once you have signed it; null here.")] = None
@@ -223,6 +230,12 @@ class UnsignedOnMarket(TransactionToSign, kw_only=True):
     ]
 
 
+_ENDINGS = (
+    "failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost "
+    "nothing; prepare it again."
+)
+
+
 class SignedTransaction(Struct, kw_only=True):
     """A signed transaction to relay."""
 
@@ -234,6 +247,17 @@ class SignedTransaction(Struct, kw_only=True):
             description="base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction.",
         ),
     ]
+    last_valid_block_height: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="That of the prepared transaction. With it, a transaction that can no longer land has the "
+                "status expired.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class RelayedTransaction(Struct, kw_only=True):
@@ -241,7 +265,9 @@ class RelayedTransaction(Struct, kw_only=True):
 
     message: str
     signature: str
-    status: Literal["sent", "processed", "confirmed", "finalized", "failed"]
+    status: Annotated[
+        Literal["sent", "processed", "confirmed", "finalized", "failed", "expired"], Meta(description=_ENDINGS)
+    ]
     slot: int | None
     error: str | None
     transaction: Annotated[str, Meta(description="The signature again, by the name older clients read.")]
@@ -261,8 +287,8 @@ class TransactionStatus(Struct, kw_only=True):
 
     signature: str
     status: Annotated[
-        Literal["processed", "confirmed", "finalized", "failed", "retracted"],
-        Meta(description="retracted: it was in a block that the chain gave up."),
+        Literal["processed", "confirmed", "finalized", "failed", "expired", "retracted"],
+        Meta(description=f"{_ENDINGS} retracted: it was in a block that the chain gave up."),
     ]
     slot: int | None
     error: str | None

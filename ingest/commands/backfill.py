@@ -181,7 +181,8 @@ class Backfill:
 
     async def _require_past(self, slots: SlotRange) -> None:
         """Raise InvalidInput for future slots: a recorded coverage would be wrong once they exist."""
-        top = await _retry_on_node_error(lambda: self._client.slot(commitment="confirmed"))
+        commitment = await self._client.read_commitment()
+        top = await _retry_on_node_error(lambda: self._client.slot(commitment=commitment))
         if slots.to_slot > top:
             raise errors.InvalidInput(
                 f"The chain is at slot {top}; nothing can be said of slots after it.",
@@ -216,7 +217,7 @@ class Backfill:
 
     async def _list_page(self, before: str | None) -> tuple[chain.SignatureInfo, ...]:
         page = await self._client.signatures_for_address(
-            self._program_id, commitment="confirmed", before=before, limit=self._page
+            self._program_id, commitment=await self._client.read_commitment(), before=before, limit=self._page
         )
         if not page and before is not None:
             statuses = await self._client.signature_statuses([before], search_history=True)

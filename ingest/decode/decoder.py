@@ -156,7 +156,12 @@ class Decoder:
         rebuilt = [(one.ordinal, one.event, one.market) for one in lost if one.event is not None]
         ordinals = {ordinal for ordinal, *_ in rebuilt}
         rows = self._rows(sorted([*logged, *rebuilt], key=lambda each: each[0]), view)
-        return tuple(truncated_logs.mark_rebuilt(row) if row.ordinal in ordinals else row for row in rows)
+        # The first logged event gives the others their clock (truncated_logs.missing_events).
+        has_exact_clock = bool(found.events)
+        return tuple(
+            truncated_logs.mark_rebuilt(row, has_exact_clock=has_exact_clock) if row.ordinal in ordinals else row
+            for row in rows
+        )
 
     def _rows(
         self, entries: Sequence[tuple[int, Event, event_rows.MarketRef]], view: TransactionView

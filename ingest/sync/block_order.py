@@ -73,12 +73,13 @@ class BlockOrderResolver:
             settled, after = settled + len(rows), rows[-1][0]
         return settled
 
-    async def resolve(self, from_slot: int, top: int, *, commitment: Commitment = "confirmed") -> int:
+    async def resolve(self, from_slot: int, top: int) -> int:
         """Resolve the order of every slot from `from_slot` to `top` that a node serves; return how many were resolved.
 
         `top` must be confirmed. Raises the errors of a node that answers nothing, and of the writer. If the block lacks
         a transaction of ours, then a fork dropped it or it never existed; the finalized walk handles that.
         """
+        commitment = await self._client.read_commitment()
         resolved, after = 0, from_slot - 1
         while slots := await self._database.fetch_all(sql.slots_without_order, top=top, after=after, limit=CHUNK):
             for (slot,) in slots:

@@ -124,9 +124,9 @@ class Fetcher:
         return total
 
     async def _fetch(self, due: DueSignature) -> FetchResult:
-        commitment = "finalized" if due.reason == DIFFERS else "confirmed"
         try:
-            response = await self._client.transaction(due.signature, commitment=commitment)  # type: ignore[arg-type]
+            commitment = "finalized" if due.reason == DIFFERS else await self._client.read_commitment()
+            response = await self._client.transaction(due.signature, commitment=commitment)
         except _OWN_ERRORS:
             raise
         except errors.ZmartError as error:
@@ -185,7 +185,7 @@ class Fetcher:
     async def _block_indexes(self, slot: int) -> dict[str, int]:
         """Return index by signature for a slot's block; empty if no node serves it: the order stays provisional."""
         try:
-            block = await self._client.block_signatures(slot, commitment="confirmed")
+            block = await self._client.block_signatures(slot, commitment=await self._client.read_commitment())
         except _OWN_ERRORS:
             raise
         except errors.ZmartError:

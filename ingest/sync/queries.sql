@@ -97,8 +97,17 @@ where
     )
     and not exists (select from raw.pending_signatures as w where w.signature = s.signature and w.reason = 'differs');
 
+-- name: awaiting_finality
+-- The lowest slot above a slot that was walked, with a success of ours that is not final yet.
+select min(t.slot)
+from raw.transactions as t
+where
+    t.slot > greatest(coalesce(raw.finalized_through(), -1), %(walked)s::bigint)
+    and t.slot <= %(walked)s::bigint + %(window)s
+    and t.err is null and t.retracted_at is null;
+
 -- name: first_missing_slot
--- The lowest slot with something that the confirmed chain lists and we lack.
+-- The lowest slot with something that the list has and we lack.
 select min(s.slot)
 from seen as s
 where

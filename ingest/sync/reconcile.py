@@ -7,6 +7,9 @@ agree:
     confirmed   nothing listed is missing here    raw.coverage, source walk         raw.verified_through()
     finalized   listed and held are the same      raw.coverage, source finalized    raw.finalized_through()
 
+On a cluster that has moved to Alpenglow both words mean the same, so one finalized list proves both with half the
+requests.
+
 Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares
 again. A transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false
 data, or have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we
@@ -35,6 +38,7 @@ import structlog
 from zmart import errors
 from zmart.chain import client as chain
 from zmart.chain import rpc_errors
+from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 
 from ..store.group_commit import Pipeline
 from ..store.writer import MAX_INDEX_IN_BLOCK, CoverageProof
@@ -44,8 +48,6 @@ log = structlog.get_logger()
 
 Commitment: TypeAlias = Literal["confirmed", "finalized"]
 
-#: Blocks for which a blockhash is valid.
-BLOCKHASH_AGE: Final = 150
 #: How far above a slot the next served block is searched for. One absent leader leaves 4 slots empty, two leave 8.
 MOST_SKIPPED: Final = 16
 #: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A transaction of
@@ -55,7 +57,9 @@ UNLISTED_SECONDS: Final = 240.0
 NAMED: Final = 10
 #: Signatures in one proof, so that comparing digests locks the log for milliseconds only.
 PROOF_SIZE: Final = 10_000
-SOURCES: Final[dict[Commitment, str]] = {"confirmed": "walk", "finalized": "finalized"}
+#: The sources under which raw.coverage records the two proofs.
+VERIFIED: Final = "walk"
+FINALIZED: Final = "finalized"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,14 +151,14 @@ class Reconciler:
         return int(missing)
 
     async def verify(self, listed: ListedRange) -> int:
-        """Record as proven the slots in which no confirmed transaction is missing; return the slot verified through."""
+        """Record as proven the slots in which no listed transaction is missing; return the slot verified through."""
         verified, _, _ = await self._database.fetch_one(sql.proven_slots)
-        (hole,) = await self._database.fetch_one(sql.first_missing_slot, commitment="confirmed")
+        (hole,) = await self._database.fetch_one(sql.first_missing_slot, commitment=listed.commitment)
         through = listed.top if hole is None else min(listed.top, hole - 1)
         if hole is not None and hole <= verified:
             log.warning("verified_slot_incomplete", slot=hole)
         while verified < through:
-            proof = await self._proof(listed.commitment, verified + 1, through)
+            proof = await self._proof(VERIFIED, listed.commitment, verified + 1, through)
             async with self._pipeline.exclusive_writer() as writer:
                 await writer.cover(proof)
             verified = proof.to_slot
@@ -166,7 +170,7 @@ class Reconciler:
         through = through if below is None else min(through, below - 1)
         _, final, _ = await self._database.fetch_one(sql.proven_slots)
         while final < through:
-            proof = await self._proof(listed.commitment, final + 1, through)
+            proof = await self._proof(FINALIZED, listed.commitment, final + 1, through)
             async with self._pipeline.exclusive_writer() as writer:
                 if not await writer.finalize(proof):
                     # Something arrived meanwhile; the next walk compares again.
@@ -182,11 +186,11 @@ class Reconciler:
         ends: list[int] = [slot - 1 for slot in (first_missing, first_unlisted) if slot is not None]
         return min([listed.top, *ends])
 
-    async def _proof(self, commitment: Commitment, from_slot: int, to_slot: int) -> CoverageProof:
+    async def _proof(self, source: str, commitment: Commitment, from_slot: int, to_slot: int) -> CoverageProof:
         bounds = {"commitment": commitment, "from_slot": from_slot, "to_slot": to_slot}
         (end,) = await self._database.fetch_one(sql.chunk_end, **bounds, size=PROOF_SIZE)
         count, digest = await self._database.fetch_one(sql.listed_successes, **{**bounds, "to_slot": end})
-        return CoverageProof(SOURCES[commitment], from_slot, end, count, digest)
+        return CoverageProof(source, from_slot, end, count, digest)
 
     # Transactions that the log holds and the chain does not list
 
@@ -195,7 +199,7 @@ class Reconciler:
         await self._database.execute(sql.clear_suspects)
         bounds = {"floor": listed.floor, "top": listed.top, "height": listed.height}
         await self._database.execute(sql.note_suspects, **bounds)
-        candidates = await self._database.fetch_all(sql.retraction_candidates, **bounds, blockhash_age=BLOCKHASH_AGE)
+        candidates = await self._database.fetch_all(sql.retraction_candidates, **bounds, blockhash_age=BLOCKHASH_BLOCKS)
         if not candidates:
             return 0
         absent = await self._find_absent([(signature, slot) for signature, slot in candidates], listed.top)

@@ -21,7 +21,7 @@ from zmart.domain.ids import Address, Signature, Slot
 from zmart.settings import Cluster
 
 from . import rpc_errors
-from .cluster_facts import ConsensusModel
+from .cluster_facts import BLOCKHASH_BLOCKS, ConsensusModel
 
 Commitment: TypeAlias = Literal["processed", "confirmed", "finalized"]
 
@@ -75,6 +75,18 @@ class Blockhash:
     value: str
     last_valid_block_height: int
     slot: Slot
+
+
+def blockhash_seconds(slot_seconds: float) -> float:
+    """Return for how many seconds a blockhash is valid that was read just now.
+
+    A few blocks are subtracted: they pass between the block of the hash and its arrival here. Skipped slots have no
+    block, so they prolong its life.
+    """
+    return (BLOCKHASH_BLOCKS - _BLOCKHASH_DELAY_BLOCKS) * slot_seconds
+
+
+_BLOCKHASH_DELAY_BLOCKS: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,7 @@ MEASURED_SLOTS: Final = 3_000
 BLOCKHASH_BLOCKS: Final = 150
 
 #: Genesis hashes of clusters that have moved, for the whole process.
-_moved: set[str] = set()
+moved_clusters: set[str] = set()
 
 
 class PerformanceSample(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -85,7 +85,7 @@ class ClusterFacts:
         if found is not ConsensusModel.UNKNOWN:
             self.consensus = found
         if found is ConsensusModel.ALPENGLOW and genesis_hash is not None:
-            _moved.add(genesis_hash)
+            moved_clusters.add(genesis_hash)
 
     def record_slot_length(self, seconds: float | None) -> None:
         """Record a measurement; None, or an impossible length, leaves the earlier one in use."""
@@ -97,12 +97,12 @@ class ClusterFacts:
 
 def has_moved(genesis_hash: str) -> bool:
     """Return whether this process has seen the cluster's certificate."""
-    return genesis_hash in _moved
+    return genesis_hash in moved_clusters
 
 
 def record_moved(genesis_hash: str) -> None:
     """Record that the cluster has moved, from a stored earlier answer."""
-    _moved.add(genesis_hash)
+    moved_clusters.add(genesis_hash)
 
 
 def read_certificate(found: object) -> ConsensusModel:

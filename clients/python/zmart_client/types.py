@@ -234,6 +234,10 @@ class Completeness(TypedDict):
 
     state: Literal["behind", "refused", "unverified", "verified"]
     reason: str
+    consensus: Literal["alpenglow", "tower", "unknown"]
+    """The cluster's consensus, by its nodes' certificate. With alpenglow, confirmed and finalized mean the same. unknown: no node can be asked, or none knows the method."""
+    slot_seconds: float | None
+    """Measured length of a slot; null before the first walk."""
 
 
 class ConfigSource(TypedDict):
@@ -1572,7 +1576,8 @@ class RelayedTransaction(TypedDict):
 
     message: str
     signature: str
-    status: Literal["confirmed", "failed", "finalized", "processed", "sent"]
+    status: Literal["confirmed", "expired", "failed", "finalized", "processed", "sent"]
+    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again."""
     slot: int | None
     error: str | None
     transaction: str
@@ -1688,6 +1693,7 @@ class SignedTransaction(TypedDict):
 
     transaction: str
     """base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction."""
+    last_valid_block_height: NotRequired[int | None]
 
 
 class Simulation(TypedDict):
@@ -2018,8 +2024,8 @@ class TransactionStatus(TypedDict):
     """How far a transaction has progressed."""
 
     signature: str
-    status: Literal["confirmed", "failed", "finalized", "processed", "retracted"]
-    """retracted: it was in a block that the chain gave up."""
+    status: Literal["confirmed", "expired", "failed", "finalized", "processed", "retracted"]
+    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. retracted: it was in a block that the chain gave up."""
     slot: int | None
     error: str | None
     source: Literal["chain", "log"]
@@ -2065,6 +2071,8 @@ class UnsignedMarket(TypedDict):
     blockhash: str
     last_valid_block_height: int
     """It can land until the chain has this many blocks."""
+    expires_in_seconds: int
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
     simulation: Simulation
@@ -2088,6 +2096,8 @@ class UnsignedOnMarket(TypedDict):
     blockhash: str
     last_valid_block_height: int
     """It can land until the chain has this many blocks."""
+    expires_in_seconds: int
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
     simulation: Simulation
@@ -2110,6 +2120,8 @@ class UnsignedTrade(TypedDict):
     blockhash: str
     last_valid_block_height: int
     """It can land until the chain has this many blocks."""
+    expires_in_seconds: int
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
     simulation: Simulation

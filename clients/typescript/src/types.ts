@@ -205,6 +205,10 @@ export interface CloseEvent {
 export interface Completeness {
   state: "behind" | "refused" | "unverified" | "verified";
   reason: string;
+  /** The cluster's consensus, by its nodes' certificate. With alpenglow, confirmed and finalized mean the same. unknown: no node can be asked, or none knows the method. */
+  consensus: "alpenglow" | "tower" | "unknown";
+  /** Measured length of a slot; null before the first walk. */
+  slot_seconds: number | null;
 }
 
 /** The event that set a field. */
@@ -1453,7 +1457,8 @@ export interface RelatedMarkets {
 export interface RelayedTransaction {
   message: string;
   signature: string;
-  status: "confirmed" | "failed" | "finalized" | "processed" | "sent";
+  /** failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. */
+  status: "confirmed" | "expired" | "failed" | "finalized" | "processed" | "sent";
   slot: number | null;
   error: string | null;
   /** The signature again, by the name older clients read. */
@@ -1566,6 +1571,7 @@ export interface SignedMessage {
 export interface SignedTransaction {
   /** base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction. */
   transaction: string;
+  last_valid_block_height?: number | null;
 }
 
 /** The result of the simulation. */
@@ -1860,8 +1866,8 @@ export interface TransactionEvent {
 /** How far a transaction has progressed. */
 export interface TransactionStatus {
   signature: string;
-  /** retracted: it was in a block that the chain gave up. */
-  status: "confirmed" | "failed" | "finalized" | "processed" | "retracted";
+  /** failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. retracted: it was in a block that the chain gave up. */
+  status: "confirmed" | "expired" | "failed" | "finalized" | "processed" | "retracted";
   slot: number | null;
   error: string | null;
   /** Who says so; the log knows only what succeeded. */
@@ -1904,6 +1910,8 @@ export interface UnsignedMarket {
   blockhash: string;
   /** It can land until the chain has this many blocks. */
   last_valid_block_height: number;
+  /** About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked. */
+  expires_in_seconds: number;
   /** What landing costs, beside what the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;
@@ -1926,6 +1934,8 @@ export interface UnsignedOnMarket {
   blockhash: string;
   /** It can land until the chain has this many blocks. */
   last_valid_block_height: number;
+  /** About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked. */
+  expires_in_seconds: number;
   /** What landing costs, beside what the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;
@@ -1947,6 +1957,8 @@ export interface UnsignedTrade {
   blockhash: string;
   /** It can land until the chain has this many blocks. */
   last_valid_block_height: number;
+  /** About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked. */
+  expires_in_seconds: number;
   /** What landing costs, beside what the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;

@@ -16,11 +16,15 @@ from devchain.faults import RpcFault
 from devchain.rpc_errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, SLOT_SKIPPED, UNSUPPORTED_VERSION, RpcError
 from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
+from ingest.store.group_commit import Pipeline
+from ingest.store.writer import Writer
 from ingest.sync.block_order import UNSERVED_SECONDS
 from ingest.sync.sources import Backoff, Intake, run_with_retries
-from ingest.sync.task import STUCK_SLOTS, SilenceDetector, identify, verify_cluster_at_startup
+from ingest.sync.task import STUCK_SECONDS, SilenceDetector, SyncTask, identify, verify_cluster_at_startup
 from zmart import errors, settings, testing
-from zmart.chain import rpc_errors
+from zmart.chain import cluster_facts, rpc_errors
+from zmart.chain.cluster_facts import slots_in
+from zmart.chain.rpc import RpcClient
 from zmart.run.deploy import rebuild
 from zmart.settings import Cluster
 
@@ -64,6 +68,115 @@ async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> Non
     assert wrong == [(0,)]
     assert stack.fetch_all("select count(*) > 0 from raw.feed where kind = 'moved'") == [(True,)]
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
+
+
+class CountedCalls:
+    """Counts the node's calls, and lets it answer `getAgGenesisCert`."""
+
+    def __init__(self, stack: ChainStack, monkeypatch: pytest.MonkeyPatch, *, certificate: Any) -> None:
+        monkeypatch.setattr(cluster_facts, "moved_clusters", set())
+        methods = stack.node.server.rpc.methods
+        monkeypatch.setitem(methods, "getAgGenesisCert", lambda _: certificate)
+        self.calls: list[tuple[str, str]] = []
+        for method in ("getSignaturesForAddress", "getSlot"):
+            monkeypatch.setitem(methods, method, self._counted(method, methods[method]))
+
+    def _counted(self, method: str, real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def answer(params: Any) -> Any:
+            self.calls.append((method, params[-1]["commitment"]))
+            return real(params)
+
+        return answer
+
+    def take(self, method: str) -> list[str]:
+        """The commitments of the calls since the last time."""
+        found = [commitment for one, commitment in self.calls if one == method]
+        self.calls.clear()
+        return found
+
+
+CERTIFICATE = {"block": {"slot": 3, "blockId": [7] * 32}, "signature": {"signature": [1] * 192, "bitmap": [1]}}
+
+
+@pytest.mark.parametrize(
+    ("certificate", "consensus", "commitments"),
+    [(None, "tower", ["confirmed", "finalized"]), (CERTIFICATE, "alpenglow", ["finalized"])],
+    ids=["tower", "alpenglow"],
+)
+async def test_one_walk_proves_both_once_the_cluster_has_moved(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, certificate: Any, consensus: str, commitments: list[str]
+) -> None:
+    """Before Alpenglow two lists, after it one with half the requests; the log and what is proven of it are equal."""
+    calls = CountedCalls(stack, monkeypatch, certificate=certificate)
+
+    standing = await stack.sync_task.verify()
+
+    # A list that begins with the chain has one page, and an empty one that ends it.
+    assert calls.take("getSignaturesForAddress") == [one for one in commitments for _ in range(2)]
+    assert (standing.state, standing.consensus) == ("verified", consensus)
+    assert (standing.verified_through, standing.finalized_through) == (standing.confirmed_slot, standing.finalized_slot)
+    finalized = {
+        str(one.signature)
+        for one in stack.landed_transactions()
+        if one.err is None and one.slot <= (standing.finalized_slot or 0)
+    }
+    assert stack.stored_signatures() >= finalized != set()
+    assert stack.fetch_all("select distinct source from raw.coverage order by 1") == [("finalized",), ("walk",)]
+    metrics = stack.pipeline.metrics.render().decode()
+    assert f"zmart_ingest_alpenglow {float(consensus == 'alpenglow')}" in metrics
+    assert stack.fetch_all("select value ->> 'consensus' from ops.cursors where name = 'completeness'") == [
+        (consensus,)
+    ]
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
+
+
+async def test_a_moved_chain_stays_moved_after_a_restart(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log remembers it for this genesis hash, although the node's provider no longer serves the method."""
+    CountedCalls(stack, monkeypatch, certificate=CERTIFICATE)
+    await stack.sync_task.tick()
+    calls = CountedCalls(stack, monkeypatch, certificate="neither object nor null")
+
+    async def connect() -> Writer:
+        return await Writer.connect(stack.database.dsn("zmart_ingest"))
+
+    async with RpcClient([stack.node.url]) as client, Pipeline(connect) as pipeline:
+        later = SyncTask(
+            client, stack.sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=chain_stack.PROGRAM_ID
+        )
+        await later.tick()
+
+    assert later.completeness.consensus == "alpenglow"
+    assert set(calls.take("getSignaturesForAddress")) == {"finalized"}
+
+
+async def test_finality_is_polled_only_while_something_is_not_final(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quiet log costs no request between the regular walks. A delivery makes each tick read the finalized slot, and
+    the walk begins when that slot has passed the delivery."""
+    calls = CountedCalls(stack, monkeypatch, certificate=None)
+    stack.sync_task.intervals = replace(
+        stack.sync_task.intervals, walk_seconds=1_000.0, tower_finality_seconds=0.0, probe_seconds=1_000.0
+    )
+    await stack.sync_task.tick()
+    calls.take("getSlot")
+    await stack.sync_task.tick()
+    assert calls.take("getSlot") == []
+
+    await stack.play(4)
+    await stack.deliver(stack.landed_transactions())
+    before = stack.fetch_all("select raw.finalized_through()")
+    for _ in range(2):
+        await stack.sync_task.tick()
+        assert calls.take("getSlot") == ["finalized"]
+    assert stack.fetch_all("select raw.finalized_through()") == before
+
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    await stack.sync_task.tick()
+    assert "finalized" in calls.take("getSignaturesForAddress")
+    assert stack.fetch_all("select raw.finalized_through()") > before
+    await stack.sync_task.tick()
+    assert calls.calls == []
 
 
 def give_indexes(stack: ChainStack, monkeypatch: pytest.MonkeyPatch, *methods: str) -> list[int]:
@@ -404,7 +517,8 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_four_minutes(st
 
     with stack.database.connect() as connection:
         connection.execute(
-            "update raw.pending_signatures set failing_since = failing_since - interval '241 s', next_attempt_at = now()"
+            "update raw.pending_signatures set failing_since = failing_since - interval '241 s',"
+            " next_attempt_at = now()"
         )
     await stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
     with pytest.raises(rpc_errors.NodeError):
@@ -545,14 +659,14 @@ async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
     stuck = (
         "select subject, severity, occurrences from ops.alerts where kind = 'finality_stuck' and resolved_at is null"
     )
-    assert 0 < behind < STUCK_SLOTS
+    assert 0 < behind < slots_in(STUCK_SECONDS, standing.slot_seconds)
     assert stack.fetch_all(stuck) == []
 
-    monkeypatch.setattr("ingest.sync.task.STUCK_SLOTS", behind)
+    monkeypatch.setattr("ingest.sync.task.STUCK_SECONDS", behind * standing.slot_seconds)
     await stack.sync_task.verify()
     assert stack.fetch_all(stuck) == []
 
-    monkeypatch.setattr("ingest.sync.task.STUCK_SLOTS", behind - 1)
+    monkeypatch.setattr("ingest.sync.task.STUCK_SECONDS", (behind - 1) * standing.slot_seconds)
     await stack.sync_task.verify()
     await stack.sync_task.verify()
     assert stack.fetch_all(stuck) == [("", "warning", 2)]

@@ -1,4 +1,4 @@
-"""What strangers hand in for relaying, before any node is asked."""
+"""Transactions that clients send for relaying, and what a node's answers make of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from api import errors
+from api.acting.preparing import Preparer
 from api.acting.relaying import TransactionRelay
-from zmart.domain.ids import Address
+from zmart.chain import client, rpc_errors
+from zmart.chain.transactions import signature_of
+from zmart.domain.ids import Address, Slot
 
 PROGRAM = Pubkey.from_string("7h3gXfBfYFueFVLYyfL5Qo1NGsf4GQUfWqKg3x4mXYZ1")
 WALLET = Keypair.from_seed(bytes(range(32)))
@@ -150,3 +153,103 @@ async def test_the_packet_limits_older_versions() -> None:
     full = bytes(VersionedTransaction(MessageV0.try_compile(WALLET.pubkey(), [call], [], Hash.default()), [WALLET]))
     with pytest.raises(errors.Unprocessable, match="its version allows 1,232"):
         await send(full + b"\0" * (1_233 - len(full)))
+
+
+class Chain:
+    """A node that knows no transaction, at a finalized block height; records its calls."""
+
+    def __init__(self, *, height: int, status: client.SignatureStatus | None = None, slot_seconds: float = 0.2) -> None:
+        self.height = height
+        self.status = status
+        self.length = slot_seconds
+        self.calls: list[str] = []
+
+    def pin_node(self) -> Chain:
+        """This node."""
+        return self
+
+    async def read_commitment(self) -> client.Commitment:
+        """As before Alpenglow."""
+        return "confirmed"
+
+    async def slot_seconds(self) -> float:
+        """The length of its slots."""
+        return self.length
+
+    async def block_height(self, *, commitment: str) -> int:
+        """The height of finalized blocks."""
+        self.calls.append(f"height {commitment}")
+        return self.height
+
+    async def signature_statuses(self, signatures: list[str], *, search_history: bool) -> client.AtSlot[Any]:
+        """The one status, if it has one."""
+        self.calls.append("history" if search_history else "statuses")
+        return client.AtSlot(slot=Slot(1), value=tuple(self.status for _ in signatures))
+
+    async def simulate(self, _: bytes, *, replace_blockhash: bool = False, **__: Any) -> client.SimulationResult:
+        """A success, unless the transaction's own blockhash counts and is dead."""
+        self.calls.append("simulate with another blockhash" if replace_blockhash else "simulate")
+        err = None if replace_blockhash or self.height <= 150 else "BlockhashNotFound"
+        return client.SimulationResult(slot=Slot(1), err=err, logs=(), units_consumed=9)
+
+    async def latest_blockhash(self, **_: Any) -> client.Blockhash:
+        """A blockhash of this height."""
+        self.calls.append("blockhash")
+        return client.Blockhash(value=str(Hash.default()), last_valid_block_height=self.height + 150, slot=Slot(1))
+
+
+RAW = bytes(VersionedTransaction(MESSAGES["v0"], [WALLET]))
+LANDED = client.SignatureStatus(slot=5, confirmation_status="finalized")
+FAILED = client.SignatureStatus(
+    slot=5, err={"InstructionError": [0, {"Custom": 6025}]}, confirmation_status="finalized"
+)
+
+
+@pytest.mark.parametrize(
+    ("height", "last_valid", "status", "stage"),
+    [
+        (151, 150, None, "expired"),
+        (150, 150, None, None),
+        (151, None, None, None),
+        (151, 150, LANDED, "finalized"),
+        (151, 150, FAILED, "failed"),
+    ],
+)
+async def test_expired_is_proven_and_differs_from_failed(
+    height: int, last_valid: int | None, status: client.SignatureStatus | None, stage: str | None
+) -> None:
+    """Only a node whose finalized height is past the last one, and whose whole history then lacks the transaction,
+    proves that nothing happened."""
+    chain = Chain(height=height, status=status)
+    relay = TransactionRelay(cast("Any", chain), Address(str(PROGRAM)))
+
+    found = await relay.follow(signature_of(RAW), last_valid_block_height=last_valid)
+
+    assert (found and found.stage) == stage
+    assert chain.calls == (["history"] if last_valid is None else ["height finalized", "history"])
+
+
+async def test_an_expired_transaction_is_not_sent() -> None:
+    """With its height the answer is "expired", without it the blockhash is unknown, which is a 409."""
+    encoded = base64.b64encode(RAW).decode()
+    relay = TransactionRelay(cast("Any", Chain(height=151)), Address(str(PROGRAM)))
+
+    assert (await relay.send(encoded, last_valid_block_height=150)).stage == "expired"
+    with pytest.raises(rpc_errors.BlockhashUnknown, match="Nothing was sent"):
+        await relay.send(encoded)
+
+
+@pytest.mark.parametrize(("slot_seconds", "expires"), [(0.2, 29), (0.4, 58)])
+async def test_a_prepared_transaction_takes_its_blockhash_last(slot_seconds: float, expires: int) -> None:
+    """The simulation costs none of the blockhash's life, and the wallet learns how long it has to sign."""
+    chain = Chain(height=0, slot_seconds=slot_seconds)
+    market = Address(str(Pubkey.from_bytes(bytes([3] * 32))))
+
+    prepared = await Preparer(cast("Any", chain), Address(str(PROGRAM))).prepare(
+        "initiate_dispute",
+        Address(str(WALLET.pubkey())),
+        {"market": market, "initiator": Address(str(WALLET.pubkey()))},
+    )
+
+    assert chain.calls == ["simulate with another blockhash", "blockhash"]
+    assert (prepared.expires_in_seconds, prepared.last_valid_block_height) == (expires, 150)

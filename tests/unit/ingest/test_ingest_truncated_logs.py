@@ -77,6 +77,11 @@ def is_rebuilt(row: EventRow) -> bool:
     return row.context is not None and json.loads(row.context).get("rebuilt_from") == "instruction"
 
 
+def has_exact_clock(row: EventRow) -> bool:
+    """Whether its clock is the one that the program saw."""
+    return row.context is None or "clock_source" not in json.loads(row.context)
+
+
 @pytest.mark.parametrize("limit", [1, 400, 900])
 def test_a_truncated_history_yields_true_events_or_dead_letters(limit: int) -> None:
     """Whatever is left of the logs of a chain: each event is told as it was or named as lost, under its own ordinal."""
@@ -117,7 +122,14 @@ def test_an_event_before_the_cut_is_stored_as_read() -> None:
         (0, "SharesBought", NOW + 7, False),
         (1, "ProposalVoteSubmitted", NOW + 7, True),
     ]
+    assert [has_exact_clock(event) for event in row.events] == [True, True]
     assert row.dead_letters == ()
+
+
+def test_a_clock_from_the_block_is_marked() -> None:
+    """Since Alpenglow the program sees the time of the parent block, so the block's own time may be later."""
+    (event,) = row_of(cut_item(VOTE)).events
+    assert (event.clock, is_rebuilt(event), has_exact_clock(event)) == (NOW, True, False)
 
 
 def test_a_short_event_after_the_cut_keeps_its_place() -> None:
