@@ -155,7 +155,7 @@ async def test_the_packet_limits_older_versions() -> None:
         await send(full + b"\0" * (1_233 - len(full)))
 
 
-class Chain:
+class ExpiryNode:
     """A node that knows no transaction, at a finalized block height; records its calls."""
 
     def __init__(self, *, height: int, status: client.SignatureStatus | None = None, slot_seconds: float = 0.2) -> None:
@@ -164,7 +164,7 @@ class Chain:
         self.length = slot_seconds
         self.calls: list[str] = []
 
-    def pin_node(self) -> Chain:
+    def pin_node(self) -> ExpiryNode:
         """This node."""
         return self
 
@@ -220,7 +220,7 @@ async def test_expired_is_proven_and_differs_from_failed(
 ) -> None:
     """Only a node whose finalized height is past the last one, and whose whole history then lacks the transaction,
     proves that nothing happened."""
-    chain = Chain(height=height, status=status)
+    chain = ExpiryNode(height=height, status=status)
     relay = TransactionRelay(cast("Any", chain), Address(str(PROGRAM)))
 
     found = await relay.follow(signature_of(RAW), last_valid_block_height=last_valid)
@@ -232,7 +232,7 @@ async def test_expired_is_proven_and_differs_from_failed(
 async def test_an_expired_transaction_is_not_sent() -> None:
     """With its height the answer is "expired", without it the blockhash is unknown, which is a 409."""
     encoded = base64.b64encode(RAW).decode()
-    relay = TransactionRelay(cast("Any", Chain(height=151)), Address(str(PROGRAM)))
+    relay = TransactionRelay(cast("Any", ExpiryNode(height=151)), Address(str(PROGRAM)))
 
     assert (await relay.send(encoded, last_valid_block_height=150)).stage == "expired"
     with pytest.raises(rpc_errors.BlockhashUnknown, match="Nothing was sent"):
@@ -242,7 +242,7 @@ async def test_an_expired_transaction_is_not_sent() -> None:
 @pytest.mark.parametrize(("slot_seconds", "expires"), [(0.2, 29), (0.4, 58)])
 async def test_a_prepared_transaction_takes_its_blockhash_last(slot_seconds: float, expires: int) -> None:
     """The simulation costs none of the blockhash's life, and the wallet learns how long it has to sign."""
-    chain = Chain(height=0, slot_seconds=slot_seconds)
+    chain = ExpiryNode(height=0, slot_seconds=slot_seconds)
     market = Address(str(Pubkey.from_bytes(bytes([3] * 32))))
 
     prepared = await Preparer(cast("Any", chain), Address(str(PROGRAM))).prepare(
