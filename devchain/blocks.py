@@ -45,6 +45,8 @@ class ExecutionResult:
     logs: list[str]
     inner: dict[int, list[InnerInstruction]]
     units_consumed: int
+    #: Bytes of account data that it loaded.
+    loaded_bytes: int
     #: Balances of the transaction's accounts, in the order of its accounts, in lamports.
     pre_balances: list[int]
     post_balances: list[int]

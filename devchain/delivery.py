@@ -51,7 +51,7 @@ def webhook_item(landed: LandedTransaction) -> dict[str, Any]:
         "meta": views.meta_json(landed),
         "slot": landed.slot,
         "transaction": views.message_json(landed.transaction),
-        "version": "legacy" if landed.transaction.version is None else 0,
+        "version": views.version_json(landed.transaction),
     }
 
 

@@ -194,14 +194,16 @@ class Ledger:
         Raises TransactionRejected where the transaction could not land.
         """
         instructions = resolve_instructions(transaction)
-        budget = compute_budget_of(instructions)
+        budget = compute_budget_of(transaction, instructions)
         fee = self._fee(transaction, budget)
         payer = self._charge_fee(transaction, fee)
         pre = self._balances(transaction, self.accounts)
         sheet = {transaction.payer: payer}
         execution = Execution(self.accounts, self.programs, self.clock, budget.units)
         execution.changed.update(sheet)
-        err = self._unknown_program(instructions) or execution.run(instructions)
+        loaded_bytes = self._loaded_bytes(transaction)
+        err = self._unknown_program(instructions) or _loading_error(loaded_bytes, budget)
+        err = err or execution.run(instructions)
         err = err or self._rent_error(transaction, execution.changed)
         changed = sheet if err else execution.changed
         return ExecutionResult(
@@ -210,6 +212,7 @@ class Ledger:
             logs=execution.log.lines,
             inner=execution.inner,
             units_consumed=budget.units - execution.units_left,
+            loaded_bytes=loaded_bytes,
             pre_balances=pre,
             post_balances=self._balances(transaction, changed),
             changed=changed,
@@ -217,7 +220,7 @@ class Ledger:
 
     def fee(self, transaction: wire.WireTransaction) -> int:
         """Return the cost of landing, in lamports; raise TransactionRejected where the message is invalid."""
-        return self._fee(transaction, compute_budget_of(resolve_instructions(transaction)))
+        return self._fee(transaction, compute_budget_of(transaction, resolve_instructions(transaction)))
 
     def _fee(self, transaction: wire.WireTransaction, budget: builtins.ComputeBudget) -> int:
         signatures = FEE_LAMPORTS_PER_SIGNATURE * transaction.header[0]
@@ -246,6 +249,11 @@ class Ledger:
         if charged.lamports and not charged.is_rent_exempt and account.is_rent_exempt:
             raise TransactionRejected({"InsufficientFundsForRent": {"account_index": 0}})
         return charged
+
+    def _loaded_bytes(self, transaction: wire.WireTransaction) -> int:
+        """Return the bytes of account data that a transaction loads, as the limit on them counts."""
+        found = [self.accounts[key] for key in transaction.keys if key in self.accounts]
+        return sum(account.size_bytes + runtime.LOADED_ACCOUNT_OVERHEAD_BYTES for account in found)
 
     def _balances(self, transaction: wire.WireTransaction, changed: Mapping[Address, Account]) -> list[int]:
         bank, absent = self.accounts, accounts.ABSENT_ACCOUNT
@@ -448,9 +456,18 @@ def resolve_instructions(transaction: wire.WireTransaction) -> list[runtime.Reso
         raise TransactionRejected("SanitizeFailure") from None
 
 
-def compute_budget_of(instructions: Sequence[runtime.ResolvedInstruction]) -> builtins.ComputeBudget:
+def compute_budget_of(
+    transaction: wire.WireTransaction, instructions: Sequence[runtime.ResolvedInstruction]
+) -> builtins.ComputeBudget:
     """Return the compute budget that a transaction requests; raise TransactionRejected where the request is invalid."""
+    if transaction.config is not None:
+        return builtins.budget_of_config(transaction.config)
     try:
         return builtins.read_compute_budget(instructions)
     except ValueError as exc:
         raise TransactionRejected({"InstructionError": [exc.args[0], "InvalidInstructionData"]}) from None
+
+
+def _loading_error(loaded_bytes: int, budget: builtins.ComputeBudget) -> ErrorJson | None:
+    """Return the error of a transaction that loads more account data than it may; it still pays its fee."""
+    return "MaxLoadedAccountsDataSizeExceeded" if loaded_bytes > budget.loaded_data_limit else None

@@ -35,6 +35,7 @@ _TEXTS: Final = {
     "BlockhashNotFound": "Blockhash not found",
     "InsufficientFundsForFee": "Insufficient funds for fee",
     "InvalidAccountForFee": "This account may not be used to pay transaction fees",
+    "MaxLoadedAccountsDataSizeExceeded": "Transaction exceeded max loaded accounts data size cap",
     "ProgramAccountNotFound": "Attempt to load a program that does not exist",
     "SanitizeFailure": "Transaction failed to sanitize accounts offsets correctly",
 }

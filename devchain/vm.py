@@ -47,7 +47,7 @@ class VmLedger(Ledger):
 
         Raises TransactionRejected where the transaction cannot land.
         """
-        budget = compute_budget_of(resolve_instructions(transaction))
+        budget = compute_budget_of(transaction, resolve_instructions(transaction))
         fee = self._fee(transaction, budget)
         charged = {transaction.payer: self._charge_fee(transaction, fee)}
         self._load_accounts(transaction)
@@ -65,6 +65,7 @@ class VmLedger(Ledger):
             logs=list(meta.logs()),
             inner=_inner_instructions(transaction, meta.inner_instructions()),
             units_consumed=meta.compute_units_consumed(),
+            loaded_bytes=self._loaded_bytes(transaction),
             pre_balances=self._balances(transaction, self.accounts),
             post_balances=self._balances(transaction, changed),
             changed=changed,

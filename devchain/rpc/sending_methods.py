@@ -103,7 +103,7 @@ def _simulation_json(error: Any, outcome: ExecutionResult | None) -> dict[str, A
         "err": error,
         "fee": outcome.fee_lamports if outcome else None,
         "innerInstructions": None,
-        "loadedAccountsDataSize": 0,
+        "loadedAccountsDataSize": outcome.loaded_bytes if outcome else 0,
         "logs": outcome.logs if outcome else [],
         "replacementBlockhash": None,
         "returnData": None,
