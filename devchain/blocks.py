@@ -51,6 +51,8 @@ class ExecutionResult:
     pre_balances: list[int]
     post_balances: list[int]
     changed: dict[Address, Account]
+    #: Whether the transaction ran; one that did not has neither logs nor a fee.
+    was_executed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,7 @@ class LandedTransaction:
     units_consumed: int
     pre_balances: list[int]
     post_balances: list[int]
+    was_executed: bool = True
 
     @property
     def signature(self) -> Signature:

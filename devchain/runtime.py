@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from zmart.domain.ids import Address
 
 from . import accounts
-from .accounts import Account
+from .accounts import Account, Rent
 
 #: Validators store this many bytes of a transaction's log, then write `Log truncated`.
 LOG_LIMIT_BYTES: Final = 10_000
@@ -159,6 +159,11 @@ class InvokeContext:
         """Return the Clock sysvar."""
         return self.execution.clock
 
+    @property
+    def rent(self) -> Rent:
+        """Return the Rent sysvar."""
+        return self.execution.rent
+
     def log(self, text: str) -> None:
         """Log a line as `msg!` does."""
         self.execution.log.add(f"Program log: {text}")
@@ -213,7 +218,7 @@ Processor: TypeAlias = Callable[[InvokeContext], None]
 class Execution:
     """The execution of one transaction over its own overlay."""
 
-    __slots__ = ("_bank", "_inner", "_programs", "changed", "clock", "inner", "log", "units_left")
+    __slots__ = ("_bank", "_inner", "_programs", "changed", "clock", "inner", "log", "rent", "units_left")
 
     def __init__(
         self,
@@ -221,10 +226,12 @@ class Execution:
         programs: Mapping[Address, Processor],
         clock: ClockSysvar,
         units: int,
+        rent: Rent,
     ) -> None:
         self._bank = bank
         self._programs = programs
         self.clock = clock
+        self.rent = rent
         self.log = LogCollector()
         self.units_left = units
         self.changed: dict[Address, Account] = {}

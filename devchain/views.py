@@ -187,9 +187,9 @@ def meta_json(landed: LandedTransaction) -> dict[str, Any]:
     return {
         "err": landed.err,
         "fee": landed.fee_lamports,
-        "innerInstructions": inner_json(landed.transaction.keys, landed.inner),
+        "innerInstructions": inner_json(landed.transaction.keys, landed.inner) if landed.was_executed else None,
         "loadedAddresses": {"readonly": [], "writable": []},
-        "logMessages": landed.logs,
+        "logMessages": landed.logs if landed.was_executed else None,
         "postBalances": landed.post_balances,
         "postTokenBalances": [],
         "preBalances": landed.pre_balances,

@@ -151,8 +151,8 @@ def test_sizes_have_limits_by_version_and_encoding() -> None:
     overhead = len(wide())
     largest = wide(data_bytes=4_096 - overhead)
     assert len(arguments.read_transaction(base64.b64encode(largest).decode(), {"encoding": "base64"}).raw) == 4_096
+    too_large = wide(data_bytes=4_097 - overhead)
     with pytest.raises(RpcError, match=r"4097 bytes \(max: encoded/raw 5464/4096\)"):
-        too_large = wide(data_bytes=4_097 - overhead)
         arguments.read_transaction(base64.b64encode(too_large).decode(), {"encoding": "base64"})
     with pytest.raises(RpcError, match=r"4096 bytes \(max: encoded/raw 1683/1232\)"):
         arguments.read_transaction(base58.encode(largest), {"encoding": "base58"})
