@@ -30,7 +30,7 @@ ACCOUNT_OVERHEAD_BYTES: Final = 128
 
 
 class Rent(NamedTuple):
-    """The Rent sysvar; mainnet lowers its rate in steps, from 6,960 lamports a byte (SIMD-0437)."""
+    """The Rent sysvar; mainnet lowers its rate in steps, from 6,960 lamports a byte (solana.md 5)."""
 
     #: Lamports per byte that make an account exempt from rent.
     lamports_per_byte: int = 5_080

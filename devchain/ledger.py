@@ -37,7 +37,7 @@ from .wire import SigningKey
 
 #: The fee that the payer pays for each signature, in lamports.
 FEE_LAMPORTS_PER_SIGNATURE: Final = 5_000
-#: Number of blocks for which a blockhash stays valid.
+#: Number of blocks for which a blockhash stays valid (solana.md 4).
 BLOCKHASH_AGE: Final = 150
 SLOTS_PER_EPOCH: Final = 432_000
 #: The Clock sysvar, which holds the chain's time; its owner; and the layout of its data: slot, start time of the

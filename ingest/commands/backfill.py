@@ -1,9 +1,9 @@
 """Implements `zmart backfill --from-slot A --to-slot B`: fetches listed transactions that the log lacks.
 
 The chain lists the newest transactions first and the log needs the oldest first, so the work has two parts. First, page
-by page, the missing transactions are noted in raw.pending_signatures (and the page in ops.cursors). Then the noted transactions are
-fetched, the oldest slot first. Either part can be stopped at any moment, by Ctrl-C, an error or the request budget; the
-same command continues where it stopped.
+by page, the missing transactions are noted in raw.pending_signatures (and the page in ops.cursors). Then the noted
+transactions are fetched, the oldest slot first. Either part can be stopped at any moment, by Ctrl-C, an error or the
+request budget; the same command continues where it stopped.
 
 When a node asks for fewer requests, the command waits as long as it asks; a node that fails is retried a few times.
 """

@@ -6,8 +6,9 @@ a long one was dropped. The instructions are all present, and every instruction 
 (protocol.md 1.3). So calls and events are matched in the order in which they ran; a call without an event lost it. If
 they do not match completely, or anything of ours cannot be read, nothing is rebuilt.
 
-A rebuilt event is exactly the event that the program emitted. Its clock is that of the transaction's other events or
-the block's time, which validators take from the same Clock. These events can be rebuilt:
+A rebuilt event is the event that the program emitted. Its clock is that of the transaction's other events, or else the
+block's time, which under Alpenglow may be a second later than the time that the program saw (solana.md 3). These events
+can be rebuilt:
 
     always      GlobalConfigInitialized   signer, argument, and the rate that initialize sets (1.4.1)
                 MarketCreated             arguments and signer; it is PROPOSED

@@ -1,8 +1,9 @@
 """Looks up the index in the block for transactions that were delivered without one.
 
-Some deliveries lack `indexWithinBlock`, and `getTransaction` never contains it; the order of their events is then
-provisional. A block's list of signatures gives the indexes of all its transactions at once. The corrected order goes
-through the writer, so that marts follow in the same commit and readers of the feed receive the moved events.
+Some deliveries lack `indexWithinBlock`, and nodes before Agave 4.0 have no index in `getTransaction` either
+(solana.md 3); the order of their events is then provisional. A block's list of signatures gives the indexes of all its
+transactions at once. The corrected order goes through the writer, so that marts follow in the same commit and readers
+of the feed receive the moved events.
 """
 
 from __future__ import annotations

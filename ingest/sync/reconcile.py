@@ -7,10 +7,10 @@ agree:
     confirmed   nothing listed is missing here    raw.coverage, source walk         raw.verified_through()
     finalized   listed and held are the same      raw.coverage, source finalized    raw.finalized_through()
 
-Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares again. A
-transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false data, or
-have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we ever
-considered final:
+Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares
+again. A transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false
+data, or have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we
+ever considered final:
 
     - transactions before and after its slot are listed, twice, more than 150 blocks apart, and it is not;
     - so its blockhash has expired, and it cannot land any more;
@@ -19,7 +19,7 @@ considered final:
       block: the next served block's parent is an older block, which the node serves too.
 
 "Slot skipped", "block not available" and null mean only that this node does not serve the block; nothing follows from
-them. A node that had lost six slots answered so, and six genuine transactions were retracted after 81 s.
+them (solana.md 3). A node that had lost six slots answered so, and six genuine transactions were retracted after 81 s.
 
 An error during a walk ends it without any conclusion.
 """
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 Commitment: TypeAlias = Literal["confirmed", "finalized"]
 
-#: Blocks for which a blockhash is valid.
+#: Blocks for which a blockhash is valid (solana.md 4).
 BLOCKHASH_AGE: Final = 150
 #: How far above a slot the next served block is searched for. One absent leader leaves 4 slots empty, two leave 8.
 MOST_SKIPPED: Final = 16

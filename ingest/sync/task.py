@@ -291,7 +291,8 @@ class SyncTask:
                 f"finalized_through stands {behind} slots behind the chain: the log holds something that the finalized "
                 f"chain does not list, or the other way round ({completeness.wanted} signatures are still to be "
                 "fetched). "
-                "The alerts unlisted, unfetched and unsupported_version name signatures; see raw.retraction_candidates, raw.pending_signatures.",
+                "The alerts unlisted, unfetched and unsupported_version name signatures; see "
+                "raw.retraction_candidates, raw.pending_signatures.",
             )
         else:
             await self._database.resolve("finality_stuck")

@@ -36,7 +36,7 @@ from .reasons import PlanVerdict, Reason
 SIMULATED_UNITS: Final = 400_000
 #: Maximum number of rows that are simulated and sent concurrently.
 MAX_CONCURRENT: Final = 16
-#: A blockhash is reused for this long; it is valid for 60 seconds or more.
+#: A blockhash is reused for this long; it is valid for 150 blocks, about 30 seconds with slots of 200 ms (solana.md 4).
 BLOCKHASH_SECONDS: Final = 10.0
 
 _T = TypeVar("_T")
@@ -213,7 +213,7 @@ class Submitter:
         )
 
     async def export(self, row: PlanRow, payer: Address, cost: transactions.Cost) -> PlanRow:
-        """Return the row with an unsigned transaction for a wallet; its blockhash is valid for about a minute."""
+        """Return the row with an unsigned transaction for a wallet; its blockhash is valid for 150 blocks."""
         unsigned = self._transaction(row, payer, await self._recent_blockhash(), cost)
         return replace(row, unsigned=unsigned.base64)
 

@@ -258,7 +258,8 @@ def error_from_rpc(
     return NodeBehind(message, slots=_slots_behind(error.data)) if kind is NodeBehind else kind(message)
 
 
-#: Codes of Agave and JSON-RPC, and those that providers use for limits and keys. An unknown code is a NodeFailed.
+#: Codes of Agave and JSON-RPC, and those that providers use for limits and keys (solana.md 6). An unknown code is a
+#: NodeFailed.
 _KINDS: Final[Mapping[int, type[errors.ZmartError]]] = {
     **dict.fromkeys((-32004, -32005, -32014, -32016), NodeBehind),
     **dict.fromkeys((429, -32429), RateLimited),

@@ -32,7 +32,7 @@ from zmart.domain.votes import VoteKind
 from . import addresses, codec, idl
 from .signer import Signer
 
-#: The size of one packet of the network, signatures included.
+#: The size of one packet of the network, signatures included (solana.md 1).
 MAX_TRANSACTION_BYTES: Final = 1_232
 #: The limit of a transaction's compute units, whatever it requests.
 MAX_COMPUTE_UNITS: Final = 1_400_000

@@ -303,7 +303,8 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(st
 
     with stack.database.connect() as connection:
         connection.execute(
-            "update raw.pending_signatures set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
+            "update raw.pending_signatures "
+            "set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
         )
     await stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
     with pytest.raises(rpc_errors.NodeError):
