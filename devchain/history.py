@@ -21,6 +21,7 @@ from zmart.domain.ids import Address
 from . import accounts, delivery
 from .accounts import ConfigRecord, MarketRecord, PositionRecord, VoteRecord
 from .blocks import Genesis, LandedTransaction
+from .cluster import ClusterProfile
 from .ledger import Ledger, TransactionRejected
 from .market_plans import Tempo
 from .program import Program
@@ -43,10 +44,11 @@ class History:
         faulty_sells: bool = False,
         tempo: Tempo | None = None,
         seconds_per_slot: float = 4.0,
+        cluster: ClusterProfile | None = None,
     ) -> None:
         genesis = Genesis.from_seed(hashlib.sha256(f"history {seed}".encode()).digest(), START_TIME)
         program = Program(faulty_sells=faulty_sells)
-        self.ledger = Ledger(genesis, program_id=program_id, program=program)
+        self.ledger = Ledger(genesis, program_id=program_id, program=program, cluster=cluster)
         self.traders = Traders(self.ledger, genesis, program_id=program_id, seed=seed, tempo=tempo)
         self._now = float(START_TIME)
         self._seconds_per_slot = seconds_per_slot
@@ -67,7 +69,7 @@ class History:
         while True:
             for move in self.traders.step(self._now):
                 try:
-                    landed = self.ledger.send(move.instructions, move.signers)
+                    landed = self.ledger.submit(move.sign(self.ledger.blockhash))
                 except TransactionRejected:
                     continue
                 if self.ledger.program_id in landed.transaction.keys:

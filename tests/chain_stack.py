@@ -14,6 +14,7 @@ import msgspec
 from devchain import delivery
 from devchain import testing as devchain
 from devchain.blocks import LandedTransaction
+from devchain.cluster import TOWER
 from devchain.market_plans import Tempo
 from devchain.service import DirectSender, Options
 from ingest.decode.decoder import Decoder
@@ -93,7 +94,7 @@ async def open_chain_stack(
     folder: Path, database: testing.PostgresDatabase, **options: Any
 ) -> AsyncIterator[ChainStack]:
     """A town with a history of some minutes; its chain stands still unless it is told to go on."""
-    chain_options = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
+    chain_options = Options(**{"tempo": TEMPO, "past_hours": 0.05, "cluster": TOWER, **options})
     async with devchain.serve(folder, chain_options) as node, RpcClient([node.url]) as client:
         await node.chain.freeze_and_wait()
 

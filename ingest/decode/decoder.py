@@ -106,7 +106,7 @@ class Decoder:
         signature = _signature(item)
         meta, lines = item.meta, None if item.meta is None else item.meta.log_messages
         if lines is None and meta is not None and meta.err is not None:
-            # A failed transaction has no events, and one that never ran has no logs anywhere (SIMD-0290).
+            # A failed transaction has no events, and one that never ran has no logs anywhere (solana.md 1).
             lines = []
         if meta is None or lines is None:
             return PendingSignature(signature) if self._program_id_bytes in raw else None

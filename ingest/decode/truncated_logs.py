@@ -8,8 +8,8 @@ they do not match completely, or anything of ours cannot be read, nothing is reb
 
 A rebuilt event is exactly the event that the program emitted. Its clock is that of the transaction's other events. If
 none is left, it is the block's time, and the event's context marks it (`clock_source`): since Alpenglow the program
-sees the time of the parent block, so that the block's own time is 0 or 1 s later, more after skipped slots. These
-events can be rebuilt:
+sees the time of the parent block, so that the block's own time is 0 or 1 s later, more after skipped slots
+(solana.md 3). These events can be rebuilt:
 
     always      GlobalConfigInitialized   signer, argument, and the rate that initialize sets (1.4.1)
                 MarketCreated             arguments and signer; it is PROPOSED

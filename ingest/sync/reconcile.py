@@ -22,7 +22,7 @@ ever considered final:
       block: the next served block's parent is an older block, which the node serves too.
 
 "Slot skipped", "block not available" and null mean only that this node does not serve the block; nothing follows from
-them. A node that had lost six slots answered so, and six genuine transactions were retracted after 81 s.
+them (solana.md 3). A node that had lost six slots answered so, and six genuine transactions were retracted after 81 s.
 
 An error during a walk ends it without any conclusion.
 """

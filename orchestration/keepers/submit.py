@@ -38,7 +38,8 @@ from .reasons import PlanVerdict, Reason
 SIMULATED_UNITS: Final = 400_000
 #: Maximum number of rows that are simulated and sent concurrently.
 MAX_CONCURRENT: Final = 16
-#: A blockhash is reused for this long: a tenth of its life of 150 blocks, which take 30 s at 0.2 s a slot.
+#: A blockhash is reused for this long: a tenth of its life of 150 blocks, which take 30 s at 0.2 s a slot
+#: (solana.md 4).
 BLOCKHASH_SECONDS: Final = 3.0
 
 _T = TypeVar("_T")

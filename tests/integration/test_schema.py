@@ -1,7 +1,8 @@
-"""The schema's files are readable and complete: sentences, one definition a function, generated functions as golden files."""
+"""Checks that the files of the schema have sentences, one definition a function, and golden files of generated code."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_every_index_and_policy_has_a_sentence() -> None:
     lines = (DB / "schema.sql").read_text().splitlines()
     silent = [
         line
-        for above, line in zip(lines, lines[1:], strict=False)
+        for above, line in itertools.pairwise(lines)
         if re.match(r"create (unique )?index", line) and not above.startswith("-- ")
     ]
     assert silent == []

@@ -116,6 +116,13 @@ def test_demo_secrets_are_made_once(local: dict[str, str]) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_switches_reach_the_development_chain(local: dict[str, str]) -> None:
+    """What the environment or `zmart up --consensus` sets is in the chain's environment."""
+    environ = _environment(_plan({**local, "DEVCHAIN_CONSENSUS": "tower", "DEVCHAIN_SLOT_MS": "400"}), "devchain")
+
+    assert (environ["DEVCHAIN_CONSENSUS"], environ["DEVCHAIN_SLOT_MS"]) == ("tower", "400")
+
+
 @pytest.mark.parametrize("name", ["HELIUS_AUTH_HEADER", "JWT_SECRET"])
 def test_a_real_cluster_needs_real_secrets(foreign: dict[str, str], name: str) -> None:
     """Elsewhere than on localnet nothing is made up: the start stops at the door."""

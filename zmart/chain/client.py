@@ -34,10 +34,10 @@ MAX_SIGNATURES: Final = 1_000
 MAX_FEE_ADDRESSES: Final = 128
 #: The newest transaction version that this release reads, and the limit that every request states. With 0 a node
 #: responds with -32015 for each version-1 transaction (14 to 42 % of mainnet's within weeks of September 2026). Old
-#: nodes accept 1, too.
+#: nodes accept 1, too (solana.md 1).
 MAX_TRANSACTION_VERSION: Final = 1
 
-#: The public clusters by the hash of their first block; any other hash is a localnet.
+#: The public clusters by the hash of their first block; any other hash is a localnet (solana.md 8).
 CLUSTER_BY_GENESIS_HASH: Final[Mapping[str, str]] = {
     "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet",
     "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "devnet",
@@ -132,7 +132,7 @@ class SignatureStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     def is_confirmed(self) -> bool:
         """Return whether the cluster confirmed its block: two thirds of the stake voted for it, or it is final.
 
-        On a cluster with Alpenglow, confirmed and finalized are the same.
+        On a cluster with Alpenglow, confirmed and finalized are the same (solana.md 2).
         """
         return self.is_finalized or self.confirmation_status == "confirmed"
 

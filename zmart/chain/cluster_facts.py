@@ -45,7 +45,7 @@ LONGEST_SLOT_SECONDS: Final = 2.0
 #: How many slots apart the two blocks are whose times are compared: at least ten minutes of slots of 0.2 s, because
 #: block times are whole seconds.
 MEASURED_SLOTS: Final = 3_000
-#: Blocks for which a blockhash is valid.
+#: Blocks for which a blockhash is valid (solana.md 4).
 BLOCKHASH_BLOCKS: Final = 150
 
 #: Genesis hashes of clusters that have moved, for the whole process.

@@ -7,7 +7,8 @@ are untrusted text and are never parsed.
 
 The depth takes precedence over the count of endings: an invoke at n ends every call at n or deeper, so a call without
 an ending line does not lose the rest of the transaction. A log over about ten kilobytes is truncated, and one line
-contains just `Log truncated`. Dropped lines are then not counted, and a reader has to use the instructions instead.
+contains just `Log truncated` (solana.md 7). Dropped lines are then not counted, and a reader has to use the
+instructions instead.
 
 Parsing never fails, whatever the lines contain.
 """

@@ -279,7 +279,8 @@ def error_from_rpc(
 _CHECK_NODE: Final = "Check SOLANA_RPC_URL: is this a node's JSON-RPC, and does the provider serve this method?"
 
 
-#: Codes of Agave and JSON-RPC, and those that providers use for limits and keys. An unknown code is a NodeFailed.
+#: Codes of Agave and JSON-RPC, and those that providers use for limits and keys (solana.md 6). An unknown code is a
+#: NodeFailed.
 _KINDS: Final[Mapping[int, type[errors.ZmartError]]] = {
     **dict.fromkeys((-32004, -32005, -32014, -32016), NodeBehind),
     **dict.fromkeys((429, -32429), RateLimited),

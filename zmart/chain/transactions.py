@@ -35,7 +35,7 @@ from zmart.domain.votes import VoteKind
 from . import addresses, codec, idl
 from .signer import Signer
 
-#: The size of a legacy or version-0 transaction, signatures included: one packet of the network.
+#: The size of a legacy or version-0 transaction, signatures included: one packet (solana.md 1).
 MAX_TRANSACTION_BYTES: Final = 1_232
 #: The first byte of a version-1 transaction. The older ones begin with the number of their signatures, at most 12.
 V1_FIRST_BYTE: Final = 0x81

@@ -26,7 +26,7 @@ from zmart.run.supervisor import services, state_file
 from zmart.run.supervisor.log_files import Severity
 from zmart.run.supervisor.service import Service
 from zmart.run.supervisor.supervisor import Supervisor
-from zmart.settings import Settings
+from zmart.settings import CONSENSUS_CHOICES, Settings
 
 from . import formatting
 
@@ -42,8 +42,9 @@ LinePrinter: TypeAlias = Callable[[str, str, Severity], None]
 @click.command(epilog=f"The services are {', '.join(services.NAMES)}.")
 @click.option("--no-traders", is_flag=True, help="Do not run demo traders.")
 @click.option("--keepers", is_flag=True, help="Run keepers on the development chain.")
+@click.option("--consensus", type=click.Choice(CONSENSUS_CHOICES), help="Consensus of the development chain.")
 @click.option("--only", metavar="A,B", default="", help="Start only these services.")
-def up(no_traders: bool, keepers: bool, only: str) -> None:
+def up(no_traders: bool, keepers: bool, consensus: str | None, only: str) -> None:
     """Start all services; Ctrl-C stops them.
 
     The command stays in the foreground. It starts an embedded Postgres unless DATABASE_URL or PGHOST is set, and a
@@ -52,6 +53,8 @@ def up(no_traders: bool, keepers: bool, only: str) -> None:
     environ = configuration.process_environment()
     if keepers:
         environ = {**services.KEEPER_DEMO_ENVIRONMENT, **environ}
+    if consensus is not None:
+        environ = {**environ, "DEVCHAIN_CONSENSUS": consensus}
     settings = configuration.load(environ)
     chosen = [name.strip() for name in only.split(",") if name.strip()]
     plan = services.plan(settings, environ, only=chosen, traders=not no_traders, keepers=keepers)

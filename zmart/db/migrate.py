@@ -187,8 +187,8 @@ def _check_earlier_schema(connection: SyncConnection, files: SchemaFiles, doubtf
     examples = ", ".join(differing[:3]) + (f" and {len(differing) - 3} more" if len(differing) > 3 else "")
     raise errors.ConfigurationError(
         f"{doubtful} was applied here with another text, and the schema is not that of {newest:04}: {examples}.",
-        help="Nothing was changed. Save this database with pg_dump. Then give these objects the definitions that they have "
-        f"in an unchanged database at {newest:04}, and run `zmart migrate` again.",
+        help="Nothing was changed. Save this database with pg_dump. Then give these objects the definitions that they "
+        f"have in an unchanged database at {newest:04}, and run `zmart migrate` again.",
     )
 
 

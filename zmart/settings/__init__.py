@@ -17,6 +17,7 @@ from .environment import Environment
 from .groups import (
     ApiSettings,
     ChainSettings,
+    DevchainSettings,
     HostSettings,
     IngestSettings,
     IpfsSettings,
@@ -29,9 +30,10 @@ from .groups import (
 )
 from .loading import DEFAULT_HELIUS_API_URL, DEFAULT_PROGRAM_ID, JWT_SECRET_BYTES, LOOPBACK, load, read, state_dir
 from .postgres_urls import dsn_with_role, postgres_uri
-from .values import ROLES, Cluster, Eligibility, LogLevel, Network, Role, Secret
+from .values import CONSENSUS_CHOICES, ROLES, Cluster, Eligibility, LogLevel, Network, Role, Secret
 
 __all__ = [
+    "CONSENSUS_CHOICES",
     "DEFAULT_HELIUS_API_URL",
     "DEFAULT_PROGRAM_ID",
     "JWT_SECRET_BYTES",
@@ -42,6 +44,7 @@ __all__ = [
     "ApiSettings",
     "ChainSettings",
     "Cluster",
+    "DevchainSettings",
     "Eligibility",
     "Environment",
     "HostSettings",

@@ -235,7 +235,8 @@ class Completeness(TypedDict):
     state: Literal["behind", "refused", "unverified", "verified"]
     reason: str
     consensus: Literal["alpenglow", "tower", "unknown"]
-    """The cluster's consensus, by its nodes' certificate. With alpenglow, confirmed and finalized mean the same. unknown: no node can be asked, or none knows the method."""
+    """The cluster's consensus, by its nodes' certificate. With alpenglow, confirmed and finalized mean the same.
+    unknown: no node can be asked, or none knows the method."""
     slot_seconds: float | None
     """Measured length of a slot; null before the first walk."""
 
@@ -1577,7 +1578,8 @@ class RelayedTransaction(TypedDict):
     message: str
     signature: str
     status: Literal["confirmed", "expired", "failed", "finalized", "processed", "sent"]
-    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again."""
+    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost
+    nothing; prepare it again."""
     slot: int | None
     error: str | None
     transaction: str
@@ -2025,7 +2027,8 @@ class TransactionStatus(TypedDict):
 
     signature: str
     status: Literal["confirmed", "expired", "failed", "finalized", "processed", "retracted"]
-    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. retracted: it was in a block that the chain gave up."""
+    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost
+    nothing; prepare it again. retracted: it was in a block that the chain gave up."""
     slot: int | None
     error: str | None
     source: Literal["chain", "log"]
@@ -2072,7 +2075,8 @@ class UnsignedMarket(TypedDict):
     last_valid_block_height: int
     """It can land until the chain has this many blocks."""
     expires_in_seconds: int
-    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked."""
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20
+    s of it are gone before the wallet is asked."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
     simulation: Simulation
@@ -2097,7 +2101,8 @@ class UnsignedOnMarket(TypedDict):
     last_valid_block_height: int
     """It can land until the chain has this many blocks."""
     expires_in_seconds: int
-    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked."""
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20
+    s of it are gone before the wallet is asked."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
     simulation: Simulation
@@ -2121,7 +2126,8 @@ class UnsignedTrade(TypedDict):
     last_valid_block_height: int
     """It can land until the chain has this many blocks."""
     expires_in_seconds: int
-    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked."""
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20
+    s of it are gone before the wallet is asked."""
     fee_lamports: str
     """What landing costs, beside what the instruction moves."""
     simulation: Simulation

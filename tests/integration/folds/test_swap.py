@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import event_histories
 import psycopg
 import pytest
-from test_refreshed import deliver, one, polling
+from test_scheduled import deliver, one, polling
 
 from zmart import testing
 from zmart.run.deploy import rebuild
