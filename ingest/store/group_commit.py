@@ -223,6 +223,8 @@ class Pipeline:
         self._writer_lock = asyncio.Lock()
         #: Time of the last commit if it failed, on the monotonic clock; None after a success.
         self._failed_at: float | None = None
+        #: Start of the commit that is under way, on the monotonic clock.
+        self._commit_began_at: float | None = None
         self._connect = connect
         self._writer: BatchWriter | None = None
         self._queue: deque[QueuedDelivery] = deque()
@@ -252,6 +254,11 @@ class Pipeline:
     def seconds_since_failure(self) -> float | None:
         """Seconds since the last commit if it failed; else None."""
         return None if self._failed_at is None else time.monotonic() - self._failed_at
+
+    @property
+    def seconds_in_commit(self) -> float | None:
+        """For how long the current commit has been under way, its wait for the writer included; None without one."""
+        return None if self._commit_began_at is None else time.monotonic() - self._commit_began_at
 
     def start(self) -> None:
         """Start the task that commits."""
@@ -413,6 +420,7 @@ class Pipeline:
 
     async def _commit(self, batch: Sequence[QueuedDelivery], transactions: Sequence[TransactionRow]) -> None:
         error: BaseException | None = errors.Unavailable(STOPPED_MESSAGE)
+        self._commit_began_at = time.monotonic()
         try:
             await self._append(batch, transactions)
             error = None
@@ -421,6 +429,7 @@ class Pipeline:
             error = exc
             self.metrics.failures.inc()
         finally:
+            self._commit_began_at = None
             self._failed_at = None if error is None else time.monotonic()
             self._finished_batches.append((batch, error))
             if self._next_is_ready and not self._closing:

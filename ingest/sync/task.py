@@ -42,6 +42,7 @@ from .block_order import BlockOrderResolver
 from .database import SyncDatabase, sql
 from .fetch import Fetcher
 from .reconcile import Commitment, ListedRange, Reconciler
+from .slow_answers import SlowAnswerCheck
 from .webhook_registration import WebhookRegistrationCheck
 
 log = structlog.get_logger()
@@ -173,6 +174,7 @@ class SyncTask:
         self._is_awaiting = False
         self._reusable_lists: dict[Commitment, tuple[ListedRange, int, float]] = {}
         self._registration = registration
+        self._slow_answers = SlowAnswerCheck(pipeline.metrics)
         self._next_walk = self._next_probe = self._next_registration = self._next_report = 0.0
         #: When the log became impossible to verify, on the monotonic clock; None while it can be verified.
         self._unverified_since: float | None = None
@@ -233,6 +235,7 @@ class SyncTask:
             # Report before any request to the chain: a node that fails every request must not suppress the alert.
             self._next_report = now + self.intervals.probe_seconds
             await self.fetcher.report()
+            await self._slow_answers.update_alert(self._database)
         await self._identify()
         await self.fetcher.fetch_due()
         now = time.monotonic()

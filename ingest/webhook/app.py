@@ -52,13 +52,15 @@ BODY_LIMIT_BYTES = 32 << 20
 #: Memory budget for signed bodies before verification. Anybody may send those, so they must not use the budget of
 #: verified deliveries. The largest delivery has to fit.
 UNVERIFIED_BYTES = BODY_LIMIT_BYTES
-#: Helius gives up after seconds; a slower sender occupies memory that others need.
+#: Helius gives up after one second; a slower sender occupies memory that others need.
 BODY_SECONDS = 30.0
 #: Items decoded before other requests get their turn, about a millisecond.
 DECODE_CHUNK = 25
 #: Larger bodies are split in a thread, because it takes a millisecond or more.
 LARGE_BODY_BYTES = 1 << 20
 CHECK_SECONDS = 2.0
+#: A commit that takes longer hangs: usual ones take milliseconds, and Helius gives up a delivery after some seconds.
+HANGING_COMMIT_SECONDS = 3.0
 #: How long the server reports not ready after a failed commit.
 UNREADY_AFTER_FAILURE_SECONDS = 10.0
 
@@ -209,6 +211,13 @@ class Receiver:
 
     async def receive(self, request: AnyRequest) -> Answer:
         """Return the response to a delivery. Never raises, because an exception would become a response of 500."""
+        began = time.monotonic()
+        answer = await self._receive(request)
+        if answer.status_code in _COUNTED_STATUSES:
+            self._parts.metrics.count_answer(time.monotonic() - began)
+        return answer
+
+    async def _receive(self, request: AnyRequest) -> Answer:
         reservation = self._parts.pipeline.budget.reserve()
         try:
             await self._deliver(request, reservation)
@@ -305,6 +314,8 @@ class Receiver:
         return answer
 
 
+#: Answers whose time depends on us; a refused delivery may have been slow to arrive.
+_COUNTED_STATUSES = frozenset({200, 503})
 _UNVERIFIED_MESSAGE = (
     "The delivery does not prove where it comes from: send the webhook's authHeader as "
     f"Authorization, or the HMAC-SHA256 of the body in {SIGNATURE_HEADER}."
@@ -347,6 +358,9 @@ async def readiness_problems(parts: Parts) -> list[str]:
 def _writer_reasons(pipeline: Pipeline) -> list[str]:
     if not pipeline.is_open:
         return ["it has stopped."]
+    committing = pipeline.seconds_in_commit
+    if committing is not None and committing >= HANGING_COMMIT_SECONDS:
+        return [f"a commit has not ended for {committing:.0f} s; look for locks and a full or slow disk."]
     seconds = pipeline.seconds_since_failure
     if seconds is not None and seconds < UNREADY_AFTER_FAILURE_SECONDS:
         return ["the last commit failed."]

@@ -16,9 +16,11 @@ from devchain.faults import RpcFault
 from devchain.rpc_errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, SLOT_SKIPPED, UNSUPPORTED_VERSION, RpcError
 from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
+from ingest.metrics import Metrics
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
 from ingest.sync.block_order import UNSERVED_SECONDS
+from ingest.sync.slow_answers import RESOLVE_AFTER_SECONDS, SlowAnswerCheck
 from ingest.sync.sources import Backoff, Intake, run_with_retries
 from ingest.sync.task import STUCK_SECONDS, SilenceDetector, SyncTask, identify, verify_cluster_at_startup
 from zmart import errors, settings, testing
@@ -265,6 +267,11 @@ async def test_a_block_that_is_not_served_leaves_only_its_order_provisional(
             return None
         raise answer
 
+    def listed_by_an_older_node(params: Any) -> Any:
+        return [{key: one[key] for key in one if key != "transactionIndex"} for one in listed(params)]
+
+    listed = rpc.methods["getSignaturesForAddress"]
+    monkeypatch.setitem(rpc.methods, "getSignaturesForAddress", listed_by_an_older_node)
     monkeypatch.setitem(rpc.methods, "getBlock", block)
     monkeypatch.setattr(stack.sync_task.block_order, "clock", lambda: now[0])
     standing = await stack.sync_task.verify()
@@ -629,6 +636,31 @@ async def test_silence_while_the_program_is_used_is_an_alert(stack: ChainStack) 
     await stack.deliver(stack.landed_transactions()[-3:])
     await stack.sync_task.probe()
     assert stack.fetch_all("select kind from ops.alerts where resolved_at is null") == []
+
+
+async def test_slow_answers_are_an_alert_until_they_end(stack: ChainStack) -> None:
+    """Raised with the count and the slowest, resolved after ten minutes without one; also one of an earlier process."""
+    now = [1_000.0]
+    opened = "select message like %s from ops.alerts where kind = 'webhook_slow' and resolved_at is null"
+    metrics = stack.pipeline.metrics
+    check = SlowAnswerCheck(metrics, clock=lambda: now[0])
+    metrics.count_answer(0.7)
+    await check.update_alert(stack.sync_database)
+    assert stack.fetch_all(opened, "%") == []
+
+    metrics.count_answer(0.9)
+    metrics.count_answer(2.5)
+    await check.update_alert(stack.sync_database)
+    await check.update_alert(stack.sync_database)
+    assert stack.fetch_all(opened, "2 deliveries %, the slowest after 2.5 s.%") == [(True,)]
+
+    restarted = SlowAnswerCheck(Metrics(), clock=lambda: now[0])
+    now[0] += RESOLVE_AFTER_SECONDS - 1
+    await restarted.update_alert(stack.sync_database)
+    assert stack.fetch_all(opened, "%") == [(True,)]
+    now[0] += 1
+    await restarted.update_alert(stack.sync_database)
+    assert stack.fetch_all(opened, "%") == []
 
 
 async def test_chain_out_of_reach_for_too_long_raises_an_alert(stack: ChainStack) -> None:

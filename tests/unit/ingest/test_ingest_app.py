@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -325,6 +326,58 @@ async def test_ready_names_the_failing_checks(parts: Callable[..., Parts]) -> No
         "database: Postgres is not answering.",
         "chain: the check failed; the log says why.",
     ]
+
+
+class HangingWriter(testing.MemoryWriter):
+    """A writer whose commit does not end before it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_hanging = asyncio.Event()
+        self.is_released = asyncio.Event()
+
+    async def append(self, transactions: Sequence[TransactionRow], **options: Any) -> testing.MemoryAppendResult:
+        """Wait for the release, then store."""
+        self.is_hanging.set()
+        await self.is_released.wait()
+        return await super().append(transactions, **options)
+
+
+async def test_ready_reports_a_commit_that_hangs(parts: Callable[..., Parts], monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some seconds, although nothing failed and Postgres accepts connections; and no longer once it has ended."""
+    monkeypatch.setattr("ingest.webhook.app.HANGING_COMMIT_SECONDS", 0.0)
+    hanging = HangingWriter()
+
+    async def connect() -> BatchWriter:
+        return hanging
+
+    server = parts(pipeline=Pipeline(connect))
+    async with AsyncTestClient(create_app(server)) as client:
+        delivery = asyncio.create_task(server.pipeline.submit([], wanted=["5" * 88]))
+        await hanging.is_hanging.wait()
+        answer = await client.get("/ready")
+        assert answer.status_code == 503
+        assert answer.json()["reasons"] == [
+            "writer: a commit has not ended for 0 s; look for locks and a full or slow disk."
+        ]
+        hanging.is_released.set()
+        await delivery
+        assert (await client.get("/ready")).json()["status"] == "ready"
+
+
+async def test_a_slow_answer_is_counted(parts: Callable[..., Parts], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every committed delivery is timed, a slow one also counted; what was refused is not."""
+    server = parts()
+    async with AsyncTestClient(create_app(server)) as client:
+        await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
+        assert server.metrics.slow_answer_count == 0
+        monkeypatch.setattr("ingest.metrics.SLOW_ANSWER_SECONDS", 0.0)
+        await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
+        await client.post(WEBHOOK, content=BODY)
+    assert server.metrics.slow_answer_count == 1
+    text = server.metrics.render().decode()
+    assert "zmart_ingest_slow_answers_total 1.0" in text
+    assert "zmart_ingest_answer_seconds_count 2.0" in text
 
 
 async def test_ready_reports_a_failed_last_commit(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
