@@ -240,7 +240,7 @@ class Receiver:
         finally:
             reservation.release()
         self._parts.metrics.count_delivery("committed")
-        return Response({"success": True})
+        return Response({"success": True}, status_code=200)
 
     async def _deliver(self, request: AnyRequest, reservation: Reservation) -> None:
         body = await self._read_verified_body(request, reservation)
