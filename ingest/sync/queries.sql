@@ -52,6 +52,12 @@ select
         select from raw.transactions as t where t.slot <= raw.finalized_through() and t.retracted_at is null
     );
 
+-- name: holds_anything
+-- Whether the log holds a success up to a slot, which a complete list has to contain.
+select exists (
+    select from raw.transactions as t where t.slot <= %(top)s and t.err is null and t.retracted_at is null
+);
+
 -- name: request_missing
 -- What the chain lists as successful and we do not hold is to be fetched; how many there are.
 with missing as (

@@ -118,17 +118,21 @@ class Reconciler:
                 self._program_id, commitment=commitment, before=before, limit=self._page, min_context_slot=top
             )
             if not page:
-                await self._require_known(node, before)
+                await (self._require_known(node, before) if before else self._require_empty_log(top))
                 return slot
             _require_order(page, slot if before else None)
             await self._record_listing(commitment, [one for one in page if one.slot <= top])
             before, slot = page[-1].signature, page[-1].slot
         return slot
 
-    async def _require_known(self, node: chain.ChainClient, signature: str | None) -> None:
+    async def _require_empty_log(self, top: int) -> None:
+        """Check that an empty list is genuine: a node that lists nothing has lost what the log holds."""
+        (holds_anything,) = await self._database.fetch_one(sql.holds_anything, top=top)
+        if holds_anything:
+            raise rpc_errors.NodeBehind("The node lists no transaction of the program, but the log holds some.")
+
+    async def _require_known(self, node: chain.ChainClient, signature: str) -> None:
         """Check that the end of the list is genuine: the last listed signature must still be on the chain."""
-        if signature is None:
-            return
         statuses = await node.signature_statuses([signature], search_history=True)
         if statuses.value[0] is None:
             raise rpc_errors.CursorUnknown("The list changed while it was read.")
