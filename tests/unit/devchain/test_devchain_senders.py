@@ -20,11 +20,14 @@ from devchain.market_plans import Tempo
 from devchain.service import DevelopmentChain, Options
 from devchain.store import LedgerStore
 from devchain.subscriptions import SubscriptionHub
+from devchain.traders import Traders
 from zmart.chain import logs
 from zmart.domain.events import SharesBought
 
 NOW = 1_762_600_000
 SOL = 1_000_000_000
+#: The program's error for a market that is finalized before its dispute period ends.
+DISPUTE_PERIOD_NOT_ENDED = 6_027
 TRADES = ("SharesBought", "SharesSold")
 
 
@@ -205,3 +208,41 @@ def test_webhooks_name_the_place_as_chosen(index: str, fields: set[str]) -> None
     chain = Ledger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID)
     item = delivery.webhook_item(chain.airdrop(chain.faucet.address, 1), index)
     assert {name for name in item if "ndex" in name} == fields
+
+
+def test_other_wallets_claim_after_a_restart() -> None:
+    """New actors find the positions of other wallets on the chain."""
+    played = history(v1_percent=100.0)
+    list(played.play_landed(300))
+    ledger = played.ledger
+    again = Traders(ledger, ledger.genesis, program_id=PROGRAM_ID, seed=21, tempo=Tempo(v1_percent=0.0))
+    now, versions = float(ledger.clock.unix_timestamp), Counter[Any]()
+    while now < ledger.genesis.created_at + 900:
+        for move in again.step(now):
+            landed = ledger.submit(move.sign(ledger.blockhash))
+            events = [event.name for _, event in logs.program_events(landed.logs, PROGRAM_ID)]
+            versions.update([landed.transaction.version] * ("WinningsClaimed" in events))
+        now += 4
+        ledger.advance(int(now))
+    assert versions[1] > 0
+
+
+def test_actors_count_deadlines_by_the_programs_clock() -> None:
+    """Nobody finalizes too early, although the program reads the time of the parent block."""
+    too_early = {"InstructionError": [0, {"Custom": DISPUTE_PERIOD_NOT_ENDED}]}
+    assert not [one for one in history().play_landed(2_500) if one.err == too_early]
+
+
+def test_an_empty_block_does_not_wake_the_delivery(tmp_path: Path) -> None:
+    """The first block after a start does, for what an earlier process left; then blocks with transactions do."""
+    destination = delivery.Destination(url="http://127.0.0.1:1/")
+    chain = DevelopmentChain(tmp_path, destination, Options(traders=False), program_id=PROGRAM_ID)
+    assert chain.webhooks is not None
+    first = chain.close_block(NOW).slot
+    assert chain.webhooks.confirmed_slot >= first
+    before = chain.webhooks.confirmed_slot
+    chain.close_block(NOW)
+    assert chain.webhooks.confirmed_slot == before
+    chain.ledger.airdrop(chain.ledger.faucet.address, 1)
+    last = chain.close_block(NOW).slot
+    assert chain.webhooks.confirmed_slot == last

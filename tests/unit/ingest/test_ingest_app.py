@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,7 +19,7 @@ from ingest.decode.decoder import Decoder
 from ingest.records import DeadLetter, TransactionRow
 from ingest.store.group_commit import BatchLimits, BatchWriter, ByteBudget, Pipeline
 from ingest.webhook import auth
-from ingest.webhook.app import Parts, create_app, readiness_problems
+from ingest.webhook.app import Parts, create_app
 from ingest.webhook.auth import Verifier
 from zmart import errors
 
@@ -326,41 +325,6 @@ async def test_ready_names_the_failing_checks(parts: Callable[..., Parts]) -> No
         "database: Postgres is not answering.",
         "chain: the check failed; the log says why.",
     ]
-
-
-class HangingWriter(testing.MemoryWriter):
-    """A writer whose commit does not end before it is released."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_hanging = asyncio.Event()
-        self.is_released = asyncio.Event()
-
-    async def append(self, transactions: Sequence[TransactionRow], **options: Any) -> testing.MemoryAppendResult:
-        """Wait for the release, then store."""
-        self.is_hanging.set()
-        await self.is_released.wait()
-        return await super().append(transactions, **options)
-
-
-async def test_ready_reports_a_commit_that_hangs(parts: Callable[..., Parts], monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some seconds, although nothing failed and Postgres accepts connections; and no longer once it has ended."""
-    monkeypatch.setattr("ingest.webhook.app.HANGING_COMMIT_SECONDS", 0.0)
-    hanging = HangingWriter()
-
-    async def connect() -> BatchWriter:
-        return hanging
-
-    server = parts(pipeline=Pipeline(connect))
-    async with server.pipeline:
-        delivery = asyncio.create_task(server.pipeline.submit([], wanted=["5" * 88]))
-        await hanging.is_hanging.wait()
-        assert await readiness_problems(server) == [
-            "writer: a commit has not ended for 0 s; look for locks and a full or slow disk."
-        ]
-        hanging.is_released.set()
-        await delivery
-        assert await readiness_problems(server) == []
 
 
 async def test_a_slow_answer_is_counted(parts: Callable[..., Parts], monkeypatch: pytest.MonkeyPatch) -> None:
