@@ -145,7 +145,7 @@ async def test_a_market_from_creation_to_claim(stack: ApiStack) -> None:
     signature = await stack.land(bought)
     record = (await stack.node.call("getTransaction", signature, CONFIRMED))["result"]
     paid = record["meta"]["preBalances"][0] - record["meta"]["postBalances"][0]
-    assert paid == int(trade["cost_exact"]) + int(bought["fee_lamports"]) + 2_157_600
+    assert paid == int(trade["cost_exact"]) + int(bought["fee_lamports"]) + rent
 
     proposed = await stack.post(
         f"/api/markets/{market['on_chain_address']}/resolve",
