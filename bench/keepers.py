@@ -68,9 +68,9 @@ class KeepersFigure(Figure):
     method = (
         "`a million ballots` over 10,000 proposals (7 of 10 on chain, the others by 50,000 wallets of which half were"
         " seen) are counted by class and decided row by row, with the digest of the batch's ballots; the chain is not"
-        " asked. `a thousand finalizations` runs development chain (slots of 0.4 s, finality after 32), ingest and"
+        " asked. `a thousand finalizations` runs development chain (slots of 0.2 s, Alpenglow), ingest and"
         " keepers in one process on one core: proven, simulated, signed, stored, sent, landed, and closed when the"
-        " log holds all events, finalized. Half of that is waiting for finality. `a round with nothing due` then asks"
+        " log holds all events, finalized. `a round with nothing due` then asks"
         " at the door, sweeps and plans."
     )
     limit_seconds = 600.0

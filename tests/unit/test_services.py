@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from zmart import errors, settings
+from zmart.cli.services import up
 from zmart.run.supervisor import dagster_services, services
 from zmart.run.supervisor.service import Service
+from zmart.settings import Settings
 
 JWT = "j" * 40
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -140,6 +144,23 @@ def test_switches_reach_the_development_chain(local: dict[str, str]) -> None:
     environ = _environment(_plan({**local, "DEVCHAIN_CONSENSUS": "tower", "DEVCHAIN_SLOT_MS": "400"}), "devchain")
 
     assert (environ["DEVCHAIN_CONSENSUS"], environ["DEVCHAIN_SLOT_MS"]) == ("tower", "400")
+
+
+def test_the_option_is_stronger_than_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`zmart up --consensus tower` wins over DEVCHAIN_CONSENSUS; another word is refused."""
+    environs: list[Mapping[str, str]] = []
+
+    def plan(settings: Settings, environ: Mapping[str, str], **_: object) -> list[Service]:
+        environs.append(environ)
+        raise errors.NotFound("The test needs no services.")
+
+    monkeypatch.setattr(services, "plan", plan)
+    monkeypatch.setenv("DEVCHAIN_CONSENSUS", "alpenglow")
+    for options in (["--consensus", "tower"], []):
+        CliRunner().invoke(up, options)
+
+    assert [environ["DEVCHAIN_CONSENSUS"] for environ in environs] == ["tower", "alpenglow"]
+    assert CliRunner().invoke(up, ["--consensus", "raft"]).exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["HELIUS_AUTH_HEADER", "JWT_SECRET"])

@@ -21,6 +21,7 @@ from solders.transaction import VersionedTransaction
 from wallets import SIGNING_IN, Wallet
 
 from devchain import testing as devchain
+from devchain.accounts import PositionRecord
 from zmart import settings, testing
 from zmart.chain import client, rpc, signer, transactions
 from zmart.domain import cids
@@ -145,7 +146,8 @@ async def test_a_market_from_creation_to_claim(stack: ApiStack) -> None:
     signature = await stack.land(bought)
     record = (await stack.node.call("getTransaction", signature, CONFIRMED))["result"]
     paid = record["meta"]["preBalances"][0] - record["meta"]["postBalances"][0]
-    assert paid == int(trade["cost_exact"]) + int(bought["fee_lamports"]) + 2_157_600
+    rent = stack.node.ledger.rent.exempt_lamports(PositionRecord.size_bytes)
+    assert paid == int(trade["cost_exact"]) + int(bought["fee_lamports"]) + rent
 
     proposed = await stack.post(
         f"/api/markets/{market['on_chain_address']}/resolve",
