@@ -20,9 +20,10 @@ from zmart.domain.ids import Address
 
 from . import accounts, delivery
 from .accounts import ConfigRecord, MarketRecord, PositionRecord, VoteRecord
+from .admission import TransactionRejected
 from .blocks import Genesis, LandedTransaction
 from .cluster import ClusterProfile
-from .ledger import Ledger, TransactionRejected
+from .ledger import Ledger
 from .market_plans import Tempo
 from .program import Program
 from .traders import Traders

@@ -28,6 +28,7 @@ from zmart.domain.ids import Address, Signature
 
 from . import accounts, builtins, runtime, vault, wire
 from .accounts import Account
+from .admission import PayerRejected, TransactionRejected, compute_budget_of, loading_error, resolve_instructions
 from .blocks import Block, ExecutionResult, Genesis, LandedTransaction
 from .cluster import CONFIRMED_DEPTH, ClusterProfile
 from .program import Program
@@ -47,18 +48,6 @@ SYSVAR_OWNER: Final = Address("Sysvar1111111111111111111111111111111111111")
 CLOCK_LAYOUT: Final = struct.Struct("<QqQQq")
 #: Initial balance of the faucet: half a billion SOL.
 FAUCET_LAMPORTS: Final = 500_000_000 * 1_000_000_000
-
-
-class TransactionRejected(Exception):
-    """A transaction cannot land in any block; `error` is the TransactionError of JSON-RPC."""
-
-    def __init__(self, error: ErrorJson) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class PayerRejected(TransactionRejected):
-    """The payer of a transaction cannot pay for it."""
 
 
 class Ledger:
@@ -235,7 +224,7 @@ class Ledger:
         execution = Execution(self.accounts, self.programs, self.clock, budget.units, self.rent)
         execution.changed.update(sheet)
         loaded_bytes = self._loaded_bytes(transaction)
-        err = self._unknown_program(instructions) or _loading_error(loaded_bytes, budget)
+        err = self._unknown_program(instructions) or loading_error(loaded_bytes, budget)
         err = err or execution.run(instructions)
         err = err or self._rent_error(transaction, execution.changed)
         changed = sheet if err else execution.changed
@@ -485,30 +474,3 @@ class Ledger:
             self._heights.pop(block.blockhash, None)
             for landed in block.transactions:
                 self.recent.pop(landed.signature, None)
-
-
-def resolve_instructions(transaction: wire.WireTransaction) -> list[runtime.ResolvedInstruction]:
-    """Return a transaction's instructions; raise TransactionRejected where the message is invalid."""
-    if transaction.uses_lookup_tables:
-        raise TransactionRejected("AddressLookupTableNotFound")
-    try:
-        return transaction.resolve()
-    except IndexError:
-        raise TransactionRejected("SanitizeFailure") from None
-
-
-def compute_budget_of(
-    transaction: wire.WireTransaction, instructions: Sequence[runtime.ResolvedInstruction]
-) -> builtins.ComputeBudget:
-    """Return the compute budget that a transaction requests; raise TransactionRejected where the request is invalid."""
-    if transaction.config is not None:
-        return builtins.budget_of_config(transaction.config)
-    try:
-        return builtins.read_compute_budget(instructions)
-    except ValueError as exc:
-        raise TransactionRejected({"InstructionError": [exc.args[0], "InvalidInstructionData"]}) from None
-
-
-def _loading_error(loaded_bytes: int, budget: builtins.ComputeBudget) -> ErrorJson | None:
-    """Return the error of a transaction that loads more account data than it may; it still pays its fee."""
-    return "MaxLoadedAccountsDataSizeExceeded" if loaded_bytes > budget.loaded_data_limit else None

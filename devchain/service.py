@@ -25,11 +25,12 @@ from zmart.domain.ids import Address
 
 from . import vm
 from .actors import PlannedTransaction
+from .admission import TransactionRejected
 from .blocks import Block, Genesis, LandedTransaction
 from .cluster import ClusterProfile
 from .delivery import DEFAULT_INDEX, Destination, WebhookDelivery
 from .faults import WebhookFaults
-from .ledger import Ledger, TransactionRejected
+from .ledger import Ledger
 from .market_plans import Tempo
 from .metadata_bot import MetadataBot
 from .program import Program

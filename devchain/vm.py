@@ -23,9 +23,10 @@ from zmart.domain.ids import Address
 
 from . import wire
 from .accounts import Account
+from .admission import compute_budget_of, resolve_instructions
 from .blocks import ExecutionResult, Genesis
 from .cluster import ClusterProfile
-from .ledger import Ledger, compute_budget_of, resolve_instructions
+from .ledger import Ledger
 from .runtime import ErrorJson, InnerInstruction, Processor
 from .store import LedgerStore
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from zmart.domain.ids import Address
 
 from .. import arguments, views
+from ..admission import TransactionRejected
 from ..arguments import Options, Params
-from ..ledger import TransactionRejected
 from ..rpc_errors import (
     INVALID_PARAMS,
     INVALID_REQUEST,

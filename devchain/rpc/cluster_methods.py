@@ -7,8 +7,8 @@ from typing import Any, Final
 from solders.signature import Signature as SoldersSignature
 
 from .. import arguments, ledger, wire
+from ..admission import TransactionRejected
 from ..arguments import Params
-from ..ledger import TransactionRejected
 from ..rpc_errors import (
     INVALID_PARAMS,
     NO_METHOD,

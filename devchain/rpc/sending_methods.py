@@ -6,9 +6,9 @@ import contextlib
 from typing import Any, Final
 
 from .. import arguments, views, wire
+from ..admission import TransactionRejected
 from ..arguments import Options, Params
 from ..blocks import ExecutionResult
-from ..ledger import TransactionRejected
 from ..rpc_errors import (
     INVALID_PARAMS,
     INVALID_SIGNATURE,

@@ -19,9 +19,10 @@ from solders.system_program import TransferParams, transfer
 
 from devchain import accounts, builtins, wire
 from devchain.accounts import Account, Rent
+from devchain.admission import TransactionRejected
 from devchain.blocks import Genesis, LandedTransaction
 from devchain.cluster import TOWER
-from devchain.ledger import BLOCKHASH_AGE, Ledger, TransactionRejected
+from devchain.ledger import BLOCKHASH_AGE, Ledger
 from devchain.store import LedgerStore, Place
 from devchain.wire import SigningKey
 from zmart import errors

@@ -12,10 +12,11 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from devchain import delivery, vault
+from devchain.admission import TransactionRejected
 from devchain.blocks import Genesis, LandedTransaction
 from devchain.cluster import ClusterProfile
 from devchain.history import PROGRAM_ID, History
-from devchain.ledger import Ledger, TransactionRejected
+from devchain.ledger import Ledger
 from devchain.market_plans import Tempo
 from devchain.service import DevelopmentChain, Options
 from devchain.store import LedgerStore

@@ -20,8 +20,9 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from devchain import accounts, arguments, delivery, views, wire
+from devchain.admission import TransactionRejected
 from devchain.blocks import Block, Genesis, LandedTransaction
-from devchain.ledger import Ledger, TransactionRejected
+from devchain.ledger import Ledger
 from devchain.rpc_errors import RpcError
 from devchain.runtime import TransactionConfig
 from devchain.wire import SigningKey
