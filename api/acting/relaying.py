@@ -75,6 +75,8 @@ class TransactionRelay:
 
         With `last_valid_block_height`, a transaction is `expired` once the finalized chain is past that height and the
         same node, its whole history searched, does not know it afterwards. Only then is it safe to sign another one.
+        A transaction with an error is `failed` once that cannot change: its block is confirmed, and if it may never
+        have run, it is past that height, too. Before that it is `processed`, with the error.
         """
         node = self._chain.pin_node()
         is_dead = (
@@ -84,7 +86,8 @@ class TransactionRelay:
         found = await node.signature_statuses([signature], search_history=True)
         status = found.value[0]
         if status is not None:
-            return _progress(signature, status, self._program_id)
+            may_land_again = last_valid_block_height is not None and not is_dead
+            return _progress(signature, status, self._program_id, may_land_again=may_land_again)
         return TransactionProgress(signature=signature, stage="expired", error=EXPIRED) if is_dead else None
 
     def _check(self, raw: bytes) -> Signature:
@@ -130,13 +133,18 @@ def _parse(raw: bytes) -> VersionedTransaction:
         raise errors.Unprocessable(str(error)) from error
 
 
-def _progress(signature: Signature, status: SignatureStatus, program_id: str) -> TransactionProgress:
-    if status.err is not None:
-        return TransactionProgress(
-            signature=signature,
-            stage="failed",
-            slot=status.slot,
-            error=str(rpc_errors.error_from_transaction(status.err, program_id=program_id)),
-        )
+def _progress(
+    signature: Signature, status: SignatureStatus, program_id: str, *, may_land_again: bool
+) -> TransactionProgress:
+    """Return the progress of a transaction in a block; `may_land_again` unless its blockhash is dead or unknown."""
     stage: Stage = "finalized" if status.is_finalized else "confirmed" if status.is_confirmed else "processed"
-    return TransactionProgress(signature=signature, stage=stage, slot=status.slot)
+    if status.err is None:
+        return TransactionProgress(signature=signature, stage=stage, slot=status.slot)
+    # A block that is only processed may be skipped, and then the same bytes may land again and succeed.
+    is_over = status.is_confirmed and (rpc_errors.has_run(status.err) or not may_land_again)
+    return TransactionProgress(
+        signature=signature,
+        stage="failed" if is_over else "processed",
+        slot=status.slot,
+        error=str(rpc_errors.error_from_transaction(status.err, program_id=program_id)),
+    )

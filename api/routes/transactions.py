@@ -9,6 +9,7 @@ from litestar import get, post
 from litestar.params import PathParameter, QueryParameter
 
 from zmart import errors as zmart_errors
+from zmart.chain import rpc_errors
 from zmart.domain import ids
 
 from .. import response_docs
@@ -90,6 +91,9 @@ async def follow_transaction(
     try:
         logged = await _read_logged(database, name)
     except zmart_errors.NotFound:
+        return await _status_from_chain(relay, name, explorer, last_valid_block_height)
+    if last_valid_block_height is not None and logged.err and not rpc_errors.has_run(msgspec.json.decode(logged.err)):
+        # It may never have run, and only the chain knows whether the same bytes can still land.
         return await _status_from_chain(relay, name, explorer, last_valid_block_height)
     status = "retracted" if logged.is_retracted else "finalized" if logged.is_final else "confirmed"
     return shapes.TransactionStatus(

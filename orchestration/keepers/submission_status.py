@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import enum
 
-from zmart.chain import client
+from zmart.chain import client, rpc_errors
 
 
 class SubmissionOutcome(enum.Enum):
@@ -26,11 +26,6 @@ class SubmissionOutcome(enum.Enum):
     LANDED = "landed"
     FAILED = "failed"
     EXPIRED = "expired"
-
-
-def has_run(err: object) -> bool:
-    """Return whether an instruction failed; any other error may be of a transaction that never ran."""
-    return isinstance(err, dict) and "InstructionError" in err
 
 
 def decide(
@@ -54,6 +49,6 @@ def decide(
             return SubmissionOutcome.EXPIRED if searched else SubmissionOutcome.WAIT
         return SubmissionOutcome.RESEND
     if status.err is not None:
-        has_ended = has_run(status.err) or finalized_height > last_valid_block_height
+        has_ended = rpc_errors.has_run(status.err) or finalized_height > last_valid_block_height
         return SubmissionOutcome.FAILED if status.is_finalized and has_ended else SubmissionOutcome.WAIT
     return SubmissionOutcome.LANDED if status.is_confirmed else SubmissionOutcome.WAIT

@@ -186,6 +186,15 @@ _LONGEST_TEXT: Final = 1_000
 # Transactions
 
 
+def has_run(err: Any) -> bool:
+    """Return whether a transaction's `err` shows that it ran: an instruction failed.
+
+    Any other error may be of a transaction that stands in a block without having run (SIMD-0290, solana.md 1). Whether
+    the same bytes can land again is not specified, so it is over only when its blockhash is dead.
+    """
+    return isinstance(err, dict) and "InstructionError" in err
+
+
 def error_from_transaction(err: Any, logs: Sequence[str] = (), *, program_id: str | None = None) -> errors.ZmartError:
     """Return the error for a transaction's `err`, whichever call it came from; never raise.
 

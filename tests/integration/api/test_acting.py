@@ -11,6 +11,7 @@ from typing import Any
 
 import api_fixtures
 import httpx
+import msgspec
 import pytest
 from solders.hash import Hash
 from solders.instruction import AccountMeta, CompiledInstruction, Instruction
@@ -22,6 +23,9 @@ from wallets import SIGNING_IN, Wallet
 
 from devchain import testing as devchain
 from devchain.accounts import PositionRecord
+from ingest import testing as deliveries
+from ingest.decode.decoder import Decoder
+from ingest.store.writer import Writer
 from zmart import settings, testing
 from zmart.chain import client, rpc, signer, transactions
 from zmart.domain import cids
@@ -295,6 +299,32 @@ async def test_the_same_bytes_are_relayed_once(stack: ApiStack) -> None:
     assert third["status"] in ("confirmed", "finalized")
     history = (await stack.node.call("getSignaturesForAddress", stack.wallet.address, CONFIRMED))["result"]
     assert [entry["signature"] for entry in history].count(first["signature"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("err", "from_chain"),
+    [({"InstructionError": [0, {"Custom": 6015}]}, False), ("InsufficientFundsForFee", True)],
+    ids=["an instruction failed", "it may never have run"],
+)
+async def test_a_failure_in_the_log_ends_only_what_ran(
+    stack: ApiStack, shared: testing.PostgresDatabase, err: Any, from_chain: bool
+) -> None:
+    """The same bytes of a transaction that never ran might land again, so the chain decides by the blockhash."""
+    item = deliveries.item(devchain.PROGRAM_ID, [], number=7_000 + from_chain, err=err)
+    decoded = Decoder(devchain.PROGRAM_ID).decode_items([msgspec.json.encode(item)])
+    writer = await Writer.connect(shared.dsn("zmart_ingest"))
+    await writer.append(decoded.transactions, source="webhook")
+    await writer.close()
+    path = f"/api/transactions/{decoded.transactions[0].signature}"
+
+    by_log = (await stack.client.get(path)).json()
+    alive = await stack.client.get(path, params={"last_valid_block_height": 10**9})
+    dead = (await stack.client.get(path, params={"last_valid_block_height": 0})).json()
+
+    assert (by_log["status"], by_log["source"]) == ("failed", "log")
+    # This chain does not know it: neither has it landed, nor can it be said to have ended.
+    assert alive.status_code == (404 if from_chain else 200)
+    assert (dead["status"], dead["source"]) == (("expired", "chain") if from_chain else ("failed", "log"))
 
 
 def foreign(wallet: Wallet, blockhash: str, *instructions: Instruction) -> str:

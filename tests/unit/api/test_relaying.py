@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
 import pytest
 from solders.hash import Hash
 from solders.instruction import AccountMeta, CompiledInstruction, Instruction
@@ -203,6 +204,8 @@ LANDED = client.SignatureStatus(slot=5, confirmation_status="finalized")
 FAILED = client.SignatureStatus(
     slot=5, err={"InstructionError": [0, {"Custom": 6025}]}, confirmation_status="finalized"
 )
+FAILED_NOW = msgspec.structs.replace(FAILED, confirmation_status="processed")
+UNPAID = msgspec.structs.replace(LANDED, err="InsufficientFundsForFee")
 
 
 @pytest.mark.parametrize(
@@ -213,19 +216,27 @@ FAILED = client.SignatureStatus(
         (151, None, None, None),
         (151, 150, LANDED, "finalized"),
         (151, 150, FAILED, "failed"),
+        (100, 150, FAILED, "failed"),
+        # A block that is only processed may be skipped.
+        (100, 150, FAILED_NOW, "processed"),
+        # The payer could not pay, so it may never have run, and might land again.
+        (150, 150, UNPAID, "processed"),
+        (151, 150, UNPAID, "failed"),
+        (151, None, UNPAID, "failed"),
     ],
 )
 async def test_expired_is_proven_and_differs_from_failed(
     height: int, last_valid: int | None, status: client.SignatureStatus | None, stage: str | None
 ) -> None:
     """Only a node whose finalized height is past the last one, and whose whole history then lacks the transaction,
-    proves that nothing happened."""
+    proves that nothing happened. A failure ends a transaction only where the same bytes cannot land any more."""
     chain = ExpiryNode(height=height, status=status)
     relay = TransactionRelay(cast("Any", chain), Address(str(PROGRAM)))
 
     found = await relay.follow(signature_of(RAW), last_valid_block_height=last_valid)
 
     assert (found and found.stage) == stage
+    assert (found is not None and found.error is not None) == (stage == "expired" or bool(status and status.err))
     assert chain.calls == (["history"] if last_valid is None else ["height finalized", "history"])
 
 
