@@ -4,7 +4,8 @@
     every second        fetches what is due in raw.pending_signatures
     every few seconds   checks whether the program was used without a delivery reaching us (the watchdog)
     every hour          checks that the webhook is registered as configured (where there is a Helius key)
-    at slot pace        while something delivered is not final: reads the finalized slot (one request)
+    at slot pace        while something delivered is not final: reads the finalized slot (one request); a delivery after
+                        a quiet time begins with it at once
     when that slot has passed something delivered, after silence, and every ten seconds
                         confirmed walk: fill gaps, resolve order, verified_through
                         finalized walk: finalized_through, suspects, retraction
@@ -212,10 +213,11 @@ class SyncTask:
 
     async def _run(self) -> None:
         while True:
-            pause = self.intervals.idle_seconds
+            pause, is_wakeable = self.intervals.idle_seconds, False
+            self._pipeline.has_committed.clear()
             try:
                 await self.tick()
-                pause = self._pause_seconds()
+                pause, is_wakeable = self._pause_seconds(), not self._is_awaiting
                 self._failures = 0
             except errors.ConfigurationError as config_error:
                 await self._on_wrong_chain(config_error)
@@ -226,7 +228,15 @@ class SyncTask:
                 log.exception("sync_failed")
                 self._set_state("unverified", "The walk failed; the log of ingest says why.")
                 pause = LONGEST_PAUSE_SECONDS
-            await asyncio.sleep(pause)
+            await self._wait(pause, is_wakeable=is_wakeable)
+
+    async def _wait(self, seconds: float, *, is_wakeable: bool) -> None:
+        """Wait; if `is_wakeable`, a delivery ends the wait, but never earlier than a poll after the last tick."""
+        shortest = min(self.intervals.poll_seconds, seconds) if is_wakeable else seconds
+        await asyncio.sleep(shortest)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds - shortest):
+                await self._pipeline.has_committed.wait()
 
     async def tick(self) -> None:
         """Run the steps that are due now."""
@@ -250,10 +260,17 @@ class SyncTask:
             await self.verify()
 
     def _pause_seconds(self) -> float:
-        """Return the pause before the next tick: a slot while something delivered is not final, else a second."""
-        if not self._is_awaiting:
-            return self.intervals.idle_seconds
-        return min(max(self._slot_seconds, self.intervals.poll_seconds), self.intervals.idle_seconds)
+        return pause_seconds(
+            self.intervals,
+            is_awaiting=self._is_awaiting,
+            until_walk=self._walked_at + self._shortest_interval - time.monotonic(),
+            slot_seconds=self._slot_seconds,
+        )
+
+    @property
+    def _shortest_interval(self) -> float:
+        """Seconds between two walks that a delivery causes."""
+        return self.intervals.finality_seconds if self.has_moved else self.intervals.tower_finality_seconds
 
     async def _is_finality_due(self, now: float) -> bool:
         """Return whether the finalized chain has passed something delivered that no walk has seen final.
@@ -263,9 +280,7 @@ class SyncTask:
         window = slots_in(FINALITY_WINDOW_SECONDS, self._slot_seconds)
         (slot,) = await self._database.fetch_one(sql.awaiting_finality, walked=self._walked_slot, window=window)
         self._is_awaiting = slot is not None
-        intervals = self.intervals
-        shortest = intervals.finality_seconds if self.has_moved else intervals.tower_finality_seconds
-        if slot is None or now - self._walked_at < shortest:
+        if slot is None or now - self._walked_at < self._shortest_interval:
             return False
         return await self._client.slot(commitment="finalized") >= int(slot)
 
@@ -411,6 +426,18 @@ class SyncTask:
         with contextlib.suppress(errors.ZmartError):
             await self._database.alert("wrong_chain", str(error), severity="critical")
             await self._database.save_completeness(asdict(self.completeness))
+
+
+def pause_seconds(intervals: Intervals, *, is_awaiting: bool, until_walk: float, slot_seconds: float) -> float:
+    """Return the pause before the next tick.
+
+    While something delivered is not final, that is the time until the next walk is allowed (`until_walk` seconds), then
+    a slot; at most a second, because other work may become due.
+    """
+    if not is_awaiting:
+        return intervals.idle_seconds
+    pause = until_walk if until_walk > 0 else max(slot_seconds, intervals.poll_seconds)
+    return min(pause, intervals.idle_seconds)
 
 
 async def identify(client: chain.ChainClient, database: SyncDatabase, *, cluster: Cluster, program_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
 
+from devchain.cluster import ClusterProfile
 from devchain.faults import RpcFault
 from devchain.rpc_errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, SLOT_SKIPPED, UNSUPPORTED_VERSION, RpcError
 from ingest import testing as deliveries
@@ -179,6 +181,26 @@ async def test_finality_is_polled_only_while_something_is_not_final(
     assert stack.fetch_all("select raw.finalized_through()") > before
     await stack.sync_task.tick()
     assert calls.calls == []
+
+
+async def test_a_delivery_wakes_the_task(tmp_path: Path, marts_database: testing.PostgresDatabase) -> None:
+    """After a quiet time finality does not wait for the next tick, which these intervals put off for a long time."""
+    async with chain_stack.open_chain_stack(tmp_path, marts_database, cluster=ClusterProfile()) as stack:
+        task = stack.sync_task
+        task.intervals = replace(task.intervals, walk_seconds=1e6, probe_seconds=1e6, idle_seconds=1e6)
+        task.start()
+        try:
+            async with asyncio.timeout(60):
+                while task.completeness.state != "verified":  # noqa: ASYNC110 - the task reports nothing else
+                    await asyncio.sleep(0.01)
+                await stack.play(4)
+                landed = stack.landed_transactions()
+                await stack.pass_blocks(2)
+                await stack.deliver(landed)
+                while (task.completeness.finalized_through or 0) < landed[-1].slot:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        finally:
+            await task.stop()
 
 
 def give_indexes(stack: ChainStack, monkeypatch: pytest.MonkeyPatch, *methods: str) -> list[int]:
