@@ -173,27 +173,27 @@ class _StreamClient:
         self._connection.close()
 
     def read_trades(self, chain: _RunningChain, trades: int) -> tuple[list[float], list[float]]:
-        """Read until that many trades, of blocks that close after now, were told and are final."""
+        """Read until that many trades, of blocks that close after now, were received and are final."""
         began = time.perf_counter()
-        told: dict[str, float] = {}
+        received: dict[str, float] = {}
         #: Trades that are not final yet: signature and slot.
         waiting: dict[str, int] = {}
         finalities: list[float] = []
-        while len(told) < trades or waiting:
+        while len(received) < trades or waiting:
             arrived, messages = self._next_frame()
             for message in messages:
                 data = message["data"]
-                if message["type"] == "trade" and len(told) < trades:
+                if message["type"] == "trade" and len(received) < trades:
                     closed_at = chain.closed_at.get(data["tx_signature"])
                     if closed_at is not None and closed_at > began:
-                        told[data["tx_signature"]] = arrived - closed_at
+                        received[data["tx_signature"]] = arrived - closed_at
                         waiting[data["tx_signature"]] = data["slot"]
                 elif message["type"] == "status" and data.get("kind") == "finalized_through":
                     final = [signature for signature, slot in waiting.items() if slot <= data["finalized_through"]]
                     finalities += [arrived - chain.closed_at[signature] for signature in final]
                     for signature in final:
                         del waiting[signature]
-        return list(told.values()), finalities
+        return list(received.values()), finalities
 
     def _next_frame(self) -> tuple[float, Sequence[dict[str, Any]]]:
         """Return the arrival and the messages of the next frame with messages."""
