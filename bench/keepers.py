@@ -282,6 +282,8 @@ class _MarketSetup:
         self._act("update_global_config", admin, {"admin": admin.address}, _CONFIGURATION)
         accounts = [self._open(number, admin, backend, creator) for number in range(markets)]
         self._close(2)
+        # Programs read the time of the parent block, so one more block has to close.
+        self._close(0)
         for account in accounts:
             args = {"proposed_outcome": True, "ipfs_evidence_hash": CID}
             self._act("resolve_market", creator, {"resolver": creator.address, "market": account}, args)
