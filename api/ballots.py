@@ -66,7 +66,7 @@ class Ballot:
         found = _NONCE.search(text)
         if found is None or self.text(found[1]) != text:
             raise errors.NotSignedIn(
-                "The signed text is not that of this ballot.", help="Sign what GET /api/votes/message gives."
+                "The signed text does not belong to this ballot.", help="Sign the text of GET /api/votes/message."
             )
         return found[1]
 

@@ -96,17 +96,19 @@ class TransactionRelay:
         message = transaction.message
         # A message of version 1 has no such attribute.
         if getattr(message, "address_table_lookups", None):
-            raise errors.Unprocessable("The transaction takes accounts from tables, which is not passed on.")
+            raise errors.Unprocessable(
+                "The transaction loads accounts from lookup tables, which the relay does not accept."
+            )
         keys = message.account_keys
         programs = {str(keys[item.program_id_index]) for item in message.instructions}
         if foreign := programs - {self._program_id, COMPUTE_BUDGET}:
             raise errors.Unprocessable(
-                f"The transaction calls {min(foreign)}; only {self._program_id} and ComputeBudget are passed on."
+                f"The transaction calls {min(foreign)}; the relay accepts only {self._program_id} and ComputeBudget."
             )
         if self._program_id not in programs:
             raise errors.Unprocessable(f"The transaction does not call {self._program_id}.")
         if not all(transaction.verify_with_results()):
-            raise errors.Unprocessable("A signature is missing, or is not over this transaction.")
+            raise errors.Unprocessable("A signature is missing, or does not belong to this transaction.")
         return Signature(str(transaction.signatures[0]))
 
 

@@ -1,8 +1,8 @@
 """Reads from Postgres with one statement per response.
 
-A statement of `sql` returns one row: its position (epoch, seq, slot, commitment) and the finished JSON body, all from
-one snapshot. A response therefore never combines rows with the position of another moment, and Python neither parses
-nor copies the rows.
+A statement of `sql` returns one row: its position (epoch, seq, mark, slot, commitment) and the finished JSON body.
+All of it is from one snapshot, so a response never combines rows with the position of another moment. Python neither
+parses nor copies the rows.
 
 Most requests repeat before anything has changed. A response is cached for as long as the log ends where the response
 was read, and each request checks that (`api/reads/response_cache.py`). For a list that must be read, only rows that
@@ -56,6 +56,8 @@ class Answer:
 
     epoch: str
     seq: int
+    #: See `feed.FeedPosition.mark`.
+    mark: str | None
     slot: int | None
     commitment: str
     #: JSON, as written by Postgres.
@@ -74,7 +76,7 @@ class Answer:
     def headers(self) -> dict[str, str]:
         """Return the headers that every response carries; the slot is empty while no event is known."""
         return {
-            "zmart-seq": str(feed.FeedPosition(self.epoch, self.seq)),
+            "zmart-seq": str(feed.FeedPosition(self.epoch, self.seq, self.mark)),
             "zmart-slot": "" if self.slot is None else str(self.slot),
             "zmart-commitment": self.commitment,
         }
@@ -142,7 +144,7 @@ class ReadDatabase:
             return await self._rows(statement, parameters)
         except errors.Overloaded as error:
             if isinstance(error.__cause__, psycopg_pool.PoolTimeout):
-                raise errors.Unavailable("No connection to Postgres became free in time.") from error
+                raise errors.Unavailable("No database connection became free in time.") from error
             raise
 
     async def answer(

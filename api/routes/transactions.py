@@ -43,7 +43,7 @@ class _LoggedTransaction(msgspec.Struct):
 @post(
     "/api/transactions",
     tags=["acting"],
-    summary="Pass a signed transaction on",
+    summary="Send a signed transaction",
     opt=_WEIGHT,
     status_code=202,
     responses=response_docs.problems(409),
@@ -72,7 +72,7 @@ async def relay_transaction(
 @get(
     "/api/transactions/{signature:str}",
     tags=["acting"],
-    summary="How far a transaction has come",
+    summary="Get the status of a transaction",
     responses=response_docs.problems(404),
 )
 async def follow_transaction(
@@ -117,7 +117,7 @@ async def _status_from_chain(
 ) -> shapes.TransactionStatus:
     found = await relay.follow(signature, last_valid_block_height=last_valid_block_height)
     if found is None or found.stage == "sent":
-        raise zmart_errors.NotFound("Neither the log nor the chain knows this transaction (yet).")
+        raise zmart_errors.NotFound("Neither the log nor the chain contains this transaction (yet).")
     return shapes.TransactionStatus(
         signature=signature,
         status=found.stage,

@@ -76,6 +76,8 @@ class SqlResult:
     took_ms: float
     epoch: str
     seq: int
+    #: See `feed.FeedPosition.mark`.
+    mark: str | None
     slot: int | None
     commitment: str
 
@@ -106,7 +108,9 @@ class SqlExecutor:
                 try:
                     return await self._run(connection, statement, limit)
                 except pg.QueryCanceled as error:
-                    raise InvalidSql(f"It took more than {TIMEOUT_SECONDS:g} seconds; ask for less.") from error
+                    raise InvalidSql(
+                        f"The statement took more than {TIMEOUT_SECONDS:g} seconds; ask for less."
+                    ) from error
                 except psycopg.Error as error:
                     if isinstance(error, _SERVER_ERRORS):
                         raise
@@ -120,7 +124,9 @@ class SqlExecutor:
         await connection.execute(_SETTINGS)
         await _require_analyst(connection)
         await _require_columns(connection, statement)
-        as_of = await (await connection.execute("select epoch, seq, slot, commitment from ops.as_of('{}')")).fetchone()
+        as_of = await (
+            await connection.execute("select epoch, seq, raw.mark_of(seq), slot, commitment from ops.as_of('{}')")
+        ).fetchone()
         if as_of is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
         # First without the wrapper: text that is one statement here cannot close the parenthesis around it below.
@@ -131,13 +137,14 @@ class SqlExecutor:
         if any(row is None for row in found):
             raise InvalidSql(f"A row is longer than {ROW_BYTES // 1024} KiB; select less of it.")
         shown = list(_fit_rows(found[:limit]))
-        epoch, seq, slot, commitment = as_of
+        epoch, seq, mark, slot, commitment = as_of
         return SqlResult(
             columns=columns,
             rows=shown,
             is_cut=len(shown) < len(found),
             took_ms=round((time.perf_counter() - began) * 1000, 1),
             epoch=epoch,
+            mark=mark,
             seq=seq,
             slot=slot,
             commitment=commitment,
@@ -187,9 +194,9 @@ async def _require_analyst(connection: Connection) -> None:
             "sql_login_refused",
             login=found[0][0],
             reasons=[reason for _, reason in found],
-            next_step="Set DATABASE_URL_ANALYST to the login of the role analyst, and revoke what else it was granted.",
+            next_step="Set DATABASE_URL_ANALYST to the login of the role analyst, and revoke its other grants.",
         )
-        raise errors.NotFound("This server takes no SQL.", help="Its log says why, under sql_login_refused.")
+        raise errors.NotFound("This server does not accept SQL.", help="See the event sql_login_refused in its log.")
 
 
 async def _require_columns(connection: Connection, statement: str) -> None:
@@ -233,6 +240,6 @@ def _cell(value: Any) -> Any:
 
 
 def _error_message(error: psycopg.Error) -> str:
-    message = error.diag.message_primary or "Postgres does not take it"
+    message = error.diag.message_primary or "Postgres rejects the statement"
     character = error.diag.statement_position
     return f"{message[:1].upper()}{message[1:].rstrip('.')}{f' (at character {character})' if character else ''}."

@@ -39,6 +39,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from zmart.chain import event_digests
 from zmart.chain.logs import ParsedLog
 from zmart.domain import events
 from zmart.domain.ids import Address
@@ -72,7 +73,7 @@ EMITS: Final = {
 INITIAL_PROTOCOL_FEE_BPS: Final = 300
 PROPOSED: Final = 0
 #: A rebuilt event names its market by the account; the id is not in the instruction.
-UNKNOWN_MARKET_ID: Final = b""
+UNKNOWN_MARKET_ID: Final = event_digests.UNKNOWN_MARKET_ID
 #: Marks an event's context: the event was rebuilt and not logged by the program.
 REBUILT_CONTEXT: Final = {"rebuilt_from": "instruction"}
 #: Marks the context of a rebuilt event whose clock is the block's time, which may be later than the program's.
@@ -115,7 +116,7 @@ def _clock(event: events.Event) -> int:
 
 
 _CLOCK: Final = {
-    name: next(place for place, field in enumerate(kind._fields) if field in event_rows.CLOCKS)
+    name: next(place for place, field in enumerate(kind._fields) if field in event_digests.CLOCKS)
     for name, kind in events.EVENTS.items()
 }
 
@@ -128,7 +129,7 @@ def _is_emitted_by(event: events.Event, call: InstructionCall, view: Transaction
         and (account is None or account == view.named_account(call, "market"))
         and (
             event.name not in _ACTOR_ACCOUNT
-            or getattr(event, event_rows.ACTOR[event.name]) == view.named_account(call, _ACTOR_ACCOUNT[event.name])
+            or getattr(event, event_digests.ACTOR[event.name]) == view.named_account(call, _ACTOR_ACCOUNT[event.name])
         )
     )
 
@@ -156,7 +157,7 @@ def _missing_event(ordinal: int, call: InstructionCall, view: TransactionView, c
     rebuild = _REBUILD.get(name)
     event = None if rebuild is None or clock is None else rebuild(_RebuildInput(call, view, clock))
     market_id = call.args["market_id"].hex() if name == "MarketCreated" else None
-    is_of_market = not {event_rows.MARKET_ID, event_rows.MARKET_ACCOUNT}.isdisjoint(events.EVENTS[name]._fields)
+    is_of_market = not {event_digests.MARKET_ID, event_digests.MARKET_ACCOUNT}.isdisjoint(events.EVENTS[name]._fields)
     account = view.named_account(call, "market") if is_of_market else None
     is_complete = event is not None and None not in event and (account is not None or not is_of_market)
     return MissingEvent(ordinal, name, event if is_complete else None, (market_id, account))
@@ -243,4 +244,7 @@ def mark_rebuilt(row: EventRow, *, has_exact_clock: bool) -> EventRow:
 def dead_letter_reason(one: MissingEvent) -> str:
     """Return the reason why an event is a dead letter, for an operator."""
     about = f" of market account {one.market[1]}" if one.market[1] else ""
-    return f"The runtime cut the log before {one.name}{about}, and the transaction does not tell all of it."
+    return (
+        f"The runtime truncated the log before {one.name}{about}, and the transaction does not contain all of its "
+        "fields."
+    )

@@ -18,13 +18,14 @@ from ingest.records import TransactionRow
 from ingest.store.writer import Writer
 from zmart import errors, testing
 from zmart.db import migrate, schema_files
+from zmart.run.audit import audit
 from zmart.run.deploy import rebuild
 from zmart.run.postgres import binaries
 
 UPGRADE = Path(__file__).parents[1] / "data" / "upgrade"
-#: What 0027 became before the earlier migrations were replaced: each step alone, in order.
+#: The steps from 0027 to the state before the earlier migrations were replaced: each alone, in order.
 STEPS = ["0028_unfetched.sql", "0029_behind.sql", "0030_wanted.sql", "0033_alert_delivery.sql"]
-#: Data that no chain can give back, and what reads the same before and after. The second name is today's.
+#: Data that no chain can restore, and the expressions that must be equal before and after. The second name is today's.
 PRESERVED = [
     ("app.ballots", "app.ballots"),
     ("app.comments", "app.comments"),
@@ -41,7 +42,6 @@ PRESERVED = [
     ("ops.leases", "ops.leases"),
     ("ops.settings", "ops.settings"),
     ("ops.uncompared", "ops.uncompared_accounts"),
-    ("raw.feed", "raw.feed"),
     ("raw.events", "raw.events"),
     ("raw.transactions", "raw.transactions"),
     ("raw.bundles", "raw.bundles"),
@@ -53,6 +53,7 @@ PRESERVED = [
 ]
 #: The lead columns of tables that gain columns.
 WIDENED = {
+    "raw.feed": ("raw.feed", "seq, kind, ref, market_no, wallet_no, at"),
     "raw.wanted": ("raw.pending_signatures", "signature, reason, attempts, next_attempt_at, slot, last_error"),
     "ops.alerts": ("ops.alerts", "alert_no, kind, subject, severity, message, occurrences, raised_at, resolved_at"),
 }
@@ -149,6 +150,8 @@ def test_an_upgrade_loses_nothing(upgradable: testing.PostgresDatabase) -> None:
     after |= {today: digest(upgradable, today, columns) for today, columns in WIDENED.values()}
     assert after == before
     rebuild.deploy(upgradable.dsn())
+    assert audit.seal_history(upgradable.dsn()) == int(str(before["raw.feed"][0]))
+    assert audit.verify(upgradable.dsn()).unsealed == 0
     assert [verdict.name for verdict in rebuild.verify(upgradable.dsn()) if not verdict.is_consistent] == []
 
 
@@ -246,7 +249,7 @@ def test_a_newer_database_is_refused(database: testing.PostgresDatabase) -> None
             "insert into zmart_migrations.applied (version, name, checksum) values (9999, '9999_new.sql', '')"
         )
 
-    with pytest.raises(errors.ConfigurationError, match=r"has 9999_new\.sql, which these sources do not"):
+    with pytest.raises(errors.ConfigurationError, match=r"has 9999_new\.sql, which this release does not contain"):
         migrate.migrate(database.dsn())
 
 
@@ -258,7 +261,7 @@ def test_a_failing_upgrade_changes_nothing(upgradable: testing.PostgresDatabase,
     path = broken / "functions" / (last.replace(".", "/") + ".sql")
     path.write_text(path.read_text() + "\nselect nonsense;")
 
-    with pytest.raises(errors.ConfigurationError, match=f"{re.escape(last)} failed and left nothing behind"):
+    with pytest.raises(errors.ConfigurationError, match=f"{re.escape(last)} failed and was rolled back"):
         migrate.migrate(upgradable.dsn(), directory=broken)
 
     assert dump(upgradable) == before

@@ -1,4 +1,4 @@
-"""Transactions that clients send for relaying, and what a node's answers make of them."""
+"""Untrusted transactions for relaying, and what a node's answers make of them."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ MESSAGES: dict[str, Message | MessageV0 | MessageV1] = {
     "v0": MessageV0.try_compile(WALLET.pubkey(), [CALL], [], Hash.default()),
     "v1": MessageV1.try_compile(WALLET.pubkey(), [CALL], Hash.default(), CONFIG),
 }
-#: Lengths and indexes at their ends: none, the next one, the last of one byte, a varint that goes on, the greatest.
+#: Lengths and indexes at their limits: none, the next one, the last of one byte, a varint that continues, the greatest.
 VALUES = (0x00, 0x01, 0x03, 0x7F, 0x80, 0xFF)
 
 
 async def send(raw: bytes) -> None:
-    """Hand it in where no node answers: whatever is passed on raises AttributeError."""
+    """Relay it without a node: a transaction that is passed on raises AttributeError."""
     await TransactionRelay(cast("Any", None), Address(str(PROGRAM))).send(base64.b64encode(raw).decode())
 
 
@@ -59,7 +59,7 @@ async def test_no_changed_byte_is_passed_on(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["legacy", "v0"])
 async def test_an_index_that_leads_nowhere_is_named(version: str) -> None:
-    """solders reads such a transaction and refuses it in `sanitize`; the client learns the reason and the next step."""
+    """solders parses such a transaction and rejects it in `sanitize`; the client gets the reason and the next step."""
     good = MESSAGES[version]
     calls = [CompiledInstruction(program_id_index=9, data=b"", accounts=b"")]
     if isinstance(good, MessageV0):
@@ -78,7 +78,7 @@ async def test_an_index_that_leads_nowhere_is_named(version: str) -> None:
         )
     raw = bytes(VersionedTransaction.populate(message, [Signature.default()]))
 
-    with pytest.raises(errors.Unprocessable, match=r"contradicts itself \(index out of bounds\)\. Build and sign it"):
+    with pytest.raises(errors.Unprocessable, match=r"is not consistent \(index out of bounds\)\. Build and sign it"):
         await send(raw)
 
 
@@ -120,9 +120,9 @@ BEYOND: dict[str, tuple[Callable[[], bytes], str]] = {
     "65 addresses": (lambda: version_1([with_accounts(65)]), r"65 addresses, and version 1 allows 64"),
     "65 instructions": (lambda: version_1([CALL] * 65), r"65 instructions, and version 1 allows 64"),
     "13 signatures": (lambda: signed_by(13), r"13 signatures, and version 1 allows 12"),
-    "half a priority fee": (lambda: with_mask(1), "no transaction"),
-    "an unknown bit": (lambda: with_mask(32), "no transaction"),
-    "a byte after the end": (lambda: version_1([CALL]) + b"\0", "no transaction"),
+    "half a priority fee": (lambda: with_mask(1), "not a transaction"),
+    "an unknown bit": (lambda: with_mask(32), "not a transaction"),
+    "a byte after the end": (lambda: version_1([CALL]) + b"\0", "not a transaction"),
 }
 
 
