@@ -16,6 +16,7 @@ import asyncio
 import msgspec
 import psycopg
 
+from devchain.cluster import TOWER
 from devchain.history import PROGRAM_ID, History
 from devchain.market_plans import Tempo
 from ingest.decode import decoder
@@ -52,7 +53,8 @@ def fill(dsn: str) -> None:
 
 
 async def _write(dsn: str) -> None:
-    played = History(SEED, tempo=TEMPO, seconds_per_slot=SECONDS_PER_SLOT).play(TRANSACTIONS)
+    # A slot stands for many here. Under Alpenglow programs would read the time of a block that is minutes older.
+    played = History(SEED, tempo=TEMPO, seconds_per_slot=SECONDS_PER_SLOT, cluster=TOWER).play(TRANSACTIONS)
     items = [msgspec.json.encode(item) for item in played]
     writer = await Writer.connect(dsn)
     try:

@@ -68,9 +68,9 @@ class KeepersFigure(Figure):
     method = (
         "`a million ballots` over 10,000 proposals (7 of 10 on chain, the others by 50,000 wallets of which half "
         "were seen) are counted by class and decided row by row, with the digest of the batch's ballots; the chain "
-        "is not read. `a thousand finalizations` runs development chain (slots of 0.4 s, finality after 32), "
+        "is not read. `a thousand finalizations` runs development chain (slots of 0.2 s, Alpenglow), "
         "ingest and keepers in one process on one core: verified, simulated, signed, stored, sent, landed, and "
-        "closed when the log contains all events, finalized. Half of that is the wait for finality. `a round with "
+        "closed when the log contains all events, finalized. `a round with "
         "nothing due` then runs preflight, sweep and plan."
     )
     limit_seconds = 600.0
@@ -282,6 +282,8 @@ class _MarketSetup:
         self._act("update_global_config", admin, {"admin": admin.address}, _CONFIGURATION)
         accounts = [self._open(number, admin, backend, creator) for number in range(markets)]
         self._close(2)
+        # Programs read the time of the parent block, so one more block has to close.
+        self._close(0)
         for account in accounts:
             args = {"proposed_outcome": True, "ipfs_evidence_hash": CID}
             self._act("resolve_market", creator, {"resolver": creator.address, "market": account}, args)

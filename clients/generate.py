@@ -186,7 +186,7 @@ class Python:
         for field, kind in kinds.items():
             yield f"    {field}: {kind}"
             if text := properties[field].get("description"):
-                yield f'    """{_escape(text)}"""'
+                yield textwrap.indent(textwrap.fill(f'"""{_escape(text)}"""', 116), "    ")
 
     def requests(self) -> str:
         """Return the source of the module `requests`."""

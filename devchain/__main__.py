@@ -12,6 +12,7 @@ import logging
 import socket
 import sys
 from pathlib import Path
+from typing import cast
 
 import structlog
 import uvicorn
@@ -19,9 +20,11 @@ import uvicorn
 from zmart import errors, settings
 from zmart import log as logs
 from zmart.http.server import GracefulServer, bind_listener
-from zmart.settings import server_url
+from zmart.settings import DevchainSettings, server_url
 
+from .accounts import Rent
 from .app import DevchainServer, create_app
+from .cluster import ClusterProfile, Consensus
 from .delivery import Destination
 from .faults import WebhookFaults
 from .market_plans import Tempo
@@ -96,8 +99,20 @@ def parse_probability(text: str) -> float:
     return value
 
 
-def chain_options(options: argparse.Namespace) -> Options:
-    """Return the chain's options from the command line."""
+def cluster_profile(configured: DevchainSettings) -> ClusterProfile:
+    """Return the cluster that the settings describe."""
+    return ClusterProfile(
+        consensus=cast("Consensus", configured.consensus),
+        slot_seconds=configured.slot_ms / 1_000,
+        node_version=configured.node_version,
+        has_transaction_index=configured.transaction_index,
+        rent=Rent(configured.rent_lamports_per_byte),
+        relaxes_fee_payer=configured.unexecuted_percent > 0,
+    )
+
+
+def chain_options(options: argparse.Namespace, configured: DevchainSettings) -> Options:
+    """Return the chain's options from the command line and the settings."""
     return Options(
         traders=not options.no_traders,
         pace=options.pace,
@@ -109,7 +124,14 @@ def chain_options(options: argparse.Namespace) -> Options:
             wallets=options.wallets,
             trades_per_second=options.trades_per_second,
             plays_backend=not options.leave_to_keepers,
+            v1_percent=configured.v1_percent,
+            # A compiled program runs without the vault program.
+            vault_percent=0 if options.program else configured.vault_percent,
+            unexecuted_percent=configured.unexecuted_percent,
         ),
+        cluster=cluster_profile(configured),
+        webhook_index=configured.webhook_index,
+        skipped_percent=configured.skipped_percent,
         faulty_sells=options.faulty_sells,
         program_file=options.program,
         helius_retries=options.helius_retries,
@@ -131,7 +153,7 @@ def build_server(configured: settings.Settings, options: argparse.Namespace) -> 
     chain = DevelopmentChain(
         directory,
         None if options.no_webhooks else webhook_destination(configured),
-        chain_options(options),
+        chain_options(options, configured.devchain),
         program_id=configured.chain.program_id,
     )
     chain.sender = RpcSender(server_url(configured.hosts.devchain, configured.ports.devchain))

@@ -11,7 +11,7 @@ a copy of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from zmart import errors
 from zmart.chain import addresses, codec
@@ -25,15 +25,23 @@ UPGRADEABLE_LOADER = Address("BPFLoaderUpgradeab1e11111111111111111111111")
 #: The value of an unset pubkey field: 32 zero bytes, which no wallet owns.
 ZERO_ADDRESS = SYSTEM_PROGRAM
 
-#: Lamports per byte that make an account exempt from rent, with the default parameters (solana.md 5).
-RENT_LAMPORTS_PER_BYTE: Final = 6_960
 #: Bytes that rent charges for every account in addition to its data.
 ACCOUNT_OVERHEAD_BYTES: Final = 128
 
 
-def rent_exempt_lamports(size_bytes: int) -> int:
-    """Return the lamports that an account of that many bytes must hold (protocol.md 1.5)."""
-    return (ACCOUNT_OVERHEAD_BYTES + size_bytes) * RENT_LAMPORTS_PER_BYTE
+class Rent(NamedTuple):
+    """The Rent sysvar; mainnet lowers its rate in steps, from 6,960 lamports a byte (solana.md 5)."""
+
+    #: Lamports per byte that make an account exempt from rent.
+    lamports_per_byte: int = 5_080
+
+    def exempt_lamports(self, size_bytes: int) -> int:
+        """Return the lamports that an account of that many bytes must hold (protocol.md 1.5)."""
+        return (ACCOUNT_OVERHEAD_BYTES + size_bytes) * self.lamports_per_byte
+
+    def is_exempt(self, account: Account) -> bool:
+        """Return whether an account's balance is high enough to be exempt from rent."""
+        return account.lamports >= self.exempt_lamports(account.size_bytes)
 
 
 @dataclass(kw_only=True)
@@ -233,11 +241,6 @@ class Account:
     def is_empty(self) -> bool:
         """Return whether the runtime would delete the account, because its balance is zero."""
         return self.lamports == 0
-
-    @property
-    def is_rent_exempt(self) -> bool:
-        """Return whether the balance is high enough to be exempt from rent."""
-        return self.lamports >= rent_exempt_lamports(self.size_bytes)
 
     def with_lamports(self, lamports: int) -> Account:
         """Return the same account with another balance."""

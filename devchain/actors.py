@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from solders.hash import Hash
 from solders.instruction import Instruction
+from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from zmart.chain import addresses, transactions
 from zmart.domain.ids import Address
 
-from . import builtins
+from . import builtins, wire
 from .accounts import Account, ConfigRecord, MarketRecord, PositionRecord
 from .blocks import Genesis
 from .market_plans import SOL, MarketPlan
-from .wire import SigningKey
+from .runtime import ClockSysvar, TransactionConfig
+from .wire import SigningKey, WireTransaction
 
 #: A wallet with less than this gets a grant from the faucet.
 POOR_LAMPORTS = 500 * SOL
 GRANT_LAMPORTS = 20_000 * SOL
+OUTSIDE_WALLETS = 6
+#: Enough for two instructions of the program, with a priority fee of 1,000 lamports.
+OUTSIDE_CONFIG = TransactionConfig(priority_fee_lamports=1_000, unit_limit=400_000, loaded_data_limit=2 * 1024 * 1024)
 
 
 class AccountReader(Protocol):
     """Reads the accounts that actors need."""
+
+    @property
+    def clock(self) -> ClockSysvar:
+        """Return the time that the next transaction's programs read."""
+        ...
 
     def account(self, address: Address) -> Account | None:
         """Return one account, or None."""
@@ -40,6 +51,14 @@ class PlannedTransaction(NamedTuple):
     name: str
     instructions: list[Instruction]
     signers: list[SigningKey]
+    #: Makes it a transaction of version 1; without one it is a legacy transaction.
+    config: TransactionConfig | None = None
+
+    def sign(self, blockhash: Hash) -> WireTransaction:
+        """Return the signed transaction."""
+        if self.config is None:
+            return wire.sign_transaction(self.instructions, self.signers, blockhash)
+        return wire.sign_transaction_v1(self.instructions, self.signers, blockhash, self.config)
 
 
 class ActorKeys:
@@ -51,6 +70,18 @@ class ActorKeys:
         self.backend = genesis.signer("backend")
         self.fee_wallet = genesis.signer("fee wallet")
         self.wallets = [genesis.signer(f"wallet {index}") for index in range(wallets)]
+        #: Wallets of other software, which sends transactions of version 1.
+        self.outside = [genesis.signer(f"outside {index}") for index in range(OUTSIDE_WALLETS)]
+        #: The wallet that acts through its vault, and one that never has any lamports.
+        self.vault_member = genesis.signer("vault member")
+        self.penniless = genesis.signer("penniless")
+        #: Everybody who holds user positions, by the number of the wallet.
+        self.traders = [*self.wallets, *self.outside]
+        self._outside_addresses = {key.address for key in self.outside}
+
+    def config_of(self, signer: SigningKey) -> TransactionConfig | None:
+        """Return the configuration of a wallet that sends transactions of version 1, None for the others."""
+        return OUTSIDE_CONFIG if signer.address in self._outside_addresses else None
 
 
 class FollowedMarket:
@@ -106,7 +137,7 @@ class ActorClient:
 
     def address(self, wallet: int) -> Address:
         """Return the address of the wallet with that number."""
-        return self.keys.wallets[wallet].address
+        return self.keys.traders[wallet].address
 
     def plan_transaction(
         self,
@@ -122,14 +153,19 @@ class ActorClient:
         if followed is not None:
             accounts = {"market": followed.account, **accounts}
         built = transactions.instruction(name, self.program_id, accounts, args)
-        yield PlannedTransaction(name, [built], [signer])
+        yield PlannedTransaction(name, [built], [signer], self.keys.config_of(signer))
 
     def plan_grant(self, key: SigningKey) -> Iterator[PlannedTransaction]:
-        """Yield a transfer from the faucet where the account's balance is low."""
-        if self.lamports(key.address) >= POOR_LAMPORTS:
+        """Yield a transfer from the faucet where a wallet's balance is low."""
+        yield from self.plan_grant_to(key.address)
+
+    def plan_grant_to(self, address: Address) -> Iterator[PlannedTransaction]:
+        """Yield a transfer from the faucet where an account's balance is low."""
+        if self.lamports(address) >= POOR_LAMPORTS:
             return
         self._grants += 1
-        params = TransferParams(from_pubkey=self.keys.faucet.pubkey, to_pubkey=key.pubkey, lamports=GRANT_LAMPORTS)
+        receiver = Pubkey.from_string(address)
+        params = TransferParams(from_pubkey=self.keys.faucet.pubkey, to_pubkey=receiver, lamports=GRANT_LAMPORTS)
         # Two equal grants would be the same transaction.
         limit = builtins.unit_limit_instruction(10_000 + self._grants % 100_000)
         yield PlannedTransaction("grant", [limit, transfer(params)], [self.keys.faucet])

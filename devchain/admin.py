@@ -4,6 +4,8 @@ They are the `devchain_*` methods of its JSON-RPC, only for callers on this mach
 
     devchain_status []                       return the state of the chain
     devchain_fork [depth]                    drop the newest blocks; return the dropped signatures
+    devchain_skip [lands_again]              skip the open block after it was processed; by default its transactions
+                                             land again in the next one; return their signatures
     devchain_advance [blocks, seconds]       close blocks now, moving the clock forward by `seconds` before each
     devchain_freeze [true or false]          stop or resume the slots
     devchain_warp [seconds]                  move the clock forward
@@ -72,6 +74,11 @@ class Admin:
         depth = arguments.read_integer(params[0] if params else 3)
         return [landed.signature for landed in self._chain.ledger.fork(depth)]
 
+    def skip(self, params: Params) -> list[str]:
+        """Skip the open block and return the signatures of its transactions."""
+        lands_again = bool(params[0]) if params else True
+        return [landed.signature for landed in self._chain.skip_block(relanding=float(lands_again))]
+
     def advance(self, params: Params) -> int:
         """Close blocks and return the slot that is open then."""
         seconds = arguments.read_integer(params[1]) if len(params) > 1 else 0
@@ -116,4 +123,4 @@ class Admin:
         return True
 
 
-METHODS = ("status", "fork", "advance", "freeze", "warp", "behind", "fault", "clear", "account")
+METHODS = ("status", "fork", "skip", "advance", "freeze", "warp", "behind", "fault", "clear", "account")

@@ -286,7 +286,7 @@ def _allocate_account(handler: Handler, role: AccountRole, frame: InstructionFra
     system, size, rent = (
         accounts.SYSTEM_PROGRAM,
         kind.size_bytes,
-        accounts.rent_exempt_lamports(kind.size_bytes),
+        call.rent.exempt_lamports(kind.size_bytes),
     )
     if account.lamports == 0:
         data = builtins.create_account_data(rent, size, call.program_id)

@@ -39,6 +39,7 @@ class DevchainServer:
         self.rpc.admin = Admin(chain, self.rpc)
         self.hub = SubscriptionHub(chain.ledger)
         chain.listeners.append(self.hub.on_block)
+        chain.skip_listeners.append(self.hub.on_skipped)
         self._began = time.monotonic()
         self._failure: BaseException | None = None
 

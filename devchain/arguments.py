@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from .rpc_errors import INVALID_PARAMS, RpcError
 
 Params = Sequence[Any]
 Options = Mapping[str, Any]
+#: The largest transaction version that a client may name.
+MAX_VERSION: Final = 255
 
 
 def read_options(params: Params, index: int) -> Options:
@@ -40,6 +43,14 @@ def read_integer(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise RpcError(INVALID_PARAMS, f"Invalid params: {value!r} is not a whole number")
     return value
+
+
+def read_version(value: Any) -> int:
+    """Return a maximum transaction version, which is one byte; raise RpcError for another value."""
+    version = read_integer(value)
+    if version > MAX_VERSION:
+        raise RpcError(INVALID_PARAMS, f"Invalid params: invalid value: integer `{version}`, expected u8.")
+    return version
 
 
 def read_list(values: Any, limit: int) -> list[Any]:
@@ -100,14 +111,21 @@ def read_transaction(text: Any, options: Options) -> wire.WireTransaction:
     """Return a transaction in the encoding that the options name; raise RpcError where it is invalid."""
     encoding = options.get("encoding") or "base58"
     raw = _decode_bytes(text, encoding)
-    if len(raw) > wire.MAX_BYTES:
-        limits = f"(max: encoded/raw 1644/{wire.MAX_BYTES})"
+    # Nodes read base58 up to the size of one packet only, whatever the version.
+    most = wire.max_bytes(raw) if encoding == "base64" else wire.MAX_BYTES
+    if len(raw) > most:
+        limits = f"(max: encoded/raw {_encoded_length(most, encoding)}/{most})"
         text = f"{encoding} encoded {_TYPE} too large: {len(raw)} bytes {limits}"
         raise RpcError(INVALID_PARAMS, text)
     try:
         return wire.parse(raw)
     except errors.DecodeError as exc:
         raise RpcError(INVALID_PARAMS, f"failed to deserialize {_TYPE}: {exc}") from exc
+
+
+def _encoded_length(size_bytes: int, encoding: str) -> int:
+    """Return the length of the text of that many bytes; the one in base58 is the longest possible."""
+    return 4 * -(-size_bytes // 3) if encoding == "base64" else math.ceil(size_bytes * math.log(256, 58))
 
 
 def read_message(text: Any) -> Any:

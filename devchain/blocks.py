@@ -45,10 +45,14 @@ class ExecutionResult:
     logs: list[str]
     inner: dict[int, list[InnerInstruction]]
     units_consumed: int
+    #: Bytes of account data that it loaded.
+    loaded_bytes: int
     #: Balances of the transaction's accounts, in the order of its accounts, in lamports.
     pre_balances: list[int]
     post_balances: list[int]
     changed: dict[Address, Account]
+    #: Whether the transaction ran; one that did not has neither logs nor a fee.
+    was_executed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,7 @@ class LandedTransaction:
     units_consumed: int
     pre_balances: list[int]
     post_balances: list[int]
+    was_executed: bool = True
 
     @property
     def signature(self) -> Signature:

@@ -17,7 +17,7 @@ from zmart.domain.ids import Address
 
 from . import accounts, runtime
 from .accounts import Account
-from .runtime import InstructionAccount, InstructionFailure, InvokeContext, ResolvedInstruction
+from .runtime import InstructionAccount, InstructionFailure, InvokeContext, ResolvedInstruction, TransactionConfig
 
 #: Errors of the System program (`SystemError`).
 ACCOUNT_ALREADY_IN_USE: Final = 0
@@ -170,17 +170,25 @@ class ComputeBudget(NamedTuple):
 
     #: Compute units that it may use.
     units: int
-    #: Price of a unit in millionths of a lamport.
-    micro_lamports: int
+    priority_fee_lamports: int
+    #: Bytes of account data that it may load.
+    loaded_data_limit: int = runtime.MAX_LOADED_DATA_BYTES
 
-    @property
-    def priority_fee_lamports(self) -> int:
-        """Return the price of all units, in lamports, rounded up."""
-        return -(-self.units * self.micro_lamports // 1_000_000)
+
+def budget_of_config(config: TransactionConfig) -> ComputeBudget:
+    """Return the budget that a transaction of version 1 states; a limit that is absent is 0."""
+    return ComputeBudget(
+        min(config.unit_limit or 0, runtime.MAX_TRANSACTION_UNITS),
+        config.priority_fee_lamports or 0,
+        min(config.loaded_data_limit or 0, runtime.MAX_LOADED_DATA_BYTES),
+    )
 
 
 def read_compute_budget(instructions: Sequence[ResolvedInstruction]) -> ComputeBudget:
-    """Return the budget of a transaction; raise ValueError with the index of an invalid request."""
+    """Return the budget that ComputeBudget instructions request; raise ValueError with the index of an invalid one.
+
+    The priority fee is the price of all units, in millionths of a lamport for one, rounded up to lamports.
+    """
     limit: int | None = None
     price, others = 0, 0
     for index, (program_id, _, data) in enumerate(instructions):
@@ -195,7 +203,8 @@ def read_compute_budget(instructions: Sequence[ResolvedInstruction]) -> ComputeB
     if limit is None:
         builtin = len(instructions) - others
         limit = others * runtime.DEFAULT_INSTRUCTION_UNITS + builtin * _BUILTIN_DEFAULT_UNITS
-    return ComputeBudget(min(limit, runtime.MAX_TRANSACTION_UNITS), price)
+    units = min(limit, runtime.MAX_TRANSACTION_UNITS)
+    return ComputeBudget(units, -(-units * price // 1_000_000))
 
 
 #: Units reserved for an instruction of a built-in program when no limit is set.
@@ -203,7 +212,10 @@ _BUILTIN_DEFAULT_UNITS: Final = 3_000
 
 
 def process_compute_budget(call: InvokeContext) -> None:
-    """Use the units of a ComputeBudget instruction; it has no other effect, because it was read before anything ran."""
+    """Use the units of a ComputeBudget instruction.
+
+    It has no other effect: it was read before anything ran, and in a transaction of version 1 nothing reads it.
+    """
     call.spend(runtime.BUILTIN_UNITS)
 
 

@@ -43,15 +43,25 @@ UNREACHABLE_BACKOFF_SECONDS: Final = (0.1, 2.0)
 ANSWER_TIMEOUT_SECONDS: Final = 10.0
 
 
-def webhook_item(landed: LandedTransaction) -> dict[str, Any]:
-    """Return a transaction as one element of a raw webhook's array (protocol.md 8.3)."""
+#: The fields that name a transaction's place in its block, by the setting.
+INDEX_FIELDS: Final = {
+    "within-block": ("indexWithinBlock",),
+    "transaction": ("transactionIndex",),
+    "both": ("indexWithinBlock", "transactionIndex"),
+    "none": (),
+}
+DEFAULT_INDEX: Final = "within-block"
+
+
+def webhook_item(landed: LandedTransaction, index: str = DEFAULT_INDEX) -> dict[str, Any]:
+    """Return a transaction as one element of a raw webhook's array (protocol.md 8.3); `index` is of INDEX_FIELDS."""
     return {
         "blockTime": landed.block_time,
-        "indexWithinBlock": landed.index,
+        **dict.fromkeys(INDEX_FIELDS[index], landed.index),
         "meta": views.meta_json(landed),
         "slot": landed.slot,
         "transaction": views.message_json(landed.transaction),
-        "version": "legacy" if landed.transaction.version is None else 0,
+        "version": views.version_json(landed.transaction),
     }
 
 
@@ -87,12 +97,14 @@ class WebhookDelivery:
         faults: WebhookFaults | None = None,
         helius_retries: bool = False,
         batch: int = BATCH,
+        index: str = DEFAULT_INDEX,
     ) -> None:
         self._store = store
         self._destination = destination
         self._faults = faults or WebhookFaults()
         self._gives_up = helius_retries
         self._batch = batch
+        self._index = index
         self._wake = asyncio.Event()
         self._unreachable_backoff = 0.0
         #: Numbers of bodies answered with success, rejected, and dropped, since the start.
@@ -166,10 +178,8 @@ class WebhookDelivery:
         return orjson.dumps(items) if items else None
 
     def _item(self, place: Place, landed: LandedTransaction) -> dict[str, Any]:
-        built = webhook_item(landed)
-        if self._faults.has_fault("missing_index", place):
-            del built["indexWithinBlock"]
-        return built
+        is_missing = self._faults.has_fault("missing_index", place)
+        return webhook_item(landed, "none" if is_missing else self._index)
 
     def _on_answer(self, delivery: PendingDelivery, status: int) -> None:
         if 200 <= status < 300:

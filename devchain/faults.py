@@ -27,7 +27,7 @@ class WebhookFaults:
     shuffles: float = 0.0
     #: A transaction is never delivered.
     drops: float = 0.0
-    #: An item lacks `indexWithinBlock`.
+    #: An item does not name its place in the block.
     missing_index: float = 0.0
     seed: int = 0
 

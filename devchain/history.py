@@ -20,8 +20,10 @@ from zmart.domain.ids import Address
 
 from . import accounts, delivery
 from .accounts import ConfigRecord, MarketRecord, PositionRecord, VoteRecord
+from .admission import TransactionRejected
 from .blocks import Genesis, LandedTransaction
-from .ledger import Ledger, TransactionRejected
+from .cluster import ClusterProfile
+from .ledger import Ledger
 from .market_plans import Tempo
 from .program import Program
 from .traders import Traders
@@ -43,10 +45,11 @@ class History:
         faulty_sells: bool = False,
         tempo: Tempo | None = None,
         seconds_per_slot: float = 4.0,
+        cluster: ClusterProfile | None = None,
     ) -> None:
         genesis = Genesis.from_seed(hashlib.sha256(f"history {seed}".encode()).digest(), START_TIME)
         program = Program(faulty_sells=faulty_sells)
-        self.ledger = Ledger(genesis, program_id=program_id, program=program)
+        self.ledger = Ledger(genesis, program_id=program_id, program=program, cluster=cluster)
         self.traders = Traders(self.ledger, genesis, program_id=program_id, seed=seed, tempo=tempo)
         self._now = float(START_TIME)
         self._seconds_per_slot = seconds_per_slot
@@ -67,7 +70,7 @@ class History:
         while True:
             for move in self.traders.step(self._now):
                 try:
-                    landed = self.ledger.send(move.instructions, move.signers)
+                    landed = self.ledger.submit(move.sign(self.ledger.blockhash))
                 except TransactionRejected:
                     continue
                 if self.ledger.program_id in landed.transaction.keys:

@@ -16,7 +16,7 @@ import hashlib
 import struct
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from solders.hash import Hash
 from solders.instruction import Instruction as SoldersInstruction
@@ -26,9 +26,11 @@ from solders.system_program import TransferParams, transfer
 from zmart.chain import client
 from zmart.domain.ids import Address, Signature
 
-from . import accounts, builtins, runtime, wire
+from . import accounts, builtins, runtime, vault, wire
 from .accounts import Account
+from .admission import PayerRejected, TransactionRejected, compute_budget_of, loading_error, resolve_instructions
 from .blocks import Block, ExecutionResult, Genesis, LandedTransaction
+from .cluster import CONFIRMED_DEPTH, ClusterProfile
 from .program import Program
 from .runtime import ClockSysvar, ErrorJson, Execution, Processor
 from .store import LedgerStore
@@ -38,11 +40,6 @@ from .wire import SigningKey
 FEE_LAMPORTS_PER_SIGNATURE: Final = 5_000
 #: Number of blocks for which a blockhash stays valid (solana.md 4).
 BLOCKHASH_AGE: Final = 150
-#: Slots by which the confirmed and the finalized slot are behind the newest.
-CONFIRMED_DEPTH: Final = 1
-FINALIZED_DEPTH: Final = 32
-#: Nominal length of a slot, in seconds.
-SLOT_SECONDS: Final = 0.4
 SLOTS_PER_EPOCH: Final = 432_000
 #: The Clock sysvar, which holds the chain's time; its owner; and the layout of its data: slot, start time of the
 #: epoch, epoch, the last epoch whose leaders are known, time.
@@ -53,16 +50,11 @@ CLOCK_LAYOUT: Final = struct.Struct("<QqQQq")
 FAUCET_LAMPORTS: Final = 500_000_000 * 1_000_000_000
 
 
-class TransactionRejected(Exception):
-    """A transaction cannot land in any block; `error` is the TransactionError of JSON-RPC."""
-
-    def __init__(self, error: ErrorJson) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
 class Ledger:
     """One chain; use it from one thread only."""
+
+    #: Programs besides those of a validator and ours.
+    other_programs: ClassVar[dict[Address, Processor]] = {vault.PROGRAM_ID: vault.process}
 
     def __init__(
         self,
@@ -71,14 +63,15 @@ class Ledger:
         program_id: Address,
         program: Processor | None = None,
         store: LedgerStore | None = None,
-        finalized_depth: int = FINALIZED_DEPTH,
+        cluster: ClusterProfile | None = None,
     ) -> None:
         self.genesis = genesis
         self.program_id = program_id
         self.store = store
-        self.finalized_depth = finalized_depth
+        self.cluster = cluster or ClusterProfile()
+        self.rent = self.cluster.rent
         self.faucet = genesis.signer("faucet")
-        self.programs = {**builtins.PROGRAMS, program_id: program or Program()}
+        self.programs = {**builtins.PROGRAMS, **self.other_programs, program_id: program or Program()}
         self.accounts: dict[Address, Account] = {}
         #: Recent transactions by signature; older ones are in the store.
         self.recent: dict[Signature, LandedTransaction] = {}
@@ -91,6 +84,8 @@ class Ledger:
         #: undone.
         self._resumed_slot = 0
         self._airdrops = 0
+        #: The time of the open block's parent.
+        self._parent_time = genesis.created_at
         #: The block in which transactions land.
         self.open: Block = self._open_first_block()
 
@@ -109,13 +104,17 @@ class Ledger:
     @property
     def finalized_slot(self) -> int:
         """Return the newest slot that is finalized."""
-        return self._newest_closed_slot(self.open.slot - self.finalized_depth)
+        return self._newest_closed_slot(self.open.slot - self.cluster.finalized_depth)
 
     @property
     def clock(self) -> ClockSysvar:
-        """Return the Clock sysvar of the open block."""
+        """Return the Clock sysvar that programs read in the open block.
+
+        Under Alpenglow it is set at the end of a block, so transactions read the time of the parent block.
+        """
         slot = self.open.slot
-        return ClockSysvar(slot=slot, unix_timestamp=self.open.time, epoch=slot // SLOTS_PER_EPOCH)
+        time = self._parent_time if self.cluster.is_alpenglow else self.open.time
+        return ClockSysvar(slot=slot, unix_timestamp=time, epoch=slot // SLOTS_PER_EPOCH)
 
     @property
     def blockhash(self) -> Hash:
@@ -153,7 +152,29 @@ class Ledger:
         The transaction lands whether it succeeds or fails. Raises TransactionRejected where no block could hold it.
         """
         self.require_not_landed(transaction)
-        return self.land(transaction, self.run(transaction))
+        try:
+            outcome = self.run(transaction)
+        except PayerRejected as rejected:
+            if not self.cluster.relaxes_fee_payer:
+                raise
+            outcome = self._unexecuted(transaction, rejected.error)
+        return self.land(transaction, outcome)
+
+    def _unexecuted(self, transaction: wire.WireTransaction, error: ErrorJson) -> ExecutionResult:
+        """Return the result of a transaction that lands without running, because its payer cannot pay (SIMD-0290)."""
+        balances = self._balances(transaction, self.accounts)
+        return ExecutionResult(
+            err=error,
+            fee_lamports=0,
+            logs=[],
+            inner={},
+            units_consumed=0,
+            loaded_bytes=0,
+            pre_balances=balances,
+            post_balances=balances,
+            changed={},
+            was_executed=False,
+        )
 
     def land(self, transaction: wire.WireTransaction, outcome: ExecutionResult) -> LandedTransaction:
         """Append a transaction that just ran to the open block, with its result."""
@@ -170,6 +191,7 @@ class Ledger:
             units_consumed=outcome.units_consumed,
             pre_balances=outcome.pre_balances,
             post_balances=outcome.post_balances,
+            was_executed=outcome.was_executed,
         )
         self.open.transactions.append(landed)
         self.recent[landed.signature] = landed
@@ -194,14 +216,16 @@ class Ledger:
         Raises TransactionRejected where the transaction could not land.
         """
         instructions = resolve_instructions(transaction)
-        budget = compute_budget_of(instructions)
+        budget = compute_budget_of(transaction, instructions)
         fee = self._fee(transaction, budget)
         payer = self._charge_fee(transaction, fee)
         pre = self._balances(transaction, self.accounts)
         sheet = {transaction.payer: payer}
-        execution = Execution(self.accounts, self.programs, self.clock, budget.units)
+        execution = Execution(self.accounts, self.programs, self.clock, budget.units, self.rent)
         execution.changed.update(sheet)
-        err = self._unknown_program(instructions) or execution.run(instructions)
+        loaded_bytes = self._loaded_bytes(transaction)
+        err = self._unknown_program(instructions) or loading_error(loaded_bytes, budget)
+        err = err or execution.run(instructions)
         err = err or self._rent_error(transaction, execution.changed)
         changed = sheet if err else execution.changed
         return ExecutionResult(
@@ -210,6 +234,7 @@ class Ledger:
             logs=execution.log.lines,
             inner=execution.inner,
             units_consumed=budget.units - execution.units_left,
+            loaded_bytes=loaded_bytes,
             pre_balances=pre,
             post_balances=self._balances(transaction, changed),
             changed=changed,
@@ -217,7 +242,7 @@ class Ledger:
 
     def fee(self, transaction: wire.WireTransaction) -> int:
         """Return the cost of landing, in lamports; raise TransactionRejected where the message is invalid."""
-        return self._fee(transaction, compute_budget_of(resolve_instructions(transaction)))
+        return self._fee(transaction, compute_budget_of(transaction, resolve_instructions(transaction)))
 
     def _fee(self, transaction: wire.WireTransaction, budget: builtins.ComputeBudget) -> int:
         signatures = FEE_LAMPORTS_PER_SIGNATURE * transaction.header[0]
@@ -237,15 +262,20 @@ class Ledger:
     def _charge_fee(self, transaction: wire.WireTransaction, fee: int) -> Account:
         account = self.accounts.get(transaction.payer)
         if account is None or account.lamports == 0:
-            raise TransactionRejected("AccountNotFound")
+            raise PayerRejected("AccountNotFound")
         if account.owner != accounts.SYSTEM_PROGRAM or account.size_bytes:
-            raise TransactionRejected("InvalidAccountForFee")
+            raise PayerRejected("InvalidAccountForFee")
         if account.lamports < fee:
-            raise TransactionRejected("InsufficientFundsForFee")
+            raise PayerRejected("InsufficientFundsForFee")
         charged = account.with_lamports(account.lamports - fee)
-        if charged.lamports and not charged.is_rent_exempt and account.is_rent_exempt:
-            raise TransactionRejected({"InsufficientFundsForRent": {"account_index": 0}})
+        if charged.lamports and not self.rent.is_exempt(charged) and self.rent.is_exempt(account):
+            raise PayerRejected({"InsufficientFundsForRent": {"account_index": 0}})
         return charged
+
+    def _loaded_bytes(self, transaction: wire.WireTransaction) -> int:
+        """Return the bytes of account data that a transaction loads, as the limit on them counts."""
+        found = [self.accounts[key] for key in transaction.keys if key in self.accounts]
+        return sum(account.size_bytes + runtime.LOADED_ACCOUNT_OVERHEAD_BYTES for account in found)
 
     def _balances(self, transaction: wire.WireTransaction, changed: Mapping[Address, Account]) -> list[int]:
         bank, absent = self.accounts, accounts.ABSENT_ACCOUNT
@@ -261,10 +291,10 @@ class Ledger:
     def _rent_error(self, transaction: wire.WireTransaction, changed: Mapping[Address, Account]) -> ErrorJson | None:
         """Return an error if an account ends with a balance between zero and its rent, unless it began with one."""
         for address, account in changed.items():
-            if account.lamports == 0 or account.is_rent_exempt:
+            if account.lamports == 0 or self.rent.is_exempt(account):
                 continue
             before = self.accounts.get(address, accounts.ABSENT_ACCOUNT)
-            if before.lamports == 0 or before.is_rent_exempt:
+            if before.lamports == 0 or self.rent.is_exempt(before):
                 index = transaction.keys.index(address)
                 return {"InsufficientFundsForRent": {"account_index": index}}
         return None
@@ -284,11 +314,12 @@ class Ledger:
         return None if account is None or account.is_empty else account
 
     def _clock_account(self, at_slot: int | None) -> Account:
-        """Return the Clock sysvar as programs saw it in a slot; its time is the block's."""
+        """Return the Clock sysvar as a block left it; in the open block, as its programs read it."""
         block = self.open if at_slot is None else self.blocks.get(at_slot, self.open)
         epoch = block.slot // SLOTS_PER_EPOCH
-        data = CLOCK_LAYOUT.pack(block.slot, self.genesis.created_at, epoch, epoch + 1, block.time)
-        return Account(accounts.rent_exempt_lamports(len(data)), SYSVAR_OWNER, data)
+        time = self.clock.unix_timestamp if block is self.open else block.time
+        data = CLOCK_LAYOUT.pack(block.slot, self.genesis.created_at, epoch, epoch + 1, time)
+        return Account(self.rent.exempt_lamports(len(data)), SYSVAR_OWNER, data)
 
     def owned_by(self, owner: Address, *, at_slot: int | None = None) -> Iterator[tuple[Address, Account]]:
         """Yield the accounts that a program owns."""
@@ -311,10 +342,6 @@ class Ledger:
     def _changed_accounts(self, slot: int) -> dict[Address, Account]:
         return {address: self.accounts[address] for address in self._undo.get(slot, ())}
 
-    # Drop the open block and the newest `depth` closed ones, as if they had never existed.
-    # Their blockhashes become invalid; slot numbers continue after the dropped open block. Finalized blocks stay, and
-    # so do those of an earlier process. Returns the dropped transactions.
-
     def fork(self, depth: int) -> list[LandedTransaction]:
         """Drop the open block and the newest `depth` closed ones, as if they had never existed.
 
@@ -324,9 +351,12 @@ class Ledger:
         undoable = [s for s in self.blocks if s > max(self.finalized_slot, self._resumed_slot)]
         dropped = undoable[-depth:] if depth else []
         lost = [*self.open.transactions]
-        for slot in (self.open.slot, *reversed(dropped)):
-            self.accounts.update(self._undo.pop(slot, {}))
-        restored = dict(self.accounts)
+        self.accounts.update(self._undo.pop(self.open.slot, {}))
+        # The store holds what closed blocks changed; it never held the open block.
+        restored: dict[Address, Account] = {}
+        for slot in reversed(dropped):
+            restored |= self._undo.pop(slot, {})
+        self.accounts.update(restored)
         for slot in reversed(dropped):
             block = self.blocks.pop(slot)
             lost += block.transactions
@@ -338,6 +368,13 @@ class Ledger:
             self.store.revert_blocks(dropped, restored, self._forks)
         self._reopen(self.open)
         return lost
+
+    def skip(self) -> Block:
+        """Drop the open block, as if the cluster had skipped it after it was processed; return what it held."""
+        abandoned = self.open
+        abandoned.changed = self._changed_accounts(abandoned.slot)
+        self.fork(0)
+        return abandoned
 
     def _reopen(self, abandoned: Block) -> None:
         parent = next(reversed(self.blocks.values()))
@@ -379,6 +416,7 @@ class Ledger:
         return self._next_block(last, last.time, 0)
 
     def _next_block(self, closed: Block, unix_timestamp: int, skipped_slots: int) -> Block:
+        self._parent_time = closed.time
         return Block(
             slot=closed.slot + 1 + skipped_slots,
             parent_slot=closed.slot,
@@ -429,28 +467,10 @@ class Ledger:
 
     def _prune(self) -> None:
         """Drop data that can no longer be undone or used."""
-        for slot in [s for s in self._undo if s <= self.open.slot - self.finalized_depth - 1]:
+        for slot in [s for s in self._undo if s <= self.open.slot - self.cluster.finalized_depth - 1]:
             del self._undo[slot]
         while len(self.blocks) > 2 * BLOCKHASH_AGE:
             _, block = self.blocks.popitem(last=False)
             self._heights.pop(block.blockhash, None)
             for landed in block.transactions:
                 self.recent.pop(landed.signature, None)
-
-
-def resolve_instructions(transaction: wire.WireTransaction) -> list[runtime.ResolvedInstruction]:
-    """Return a transaction's instructions; raise TransactionRejected where the message is invalid."""
-    if transaction.uses_lookup_tables:
-        raise TransactionRejected("AddressLookupTableNotFound")
-    try:
-        return transaction.resolve()
-    except IndexError:
-        raise TransactionRejected("SanitizeFailure") from None
-
-
-def compute_budget_of(instructions: Sequence[runtime.ResolvedInstruction]) -> builtins.ComputeBudget:
-    """Return the compute budget that a transaction requests; raise TransactionRejected where the request is invalid."""
-    try:
-        return builtins.read_compute_budget(instructions)
-    except ValueError as exc:
-        raise TransactionRejected({"InstructionError": [exc.args[0], "InvalidInstructionData"]}) from None

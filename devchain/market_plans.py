@@ -30,6 +30,11 @@ class Tempo:
     markets: int = 8
     wallets: int = 40
     trades_per_second: float = 0.5
+    #: Percent of the trades that come from other wallets in transactions of version 1, from a vault that calls the
+    #: program, and from a payer that cannot pay.
+    v1_percent: float = 15.0
+    vault_percent: float = 3.0
+    unexecuted_percent: float = 0.0
     #: The longest time between two trades while a market is open, in seconds.
     longest_pause_seconds: float = 4.0
     proposal_seconds: int = 30

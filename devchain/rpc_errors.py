@@ -9,7 +9,7 @@ from .blocks import ExecutionResult
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
 BLOCK_CLEANED_UP, PREFLIGHT_FAILURE, INVALID_SIGNATURE = -32001, -32002, -32003
 BLOCK_NOT_AVAILABLE, NODE_BEHIND, SLOT_SKIPPED = -32004, -32005, -32007
-UNSUPPORTED_VERSION, CONTEXT_SLOT_NOT_REACHED = -32015, -32016
+UNSUPPORTED_VERSION, CONTEXT_SLOT_NOT_REACHED, FILTER_NOT_FOUND = -32015, -32016, -32020
 
 
 class RpcError(Exception):
@@ -35,8 +35,10 @@ _TEXTS: Final = {
     "BlockhashNotFound": "Blockhash not found",
     "InsufficientFundsForFee": "Insufficient funds for fee",
     "InvalidAccountForFee": "This account may not be used to pay transaction fees",
+    "MaxLoadedAccountsDataSizeExceeded": "Transaction exceeded max loaded accounts data size cap",
     "ProgramAccountNotFound": "Attempt to load a program that does not exist",
     "SanitizeFailure": "Transaction failed to sanitize accounts offsets correctly",
+    "SignatureFailure": "Transaction did not pass signature verification",
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from zmart.domain.ids import Address
 
 from . import accounts
-from .accounts import Account
+from .accounts import Account, Rent
 
 #: Validators store this many bytes of a transaction's log, then write `Log truncated`.
 LOG_LIMIT_BYTES: Final = 10_000
@@ -23,6 +23,10 @@ LOG_LIMIT_BYTES: Final = 10_000
 DEFAULT_INSTRUCTION_UNITS: Final = 200_000
 #: The largest number of compute units of one transaction.
 MAX_TRANSACTION_UNITS: Final = 1_400_000
+#: Bytes of account data that a transaction may load unless it states less.
+MAX_LOADED_DATA_BYTES: Final = 64 * 1024 * 1024
+#: Bytes that count for each loaded account in addition to its data.
+LOADED_ACCOUNT_OVERHEAD_BYTES: Final = 64
 #: Compute units of an instruction of the System and ComputeBudget programs.
 BUILTIN_UNITS: Final = 150
 
@@ -53,6 +57,26 @@ class InnerInstruction(NamedTuple):
     addresses: tuple[Address, ...]
     data: bytes
     stack_height: int
+
+
+class TransactionConfig(NamedTuple):
+    """The compute budget that a transaction of version 1 states; None where it does not state a value."""
+
+    #: In lamports for the whole transaction, unlike the price of a unit that ComputeBudget instructions set.
+    priority_fee_lamports: int | None = None
+    unit_limit: int | None = None
+    #: Bytes of account data that the transaction may load.
+    loaded_data_limit: int | None = None
+    heap_bytes: int | None = None
+
+    def json(self) -> dict[str, int | None]:
+        """Return the configuration in the form of `getTransaction` and webhooks."""
+        return {
+            "priorityFee": self.priority_fee_lamports,
+            "computeUnitLimit": self.unit_limit,
+            "loadedAccountsDataSizeLimit": self.loaded_data_limit,
+            "heapSize": self.heap_bytes,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +159,11 @@ class InvokeContext:
         """Return the Clock sysvar."""
         return self.execution.clock
 
+    @property
+    def rent(self) -> Rent:
+        """Return the Rent sysvar."""
+        return self.execution.rent
+
     def log(self, text: str) -> None:
         """Log a line as `msg!` does."""
         self.execution.log.add(f"Program log: {text}")
@@ -189,7 +218,7 @@ Processor: TypeAlias = Callable[[InvokeContext], None]
 class Execution:
     """The execution of one transaction over its own overlay."""
 
-    __slots__ = ("_bank", "_inner", "_programs", "changed", "clock", "inner", "log", "units_left")
+    __slots__ = ("_bank", "_inner", "_programs", "changed", "clock", "inner", "log", "rent", "units_left")
 
     def __init__(
         self,
@@ -197,10 +226,12 @@ class Execution:
         programs: Mapping[Address, Processor],
         clock: ClockSysvar,
         units: int,
+        rent: Rent,
     ) -> None:
         self._bank = bank
         self._programs = programs
         self.clock = clock
+        self.rent = rent
         self.log = LogCollector()
         self.units_left = units
         self.changed: dict[Address, Account] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import random
 import time
@@ -22,13 +23,14 @@ from solders.hash import Hash
 
 from zmart.domain.ids import Address
 
-from . import ledger as ledgers
-from . import vm, wire
+from . import vm
 from .actors import PlannedTransaction
-from .blocks import Block, Genesis
-from .delivery import Destination, WebhookDelivery
+from .admission import TransactionRejected
+from .blocks import Block, Genesis, LandedTransaction
+from .cluster import ClusterProfile
+from .delivery import DEFAULT_INDEX, Destination, WebhookDelivery
 from .faults import WebhookFaults
-from .ledger import Ledger, TransactionRejected
+from .ledger import Ledger
 from .market_plans import Tempo
 from .metadata_bot import MetadataBot
 from .program import Program
@@ -39,8 +41,12 @@ log = structlog.get_logger()
 
 #: The shortest length of a slot, in seconds, at any pace.
 SHORTEST_SLOT_SECONDS: Final = 0.02
+#: Seconds of the chain's clock between two rounds of the actors.
+ACTOR_SECONDS: Final = 0.4
 #: One slot in this many has no block, as when a leader misses its turn.
 SKIPPED_ONE_IN: Final = 60
+#: The share of a skipped block's transactions that lands again.
+RELANDING: Final = 0.5
 #: Seconds of the past that one block represents while a new chain catches up with the present.
 PAST_SECONDS_PER_BLOCK: Final = 8.0
 
@@ -57,10 +63,16 @@ class Options:
     #: Hours of history that a new chain starts with.
     past_hours: float = 1.0
     tempo: Tempo = field(default_factory=Tempo)
+    #: The cluster that the chain plays.
+    cluster: ClusterProfile = field(default_factory=ClusterProfile)
     faulty_sells: bool = False
     #: A compiled program to run instead of the model.
     program_file: Path | None = None
     faults: WebhookFaults = field(default_factory=WebhookFaults)
+    #: The fields of webhook items that name the place in the block, of `delivery.INDEX_FIELDS`.
+    webhook_index: str = DEFAULT_INDEX
+    #: Percent of the blocks with transactions that are skipped after they were processed.
+    skipped_percent: float = 0.0
     #: Whether a delivery is dropped after failed retries, as Helius does.
     helius_retries: bool = False
 
@@ -82,7 +94,7 @@ class DirectSender:
     async def send(self, move: PlannedTransaction) -> None:
         """Submit; a transaction that could not land is logged and dropped."""
         try:
-            self._ledger.send(move.instructions, move.signers)
+            self._ledger.submit(move.sign(self._ledger.blockhash))
         except TransactionRejected as rejected:
             log.info("actor_transaction_rejected", move=move.name, error=rejected.error)
 
@@ -99,8 +111,7 @@ class RpcSender:
         try:
             answer = await self._call("getLatestBlockhash", [{"commitment": "processed"}])
             blockhash = Hash.from_string(answer["value"]["blockhash"])
-            transaction = wire.sign_transaction(move.instructions, move.signers, blockhash)
-            encoded = base64.b64encode(transaction.raw).decode()
+            encoded = base64.b64encode(move.sign(blockhash).raw).decode()
             options = {"encoding": "base64", "skipPreflight": True}
             await self._call("sendTransaction", [encoded, options])
         except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
@@ -138,6 +149,8 @@ class DevelopmentChain:
         self.metadata_bot: MetadataBot | None = None
         #: Functions to call with every closed block.
         self.listeners: list[Callable[[Block], None]] = []
+        #: Functions to call with every block that was processed and then skipped.
+        self.skip_listeners: list[Callable[[Block], None]] = []
         #: Number of markets whose questions are in the file of questions.
         self._questions_written = 0
         self.is_ready = False
@@ -164,6 +177,7 @@ class DevelopmentChain:
             destination,
             faults=self.options.faults,
             helius_retries=self.options.helius_retries,
+            index=self.options.webhook_index,
         )
 
     @property
@@ -213,15 +227,15 @@ class DevelopmentChain:
         """Close a block every slot, regardless of how busy the actors or the callers are."""
         next_at = time.monotonic()
         while True:
-            next_at = max(next_at + self._slot_seconds, time.monotonic())
+            next_at = max(next_at + self.slot_seconds, time.monotonic())
             await asyncio.sleep(next_at - time.monotonic())
             if not self.is_frozen:
-                self.close_block(int(self.now))
+                self.end_slot(int(self.now))
 
     async def _run_actors(self, traders: Traders) -> None:
-        """Run the actors' due transactions once per slot."""
+        """Run the actors' due transactions at a rate that does not depend on the slots."""
         while True:
-            await asyncio.sleep(self._slot_seconds)
+            await asyncio.sleep(self.actor_seconds)
             if not self.is_frozen:
                 async with self._acting:
                     await self._send_moves(traders)
@@ -233,8 +247,14 @@ class DevelopmentChain:
             pass
 
     @property
-    def _slot_seconds(self) -> float:
-        return max(ledgers.SLOT_SECONDS / self.options.pace, SHORTEST_SLOT_SECONDS)
+    def slot_seconds(self) -> float:
+        """Return the machine's seconds of a slot."""
+        return max(self.options.cluster.slot_seconds / self.options.pace, SHORTEST_SLOT_SECONDS)
+
+    @property
+    def actor_seconds(self) -> float:
+        """Return the machine's seconds between two rounds of the actors."""
+        return max(ACTOR_SECONDS / self.options.pace, SHORTEST_SLOT_SECONDS)
 
     async def _send_moves(self, traders: Traders) -> None:
         for move in traders.step(self.now):
@@ -243,13 +263,35 @@ class DevelopmentChain:
             self._questions_written = traders.markets
             write_questions(self.directory / "markets.jsonl", traders)
 
+    def end_slot(self, unix_timestamp: int) -> None:
+        """Close the open block, or skip it where the options ask for that."""
+        if self.ledger.open.transactions and 100 * self._draw.random() < self.options.skipped_percent:
+            self.skip_block(relanding=RELANDING)
+        else:
+            self.close_block(unix_timestamp)
+
+    def skip_block(self, *, relanding: float) -> list[LandedTransaction]:
+        """Skip the open block after it was processed, and return its transactions.
+
+        `relanding` is the share of them that lands again in the next block, as when their senders repeat them.
+        """
+        skipped = self.ledger.skip()
+        for listener in self.skip_listeners:
+            listener(skipped)
+        for landed in skipped.transactions:
+            if self._draw.random() < relanding:
+                with contextlib.suppress(TransactionRejected):
+                    self.ledger.submit(landed.transaction)
+        return skipped.transactions
+
     def close_block(self, unix_timestamp: int) -> Block:
         """Close the open block and notify the listeners and the webhook delivery."""
         skipped = int(self._draw.randrange(SKIPPED_ONE_IN) == 0)
         block = self.ledger.advance(unix_timestamp, skipped_slots=skipped)
         for listener in self.listeners:
             listener(block)
-        if self.webhooks is not None:
+        # An empty block has nothing to deliver; waking the delivery for it would cost two queries a slot.
+        if self.webhooks is not None and (block.transactions or self.webhooks.confirmed_slot < 0):
             self.webhooks.notify(self.ledger.confirmed_slot)
         return block
 
@@ -257,9 +299,9 @@ class DevelopmentChain:
 def _make_ledger(genesis: Genesis, options: Options, program_id: Address, store: LedgerStore) -> Ledger:
     if options.program_file is not None:
         file = options.program_file
-        return vm.VmLedger(genesis, program_id=program_id, program_file=file, store=store)
+        return vm.VmLedger(genesis, program_id=program_id, program_file=file, store=store, cluster=options.cluster)
     program = Program(faulty_sells=options.faulty_sells)
-    return Ledger(genesis, program_id=program_id, program=program, store=store)
+    return Ledger(genesis, program_id=program_id, program=program, store=store, cluster=options.cluster)
 
 
 def write_keys(directory: Path, traders: Traders | None) -> None:

@@ -26,8 +26,8 @@ from .blocks import Block, Genesis, LandedTransaction
 from .runtime import ErrorJson, InnerInstruction
 
 _SQL: Final = queries.load("devchain", "queries.sql")
-#: Blocks without transactions are deleted after this many slots, about ten hours.
-EMPTY_BLOCK_SLOTS: Final = 90_000
+#: Blocks without transactions are deleted after this many slots, ten hours of slots of 0.2 s.
+EMPTY_BLOCK_SLOTS: Final = 180_000
 #: A place before every other place, and one after every other.
 FIRST_PLACE: Final = (-1, -1)
 LAST_PLACE: Final = (1 << 62, 1 << 62)
@@ -338,13 +338,15 @@ def _encode_result(landed: LandedTransaction) -> bytes:
             landed.units_consumed,
             landed.pre_balances,
             landed.post_balances,
+            landed.was_executed,
         ]
     )
 
 
 def _landed_from_row(row: tuple[Any, ...]) -> LandedTransaction:
     slot, index, raw, outcome, block_time = row
-    err, fee, logs, inner, units, pre, post = orjson.loads(outcome)
+    # Earlier versions did not store the last field.
+    err, fee, logs, inner, units, pre, post, *rest = orjson.loads(outcome)
     return LandedTransaction(
         transaction=wire.parse(raw),
         slot=slot,
@@ -363,4 +365,5 @@ def _landed_from_row(row: tuple[Any, ...]) -> LandedTransaction:
         units_consumed=units,
         pre_balances=pre,
         post_balances=post,
+        was_executed=rest[0] if rest else True,
     )

@@ -147,6 +147,10 @@ class SubscriptionHub:
                     self._notify_all(commitment, reached)
             self._notified_slots[commitment] = newest
 
+    def on_skipped(self, block: Block) -> None:
+        """Notify subscribers at `processed` of a block that was processed and then skipped."""
+        self._notify_all("processed", block)
+
     def _notify_all(self, commitment: str, block: Block) -> None:
         for session in self.sessions:
             for subscription in tuple(session.subscriptions.values()):

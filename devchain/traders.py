@@ -62,7 +62,8 @@ class Traders:
         yield from self._admin.initialize()
         yield from self._create_market()
         for followed in tuple(self._followed.values()):
-            yield from self._step_market(followed, now)
+            # Deadlines count by the program's clock, which may be a block behind.
+            yield from self._step_market(followed, self._client.bank.clock.unix_timestamp)
         yield from self._trades.step(self._followed.values(), now)
         yield from self._admin.disturb(now)
 
@@ -90,7 +91,7 @@ class Traders:
         markets = {a: r for a, r in found.items() if isinstance(r, MarketRecord)}
         for number in range(len(markets) + _LOST_NUMBERS):
             self._resume_market(number, markets)
-        wallets = {self._client.address(index): index for index in range(self.tempo.wallets)}
+        wallets = {key.address: index for index, key in enumerate(self.actors.traders)}
         for record in found.values():
             followed = self._followed.get(record.market) if isinstance(record, PositionRecord) else None
             if followed is not None and isinstance(record, PositionRecord) and record.user in wallets:
@@ -299,7 +300,7 @@ class Traders:
             return
         if not self._can_claim(followed, record, mine) and self._draw.random() > 0.05:
             return
-        key = self.actors.wallets[wallet]
+        key = self.actors.traders[wallet]
         accounts = {"user": key.address, "resolver": record.resolver}
         yield from self._client.plan_transaction("claim_winnings", key, accounts, followed=followed)
 

@@ -12,8 +12,10 @@ from solders.instruction import Instruction
 from zmart import errors
 from zmart.chain import transactions
 from zmart.domain import lmsr
+from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
 
+from . import vault
 from .accounts import MarketRecord
 from .actors import ActorClient, FollowedMarket, PlannedTransaction
 from .market_plans import Tempo
@@ -33,6 +35,8 @@ class TradeGenerator:
         self._next_trade_at: float | None = None
         weights = [1 / (rank + 1) ** 0.8 for rank in range(tempo.wallets)]
         self._wallet_weights = list(itertools.accumulate(weights))
+        #: Chooses the trades that do not come from demo wallets, without an effect on the other draws.
+        self._sender_draw = random.Random("senders")  # noqa: S311 - a demo, not a secret
 
     def step(self, markets: Iterable[FollowedMarket], now: float) -> Iterator[PlannedTransaction]:
         """Yield the trades that are due at an instant of the chain's clock."""
@@ -49,7 +53,7 @@ class TradeGenerator:
             gap = self._draw.expovariate(self._tempo.trades_per_second)
             self._next_trade_at += min(gap, self._tempo.longest_pause_seconds)
             if open_markets:
-                yield from self._one_trade(*self._choose_market(open_markets))
+                yield from self._trade_of_a_sender(*self._choose_market(open_markets))
 
     def _open_markets(self, markets: Iterable[FollowedMarket]) -> list[tuple[FollowedMarket, MarketRecord]]:
         records = ((followed, self._client.market(followed)) for followed in markets)
@@ -62,26 +66,56 @@ class TradeGenerator:
         followed, record = self._draw.choices(open_markets, weights)[0]
         return followed, self._client.market(followed) or record
 
-    def _one_trade(self, followed: FollowedMarket, record: MarketRecord) -> Iterator[PlannedTransaction]:
-        point = self._draw.random() * self._wallet_weights[-1]
-        wallet = bisect(self._wallet_weights, point)
-        key = self._client.keys.wallets[wallet]
+    def _trade_of_a_sender(self, followed: FollowedMarket, record: MarketRecord) -> Iterator[PlannedTransaction]:
+        """Yield a trade of a demo wallet, of another wallet, of the vault, or of a payer that cannot pay."""
+        tempo, keys = self._tempo, self._client.keys
+        point = 100 * self._sender_draw.random()
+        if point < tempo.v1_percent:
+            wallet = len(keys.wallets) + self._sender_draw.randrange(len(keys.outside))
+            yield from self._one_trade(followed, record, wallet)
+        elif point < tempo.v1_percent + tempo.vault_percent:
+            yield from self._vault_trade(followed, record)
+        elif point < tempo.v1_percent + tempo.vault_percent + tempo.unexecuted_percent:
+            unpaid = self._buy_for(followed, record, keys.penniless.address)
+            yield PlannedTransaction("unpaid trade", [unpaid], [keys.penniless])
+        else:
+            place = self._draw.random() * self._wallet_weights[-1]
+            yield from self._one_trade(followed, record, bisect(self._wallet_weights, place))
+
+    def _vault_trade(self, followed: FollowedMarket, record: MarketRecord) -> Iterator[PlannedTransaction]:
+        member = self._client.keys.vault_member
+        address = vault.vault_address(member.address)
+        yield from self._client.plan_grant(member)
+        yield from self._client.plan_grant_to(address)
+        inner = self._buy_for(followed, record, address)
+        yield PlannedTransaction("vault trade", [vault.wrap_instruction(inner, member.pubkey)], [member])
+
+    def _one_trade(self, followed: FollowedMarket, record: MarketRecord, wallet: int) -> Iterator[PlannedTransaction]:
+        key = self._client.keys.traders[wallet]
         yield from self._client.plan_grant(key)
         built = self._sell(followed, record, wallet) or self._buy(followed, record, wallet)
         if self._draw.random() < 0.03:
             built += self._buy(followed, record, wallet)
         followed.holders[wallet] = None
-        yield PlannedTransaction("trade", built, [key])
+        config = self._client.keys.config_of(key)
+        yield PlannedTransaction("trade", built, [key], config)
         if self._draw.random() < 0.01:
-            yield PlannedTransaction("failing trade", [self._failing_buy(followed, wallet)], [key])
+            yield PlannedTransaction("failing trade", [self._failing_buy(followed, wallet)], [key], config)
 
     def _failing_buy(self, followed: FollowedMarket, wallet: int) -> Instruction:
         """Return a buy below the program's minimum, because a realistic chain has failed transactions."""
         return self._trade_instruction(
-            "buy_shares", followed, wallet, outcome=True, target_cost=lmsr.MIN_TRADE_LAMPORTS - 1
+            "buy_shares",
+            followed,
+            self._client.address(wallet),
+            outcome=True,
+            target_cost=lmsr.MIN_TRADE_LAMPORTS - 1,
         )
 
     def _buy(self, followed: FollowedMarket, record: MarketRecord, wallet: int) -> list[Instruction]:
+        return [self._buy_for(followed, record, self._client.address(wallet))]
+
+    def _buy_for(self, followed: FollowedMarket, record: MarketRecord, user: Address) -> Instruction:
         b = record.b_parameter
         ahead = (record.shares_yes - record.shares_no) / b
         yes = self._draw.random() < followed.plan.yes_probability
@@ -89,7 +123,7 @@ class TradeGenerator:
             yes = ahead < 0
         size = min(self._draw.lognormvariate(-5.0, 0.9), 0.3)
         target = max(int(b * size), b // 50_000)
-        return [self._trade_instruction("buy_shares", followed, wallet, outcome=yes, target_cost=target)]
+        return self._trade_instruction("buy_shares", followed, user, outcome=yes, target_cost=target)
 
     def _sell(self, followed: FollowedMarket, record: MarketRecord, wallet: int) -> list[Instruction]:
         """Return a sell that the program accepts, or nothing."""
@@ -104,13 +138,20 @@ class TradeGenerator:
         if not _can_sell(record, yes=yes, shares=shares):
             return []
         return [
-            self._trade_instruction("sell_shares", followed, wallet, outcome=yes, shares_to_sell=shares, min_proceeds=0)
+            self._trade_instruction(
+                "sell_shares",
+                followed,
+                self._client.address(wallet),
+                outcome=yes,
+                shares_to_sell=shares,
+                min_proceeds=0,
+            )
         ]
 
-    def _trade_instruction(self, name: str, followed: FollowedMarket, wallet: int, **args: object) -> Instruction:
+    def _trade_instruction(self, name: str, followed: FollowedMarket, user: Address, **args: object) -> Instruction:
         accounts = {
             "market": followed.account,
-            "user": self._client.address(wallet),
+            "user": user,
             "protocol_fee_wallet": self._client.keys.fee_wallet.address,
         }
         return transactions.instruction(name, self._client.program_id, accounts, args)

@@ -76,24 +76,32 @@ def _comparison_bytes(comparison: Mapping[str, Any]) -> bytes:
 
 def transaction_json(landed: LandedTransaction, options: Options) -> dict[str, Any]:
     """Return `meta`, `transaction` and, where the client supports versions, `version`."""
-    transaction = landed.transaction
+    version = _supported_version(landed.transaction, options)
+    return {
+        "meta": {**meta_json(landed), "status": status_json(landed)},
+        "transaction": _encode_transaction(landed.transaction, options.get("encoding") or "json"),
+        **version,
+    }
+
+
+def _supported_version(transaction: wire.WireTransaction, options: Options) -> dict[str, Any]:
+    """Return the field `version`, absent where the client names no maximum; raise RpcError above the maximum."""
     supported = options.get("maxSupportedTransactionVersion")
-    if transaction.version is not None and (
-        supported is None or transaction.version > arguments.read_integer(supported)
-    ):
+    ceiling = None if supported is None else arguments.read_version(supported)
+    version = transaction.version
+    if version is not None and (ceiling is None or version > ceiling):
         text = (
-            f"Transaction version ({transaction.version}) is not supported by the requesting "
+            f"Transaction version ({version}) is not supported by the requesting "
             "client. Please try the request again with the following configuration parameter: "
-            f'"maxSupportedTransactionVersion": {transaction.version}'
+            f'"maxSupportedTransactionVersion": {version}'
         )
         raise RpcError(UNSUPPORTED_VERSION, text)
-    fields: dict[str, Any] = {
-        "meta": {**meta_json(landed), "status": status_json(landed)},
-        "transaction": _encode_transaction(transaction, options.get("encoding") or "json"),
-    }
-    if supported is not None:
-        fields["version"] = "legacy" if transaction.version is None else transaction.version
-    return fields
+    return {} if ceiling is None else {"version": version_json(transaction)}
+
+
+def version_json(transaction: wire.WireTransaction) -> str | int:
+    """Return `legacy`, 0 or 1."""
+    return "legacy" if transaction.version is None else transaction.version
 
 
 def status_json(landed: LandedTransaction) -> dict[str, Any]:
@@ -138,8 +146,16 @@ def _parsed_json(transaction: wire.WireTransaction) -> dict[str, Any]:
             for compiled in transaction.instructions
         ],
         "recentBlockhash": transaction.blockhash,
+        **_version_fields(transaction),
     }
     return {"message": message, "signatures": list(transaction.signatures)}
+
+
+def _version_fields(transaction: wire.WireTransaction) -> dict[str, Any]:
+    """Return the fields that only messages of one version have."""
+    if transaction.config is not None:
+        return {"transactionConfig": transaction.config.json()}
+    return {} if transaction.version is None else {"addressTableLookups": []}
 
 
 def transactions_json(block: Block, options: Options) -> dict[str, Any]:
@@ -153,16 +169,17 @@ def transactions_json(block: Block, options: Options) -> dict[str, Any]:
             found = [transaction_json(landed, options) for landed in block.transactions]
             return {"transactions": found}
         case "accounts":
-            return {"transactions": list(_account_lists(block))}
+            return {"transactions": list(_account_lists(block, options))}
     raise RpcError(INVALID_PARAMS, "Invalid params: unknown variant of transactionDetails")
 
 
-def _account_lists(block: Block) -> Iterator[dict[str, Any]]:
+def _account_lists(block: Block, options: Options) -> Iterator[dict[str, Any]]:
     for landed in block.transactions:
+        version = _supported_version(landed.transaction, options)
         parsed = _parsed_json(landed.transaction)
         keys = {"accountKeys": parsed["message"]["accountKeys"]}
         transaction = {**keys, "signatures": parsed["signatures"]}
-        yield {"meta": meta_json(landed), "transaction": transaction}
+        yield {"meta": meta_json(landed), "transaction": transaction, **version}
 
 
 def meta_json(landed: LandedTransaction) -> dict[str, Any]:
@@ -170,9 +187,9 @@ def meta_json(landed: LandedTransaction) -> dict[str, Any]:
     return {
         "err": landed.err,
         "fee": landed.fee_lamports,
-        "innerInstructions": inner_json(landed.transaction.keys, landed.inner),
+        "innerInstructions": inner_json(landed.transaction.keys, landed.inner) if landed.was_executed else None,
         "loadedAddresses": {"readonly": [], "writable": []},
-        "logMessages": landed.logs,
+        "logMessages": landed.logs if landed.was_executed else None,
         "postBalances": landed.post_balances,
         "postTokenBalances": [],
         "preBalances": landed.pre_balances,
@@ -214,7 +231,6 @@ def message_json(transaction: wire.WireTransaction) -> dict[str, Any]:
         },
         "instructions": [compiled.json() for compiled in transaction.instructions],
         "recentBlockhash": transaction.blockhash,
+        **_version_fields(transaction),
     }
-    if transaction.version is not None:
-        message["addressTableLookups"] = []
     return {"message": message, "signatures": list(transaction.signatures)}

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from solders.account import Account as SoldersAccount
 from solders.litesvm import LiteSVM
 from solders.pubkey import Pubkey
+from solders.rent import Rent as SoldersRent
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
@@ -22,14 +23,18 @@ from zmart.domain.ids import Address
 
 from . import wire
 from .accounts import Account
+from .admission import compute_budget_of, resolve_instructions
 from .blocks import ExecutionResult, Genesis
-from .ledger import Ledger, compute_budget_of, resolve_instructions
-from .runtime import ErrorJson, InnerInstruction
+from .cluster import ClusterProfile
+from .ledger import Ledger
+from .runtime import ErrorJson, InnerInstruction, Processor
 from .store import LedgerStore
 
 
 class VmLedger(Ledger):
-    """A ledger whose transactions run in LiteSVM."""
+    """A ledger whose transactions run in LiteSVM, which has no program in Python."""
+
+    other_programs: ClassVar[dict[Address, Processor]] = {}
 
     def __init__(
         self,
@@ -38,16 +43,18 @@ class VmLedger(Ledger):
         program_id: Address,
         program_file: Path,
         store: LedgerStore | None = None,
+        cluster: ClusterProfile | None = None,
     ) -> None:
         self._vm = make_vm(program_id, program_file)
-        super().__init__(genesis, program_id=program_id, store=store)
+        super().__init__(genesis, program_id=program_id, store=store, cluster=cluster)
+        self._vm.set_rent(SoldersRent(self.rent.lamports_per_byte, 1.0, 50))
 
     def run(self, transaction: wire.WireTransaction) -> ExecutionResult:
         """Return the result of running a transaction in the program itself, without applying it.
 
         Raises TransactionRejected where the transaction cannot land.
         """
-        budget = compute_budget_of(resolve_instructions(transaction))
+        budget = compute_budget_of(transaction, resolve_instructions(transaction))
         fee = self._fee(transaction, budget)
         charged = {transaction.payer: self._charge_fee(transaction, fee)}
         self._load_accounts(transaction)
@@ -65,6 +72,7 @@ class VmLedger(Ledger):
             logs=list(meta.logs()),
             inner=_inner_instructions(transaction, meta.inner_instructions()),
             units_consumed=meta.compute_units_consumed(),
+            loaded_bytes=self._loaded_bytes(transaction),
             pre_balances=self._balances(transaction, self.accounts),
             post_balances=self._balances(transaction, changed),
             changed=changed,

@@ -1,8 +1,11 @@
 """Parses and signs transactions in their wire format; solders reads the bytes.
 
 A message numbers its accounts: signers first, with writable ones before read-only ones, then the others in the same
-order. Versioned messages may load further accounts from lookup tables. Nothing on this chain creates such tables,
+order. Messages of version 0 may load further accounts from lookup tables. Nothing on this chain creates such tables,
 so a message that uses one refers to a table that does not exist.
+
+A transaction of version 1 begins with the byte 0x81, states its compute budget in its configuration, and has its
+signatures at the end. The other forms begin with the number of signatures.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from typing import Any, NamedTuple
 from solders.hash import Hash
 from solders.instruction import Instruction as SoldersInstruction
 from solders.keypair import Keypair
-from solders.message import Message, MessageV0
+from solders.message import Message, MessageV0, MessageV1
+from solders.message import TransactionConfig as SoldersTransactionConfig
 from solders.pubkey import Pubkey
 from solders.signature import Signature as SoldersSignature
 from solders.transaction import VersionedTransaction
@@ -25,10 +29,14 @@ from zmart.domain import base58
 from zmart.domain.ids import Address, Signature
 
 from . import accounts
-from .runtime import InstructionAccount, ResolvedInstruction
+from .runtime import InstructionAccount, ResolvedInstruction, TransactionConfig
 
-#: The largest size of a transaction, in bytes, so that it fits one packet.
+#: The largest size of a legacy transaction and of one of version 0, in bytes, so that it fits one packet.
 MAX_BYTES = 1_232
+#: The largest size of a transaction of version 1, in bytes.
+MAX_BYTES_V1 = 4_096
+#: The first byte of a transaction of version 1. Others begin with a number of signatures, which is below 128.
+V1_MARK = 0x81
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +68,11 @@ class WireTransaction:
     header: tuple[int, int, int]
     instructions: tuple[WireInstruction, ...]
     blockhash: str
-    #: 0 for a versioned message, None for a legacy one.
+    #: 0 or 1 for a versioned message, None for a legacy one.
     version: int | None
     uses_lookup_tables: bool
+    #: The configuration of a transaction of version 1; None for the others.
+    config: TransactionConfig | None = None
 
     @property
     def signature(self) -> Signature:
@@ -110,13 +120,22 @@ _READ_ONLY_PROGRAMS = frozenset(
 )
 
 
+def max_bytes(raw: bytes) -> int:
+    """Return the largest size of a transaction that begins with these bytes."""
+    return MAX_BYTES_V1 if raw[:1] == bytes([V1_MARK]) else MAX_BYTES
+
+
 def parse(raw: bytes) -> WireTransaction:
     """Return the transaction in these bytes; raise DecodeError where they are not a transaction."""
     try:
         decoded = VersionedTransaction.from_bytes(raw)
+        # It checks the limits of version 1, too: 12 signatures, 64 addresses, 64 instructions, no address twice.
         decoded.sanitize()
     except Exception as exc:
         raise errors.DecodeError(f"These bytes are not a transaction: {exc}.") from exc
+    # solders ignores bytes after the last signature.
+    if bytes(decoded) != raw:
+        raise errors.DecodeError("These bytes are not a transaction: more bytes follow it.")
     return from_solders(decoded, raw)
 
 
@@ -144,8 +163,18 @@ def from_solders(transaction: VersionedTransaction, raw: bytes | None = None) ->
             ]
         ),
         blockhash=str(message.recent_blockhash),
-        version=0 if isinstance(message, MessageV0) else None,
+        version=_VERSIONS[type(message)],
         uses_lookup_tables=isinstance(message, MessageV0) and bool(message.address_table_lookups),
+        config=_read_config(message.config) if isinstance(message, MessageV1) else None,
+    )
+
+
+_VERSIONS: dict[type, int | None] = {Message: None, MessageV0: 0, MessageV1: 1}
+
+
+def _read_config(config: SoldersTransactionConfig) -> TransactionConfig:
+    return TransactionConfig(
+        config.priority_fee, config.compute_unit_limit, config.loaded_accounts_data_size_limit, config.heap_size
     )
 
 
@@ -168,12 +197,29 @@ def sign_transaction(
 ) -> WireTransaction:
     """Return a signed legacy transaction; the first signer pays."""
     message = Message.new_with_blockhash(instructions, signers[0].pubkey, blockhash)
+    return _sign(message, signers)
+
+
+def sign_transaction_v1(
+    instructions: Sequence[SoldersInstruction],
+    signers: Sequence[SigningKey],
+    blockhash: Hash,
+    config: TransactionConfig,
+) -> WireTransaction:
+    """Return a signed transaction of version 1; the first signer pays."""
+    stated = SoldersTransactionConfig(*config)
+    return _sign(MessageV1.try_compile(signers[0].pubkey, instructions, blockhash, stated), signers)
+
+
+def _sign(message: Message | MessageV1, signers: Sequence[SigningKey]) -> WireTransaction:
     by_key = {signer.pubkey: signer.key for signer in signers}
     needed = message.account_keys[: message.header.num_required_signatures]
     return from_solders(VersionedTransaction(message, [by_key[key] for key in needed]))
 
 
-def attach_signatures(message: Message | MessageV0, signatures: Sequence[SoldersSignature]) -> WireTransaction:
+def attach_signatures(
+    message: Message | MessageV0 | MessageV1, signatures: Sequence[SoldersSignature]
+) -> WireTransaction:
     """Return a message with signatures, without verifying them."""
     return from_solders(VersionedTransaction.populate(message, signatures))
 

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -85,12 +86,13 @@ def build_parts(configured: settings.Settings) -> Parts:
     committing = group_commit.Pipeline(open_writer)
     redis_url = configured.api.broadcast_url
     committing.on_commit = redis_notify.Notifier(redis_url.reveal() if redis_url else None).notify
+    sync_task = task.SyncTask.of(configured, committing)
     return Parts(
         verifier=Verifier.of(configured.ingest),
         decoder=Decoder(configured.chain.program_id),
         pipeline=committing,
-        sync_task=task.SyncTask.of(configured, committing),
-        sources=build_sources(configured),
+        sync_task=sync_task,
+        sources=build_sources(configured, has_moved=lambda: sync_task.has_moved),
         database=SyncDatabase(dsn),
         environment=configured.chain.cluster.value,
         checks={"database": check_database},
@@ -101,11 +103,14 @@ def build_parts(configured: settings.Settings) -> Parts:
     )
 
 
-def build_sources(configured: settings.Settings) -> list[sources.Source]:
-    """Return the sources of transactions besides deliveries."""
+def build_sources(
+    configured: settings.Settings, *, has_moved: Callable[[], bool] = lambda: False
+) -> list[sources.Source]:
+    """Return the sources of transactions besides deliveries; `has_moved` is that of LogsSubscription."""
     if not configured.ingest.logs_subscribe:
         return []
-    return [logs_subscribe.LogsSubscription(configured.chain.ws_url.reveal(), configured.chain.program_id)]
+    chain = configured.chain
+    return [logs_subscribe.LogsSubscription(chain.ws_url.reveal(), chain.program_id, has_moved=has_moved)]
 
 
 def serve(parts: Parts, listener: socket.socket) -> None:

@@ -22,6 +22,9 @@ from .log_stats import LogStatsSample
 #: From a single delivery to the largest batch.
 _BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 _SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+#: An answer that takes longer is slow: Helius waits one second, the network included.
+SLOW_ANSWER_SECONDS = 0.8
+_ANSWER_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, SLOW_ANSWER_SECONDS, 1, 2.5, 5)
 _WINDOW_SECONDS = 60
 
 
@@ -61,6 +64,8 @@ _COMPLETENESS_GAUGES = {
     "lag_slots": "Confirmed slots that are not verified yet.",
     "wanted_left": "Signatures still to fetch.",
     "unverified": "1 while the chain cannot be compared with the log, else 0.",
+    "alpenglow": "1 once the cluster runs Alpenglow, 0 before that, -1 while unknown.",
+    "slot_seconds": "Measured length of a slot.",
 }
 #: Gauges of the database's statistics, by the field of LogStatsSample.
 _LOG_STATS_GAUGES = {
@@ -88,6 +93,8 @@ def _completeness_value(completeness: Callable[[], SupportsState], name: str) ->
     match name:
         case "unverified":
             return float(current.state in ("unverified", "refused"))
+        case "alpenglow":
+            return {"alpenglow": 1.0, "tower": 0.0}.get(getattr(current, "consensus", ""), -1.0)
         case "wanted_left":
             return float(getattr(current, "wanted", 0))
         case "lag_slots":
@@ -146,6 +153,12 @@ class Metrics:
         self.dead_letters = self._counter("dead_letters", "Dead letters written.", ("source",))
         self.wanted = self._counter("wanted", "Signatures queued for fetching.", ("source",))
         self.failures = self._counter("failed_batches", "Batches that could not be committed.")
+        self.answer_seconds = self._histogram(
+            "answer_seconds", "From the arrival of a delivery to its answer.", _ANSWER_BUCKETS
+        )
+        self._slow_answers = self._counter("slow_answers", "Deliveries answered after more than 0.8 s.")
+        self.slow_answer_count = 0
+        self.slowest_answer_seconds = 0.0
         self.batch_size = self._histogram("batch_transactions", "Per commit.", _BATCH_BUCKETS)
         self.append_seconds = self._histogram(
             "append_seconds", "Time from handing a batch to the writer to its commit.", _SECONDS_BUCKETS
@@ -175,6 +188,14 @@ class Metrics:
             self._rate("deliveries", "webhook").add(1)
         else:
             self.refused.labels(str(status)).inc()
+
+    def count_answer(self, seconds: float) -> None:
+        """Count how long a delivery took that was committed, or that could not be committed now."""
+        self.answer_seconds.observe(seconds)
+        if seconds > SLOW_ANSWER_SECONDS:
+            self._slow_answers.inc()
+            self.slow_answer_count += 1
+            self.slowest_answer_seconds = max(self.slowest_answer_seconds, seconds)
 
     def count_commit(
         self, source: str, *, transactions: int, wanted: int, result: CommitCounts, seconds: float

@@ -22,7 +22,9 @@
     ({{ state_names() }})[{{ state_code_after(name, payload) }} + 1]
 {%- endmacro %}
 
-{# Lamports that make a market account rent exempt: 6,960 for each of its 488 bytes and 128 of overhead (protocol.md 1.5). #}
+{# Lamports that make a market account rent exempt: 6,960 for each of its 488 bytes and 128 of overhead (protocol.md 1.5).
+   That is the highest factor of any cluster (solana.md 5). With a lower one the program leaves less, so a claim may be
+   payable that needs the difference; no claim counts as payable that is not. #}
 {% macro market_rent_lamports() -%}
     4287360
 {%- endmacro %}

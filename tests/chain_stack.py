@@ -14,6 +14,7 @@ import msgspec
 from devchain import delivery
 from devchain import testing as devchain
 from devchain.blocks import LandedTransaction
+from devchain.cluster import TOWER
 from devchain.market_plans import Tempo
 from devchain.service import DirectSender, Options
 from ingest.decode.decoder import Decoder
@@ -22,6 +23,7 @@ from ingest.store.writer import Writer
 from ingest.sync.database import SyncDatabase
 from ingest.sync.task import SyncTask
 from zmart import testing
+from zmart.chain import cluster_facts
 from zmart.chain.rpc import RpcClient
 from zmart.settings import Cluster
 
@@ -93,7 +95,9 @@ async def open_chain_stack(
     folder: Path, database: testing.PostgresDatabase, **options: Any
 ) -> AsyncIterator[ChainStack]:
     """A chain with a history of some minutes; it stops unless the test advances it."""
-    chain_options = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
+    # Every chain of one seed has the same genesis hash, so another test's chain would count as this one.
+    cluster_facts.moved_clusters.clear()
+    chain_options = Options(**{"tempo": TEMPO, "past_hours": 0.05, "cluster": TOWER, **options})
     async with devchain.serve(folder, chain_options) as node, RpcClient([node.url]) as client:
         await node.chain.freeze_and_wait()
 

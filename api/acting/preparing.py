@@ -3,6 +3,9 @@
 Reads go to the chain, not to the marts: a trade must fit the current market, and its accounts must be those of the
 current configuration. If the program would refuse, the caller receives the program's own error name here, before a fee
 is paid.
+
+A blockhash lives for 150 blocks, about 30 s at 0.2 s a slot, and a user has to read and sign within that time. So it is
+taken last, after the simulation, which replaces the blockhash by the node's own.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from zmart import errors
-from zmart.chain import addresses, codec, transactions
+from zmart.chain import addresses, client, codec, transactions
 from zmart.chain.client import AccountInfo, ChainClient
 from zmart.domain import ids
 from zmart.domain.ids import Address, MarketId
@@ -21,7 +24,8 @@ from zmart.domain.quote import MarketSnapshot
 
 #: The budget that the earlier frontend requests (protocol.md 1.9); a simulation that needs more reports it.
 COST: Final = transactions.Cost(units=200_000, micro_lamports_per_unit=1)
-_READ: Final = "confirmed"
+#: Stands for the blockhash in a simulation, which the node replaces.
+_ANY_BLOCKHASH: Final = "1" * 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class PreparedTransaction:
     unsigned: transactions.UnsignedTransaction
     #: The last block height at which it can land.
     last_valid_block_height: int
+    #: About how long that is from now, by the measured slot length.
+    expires_in_seconds: int
     #: The slot of the simulation.
     slot: int
     units_consumed: int
@@ -77,7 +83,8 @@ class Preparer:
     async def market(self, name: str) -> OnChainMarket:
         """Return a market by its id or account; raise NotFound if the chain has none, NodeError without a node."""
         address = self._address(name)
-        found = await self._chain.accounts([addresses.config_address(self.program_id), address], commitment=_READ)
+        commitment = await self._chain.read_commitment()
+        found = await self._chain.accounts([addresses.config_address(self.program_id), address], commitment=commitment)
         config, market = found.value
         if market is None:
             raise errors.NotFound(f"Market not found: {name}")
@@ -103,15 +110,18 @@ class Preparer:
         answers.
         """
         built = transactions.instruction(instruction, self.program_id, accounts, args)
-        blockhash = await self._chain.latest_blockhash(commitment=_READ)
-        unsigned = transactions.transaction([built], payer=wallet, blockhash=blockhash.value, cost=COST)
-        simulation = await self._chain.simulate(unsigned.raw, commitment=_READ)
+        commitment = await self._chain.read_commitment()
+        tried = transactions.transaction([built], payer=wallet, blockhash=_ANY_BLOCKHASH, cost=COST)
+        simulation = await self._chain.simulate(tried.raw, commitment=commitment, replace_blockhash=True)
         refusal = simulation.error(self.program_id)
         if refusal is not None:
             raise refusal
+        slot_seconds = await self._chain.slot_seconds()
+        blockhash = await self._chain.latest_blockhash(commitment=commitment)
         return PreparedTransaction(
-            unsigned=unsigned,
+            unsigned=transactions.transaction([built], payer=wallet, blockhash=blockhash.value, cost=COST),
             last_valid_block_height=blockhash.last_valid_block_height,
+            expires_in_seconds=int(client.blockhash_seconds(slot_seconds)),
             slot=simulation.slot,
             units_consumed=simulation.units_consumed,
         )

@@ -31,7 +31,10 @@ LEAST_LIQUIDITY: Final = 1_000_000_000
 #: Allows 20 trades and 10 markets per minute of the usual 100 (protocol.md 5.4).
 _TRADE_WEIGHT: Final = {"weight": 5}
 _MARKET_WEIGHT: Final = {"weight": 10}
-_SIGN: Final = "Sign unsigned_transaction with your wallet, then send it or POST it to /api/transactions."
+_SIGN: Final = (
+    "Sign unsigned_transaction with your wallet within expires_in_seconds, then send it or POST it to "
+    "/api/transactions. After that time prepare it again."
+)
 _REFUSALS: Final = response_docs.problems(401, 404)
 
 
@@ -237,6 +240,7 @@ def _unsigned_fields(prepared: preparing.PreparedTransaction) -> dict[str, Any]:
         "signers": list(unsigned.signers),
         "blockhash": unsigned.blockhash,
         "last_valid_block_height": prepared.last_valid_block_height,
+        "expires_in_seconds": prepared.expires_in_seconds,
         "fee_lamports": str(unsigned.fee_lamports),
         "simulation": shapes.Simulation(slot=prepared.slot, units_consumed=prepared.units_consumed),
     }

@@ -6,9 +6,10 @@ from typing import Annotated, Final
 
 import msgspec
 from litestar import get, post
-from litestar.params import PathParameter
+from litestar.params import PathParameter, QueryParameter
 
 from zmart import errors as zmart_errors
+from zmart.chain import rpc_errors
 from zmart.domain import ids
 
 from .. import response_docs
@@ -18,6 +19,14 @@ from ..reads import statements
 from ..schemas import acting as shapes
 
 _WEIGHT: Final = {"weight": 5}
+LastValidBlockHeight = Annotated[
+    int | None,
+    QueryParameter(
+        ge=0,
+        description="That of the prepared transaction. With it, a transaction that can no longer land has the status "
+        "expired: nothing happened, and it is safe to prepare and sign another one.",
+    ),
+]
 SignatureName = Annotated[str, PathParameter(description="The transaction's signature in base58.")]
 
 
@@ -44,9 +53,11 @@ async def relay_transaction(
 ) -> shapes.RelayedTransaction:
     """Simulate and send a transaction, which may contain only instructions of this program and ComputeBudget.
 
-    If the same bytes are sent again, the response contains the transaction's current status.
+    If the same bytes are sent again, the response contains the transaction's current status. With the
+    `last_valid_block_height` of the prepared transaction, one that can no longer land has the status expired: nothing
+    happened, and it is safe to prepare and sign another one. Without it, the response is a 409 (blockhash_unknown).
     """
-    followed = await relay.send(data.transaction)
+    followed = await relay.send(data.transaction, last_valid_block_height=data.last_valid_block_height)
     return shapes.RelayedTransaction(
         message="Follow it with GET /api/transactions/{signature}.",
         signature=followed.signature,
@@ -65,7 +76,11 @@ async def relay_transaction(
     responses=response_docs.problems(404),
 )
 async def follow_transaction(
-    services: FromServices, database: FromDatabase, relay: FromRelay, signature: SignatureName
+    services: FromServices,
+    database: FromDatabase,
+    relay: FromRelay,
+    signature: SignatureName,
+    last_valid_block_height: LastValidBlockHeight = None,
 ) -> shapes.TransactionStatus:
     """Return the status from the log, else from the chain; 404 while neither knows the transaction."""
     try:
@@ -76,7 +91,10 @@ async def follow_transaction(
     try:
         logged = await _read_logged(database, name)
     except zmart_errors.NotFound:
-        return await _status_from_chain(relay, name, explorer)
+        return await _status_from_chain(relay, name, explorer, last_valid_block_height)
+    if last_valid_block_height is not None and logged.err and not rpc_errors.has_run(msgspec.json.decode(logged.err)):
+        # It may never have run, and only the chain knows whether the same bytes can still land.
+        return await _status_from_chain(relay, name, explorer, last_valid_block_height)
     status = "retracted" if logged.is_retracted else "finalized" if logged.is_final else "confirmed"
     return shapes.TransactionStatus(
         signature=name,
@@ -94,8 +112,10 @@ async def _read_logged(database: FromDatabase, signature: str) -> _LoggedTransac
     return msgspec.json.decode(answer.body or b"", type=_LoggedTransaction)
 
 
-async def _status_from_chain(relay: FromRelay, signature: ids.Signature, explorer: str) -> shapes.TransactionStatus:
-    found = await relay.follow(signature)
+async def _status_from_chain(
+    relay: FromRelay, signature: ids.Signature, explorer: str, last_valid_block_height: int | None
+) -> shapes.TransactionStatus:
+    found = await relay.follow(signature, last_valid_block_height=last_valid_block_height)
     if found is None or found.stage == "sent":
         raise zmart_errors.NotFound("Neither the log nor the chain contains this transaction (yet).")
     return shapes.TransactionStatus(

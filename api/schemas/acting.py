@@ -154,6 +154,13 @@ class TransactionToSign(Struct, kw_only=True):
     signers: Annotated[list[str], Meta(description="The wallets that must sign, the payer first.")]
     blockhash: str
     last_valid_block_height: Annotated[int, Meta(description="The block height after which it can no longer land.")]
+    expires_in_seconds: Annotated[
+        int,
+        Meta(
+            description="About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. "
+            "Prepare it again when 20 s of it are gone before the wallet is asked."
+        ),
+    ]
     fee_lamports: Annotated[
         Integer, Meta(description="The fee in lamports, without the amounts that the instruction moves.")
     ]
@@ -226,12 +233,34 @@ class UnsignedOnMarket(TransactionToSign, kw_only=True):
     ]
 
 
+_ENDINGS = (
+    "failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost "
+    "nothing; prepare it again."
+)
+
+
 class SignedTransaction(Struct, kw_only=True):
     """A signed transaction to relay."""
 
     transaction: Annotated[
-        str, Meta(min_length=1, max_length=4_000, description="base64 of the signed bytes, at most 1,232 of them.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=8_000,
+            description="base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction.",
+        ),
     ]
+    last_valid_block_height: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                description="That of the prepared transaction. With it, a transaction that can no longer land has the "
+                "status expired.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class RelayedTransaction(Struct, kw_only=True):
@@ -239,7 +268,9 @@ class RelayedTransaction(Struct, kw_only=True):
 
     message: str
     signature: str
-    status: Literal["sent", "processed", "confirmed", "finalized", "failed"]
+    status: Annotated[
+        Literal["sent", "processed", "confirmed", "finalized", "failed", "expired"], Meta(description=_ENDINGS)
+    ]
     slot: int | None
     error: str | None
     transaction: Annotated[str, Meta(description="The same signature, under the name that older clients read.")]
@@ -259,8 +290,8 @@ class TransactionStatus(Struct, kw_only=True):
 
     signature: str
     status: Annotated[
-        Literal["processed", "confirmed", "finalized", "failed", "retracted"],
-        Meta(description="retracted: the chain dropped the block that contained it."),
+        Literal["processed", "confirmed", "finalized", "failed", "expired", "retracted"],
+        Meta(description=f"{_ENDINGS} retracted: the chain dropped the block that contained it."),
     ]
     slot: int | None
     error: str | None

@@ -37,6 +37,14 @@ class Completeness(Struct, kw_only=True):
 
     state: Literal["unverified", "behind", "verified", "refused"]
     reason: str
+    consensus: Annotated[
+        Literal["alpenglow", "tower", "unknown"],
+        Meta(
+            description="The cluster's consensus, by its nodes' certificate. With alpenglow, confirmed and finalized "
+            "mean the same. unknown: no node can be asked, or none knows the method."
+        ),
+    ]
+    slot_seconds: Annotated[float | None, Meta(description="Measured length of a slot; null before the first walk.")]
 
 
 class Lag(Struct, kw_only=True):

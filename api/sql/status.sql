@@ -16,7 +16,9 @@ select {stated}, (
             'reason', coalesce(
                 k.value ->> 'reason',
                 'No walk of the chain''s history has proven yet that nothing is missing before this slot.'
-            )
+            ),
+            'consensus', coalesce(k.value ->> 'consensus', 'unknown'),
+            'slot_seconds', (k.value ->> 'slot_seconds')::double precision
         ),
         'lag', json_build_object(
             'last_entry_at', l.at,

@@ -9,7 +9,6 @@ from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
 from zmart.domain.program_errors import ErrorCode
 
-from .. import accounts
 from ..accounts import MarketRecord
 from ..anchor import InstructionFrame
 
@@ -38,7 +37,7 @@ def require_rent_left(frame: InstructionFrame, lamports: int) -> None:
     remaining = frame.lamports("market") - lamports
     if remaining < 0:
         raise ErrorCode.InsufficientFunds.error()
-    if remaining < accounts.rent_exempt_lamports(MarketRecord.size_bytes):
+    if remaining < frame.call.rent.exempt_lamports(MarketRecord.size_bytes):
         raise ErrorCode.WouldBreakRentExemption.error()
 
 

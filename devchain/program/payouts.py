@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from zmart.domain import events, market
 
-from .. import accounts
 from ..accounts import MarketRecord
 from ..anchor import InstructionFrame
 from .checks import require_rent_left, require_unlocked
@@ -47,7 +46,7 @@ def withdraw_liquidity(frame: InstructionFrame) -> None:
     it = frame.market
     amount = market.withdrawable_lamports(
         market_lamports=frame.lamports("market"),
-        rent_lamports=accounts.rent_exempt_lamports(MarketRecord.size_bytes),
+        rent_lamports=frame.call.rent.exempt_lamports(MarketRecord.size_bytes),
     )
     frame.move_lamports("market", "creator", amount)
     it.current_liquidity = it.accumulated_lp_fees = 0

@@ -7,14 +7,14 @@ from typing import Any, Final
 from zmart.domain.ids import Address
 
 from .. import arguments, views
+from ..admission import TransactionRejected
 from ..arguments import Options, Params
-from ..ledger import TransactionRejected
 from ..rpc_errors import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     RpcError,
 )
-from .node_view import NodeView, with_context
+from .node_view import NodeView
 
 MAX_ACCOUNTS: Final = 100
 MAX_FILTERS: Final = 4
@@ -30,13 +30,13 @@ class AccountMethods:
         """Return an account's lamports."""
         slot = self._node.slot(arguments.read_options(params, 1))
         account = self._node.ledger.account(arguments.read_address(params[0]), at_slot=slot)
-        return with_context(slot, account.lamports if account else 0)
+        return self._node.with_context(slot, account.lamports if account else 0)
 
     def get_account_info(self, params: Params) -> dict[str, Any]:
         """Return one account, or null."""
         options = arguments.read_options(params, 1)
         slot = self._node.slot(options)
-        return with_context(slot, self._account(arguments.read_address(params[0]), options, slot))
+        return self._node.with_context(slot, self._account(arguments.read_address(params[0]), options, slot))
 
     def get_multiple_accounts(self, params: Params) -> dict[str, Any]:
         """Return accounts in the order of their addresses, null for those that do not exist."""
@@ -44,7 +44,7 @@ class AccountMethods:
         addresses = arguments.read_list(params[0], MAX_ACCOUNTS)
         slot = self._node.slot(options)
         found = [self._account(arguments.read_address(text), options, slot) for text in addresses]
-        return with_context(slot, found)
+        return self._node.with_context(slot, found)
 
     def get_program_accounts(self, params: Params) -> Any:
         """Return a program's accounts that pass every filter."""
@@ -59,7 +59,7 @@ class AccountMethods:
             for address, account in self._node.ledger.owned_by(owner, at_slot=slot)
             if all(match(account) for match in matches)
         ]
-        return with_context(slot, found) if options.get("withContext") else found
+        return self._node.with_context(slot, found) if options.get("withContext") else found
 
     def request_airdrop(self, params: Params) -> str:
         """Transfer lamports from the faucet and return the signature of the transfer."""

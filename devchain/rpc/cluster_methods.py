@@ -6,17 +6,19 @@ from typing import Any, Final
 
 from solders.signature import Signature as SoldersSignature
 
-from .. import accounts, arguments, ledger, wire
+from .. import arguments, ledger, wire
+from ..admission import TransactionRejected
 from ..arguments import Params
-from ..ledger import TransactionRejected
 from ..rpc_errors import (
     INVALID_PARAMS,
+    NO_METHOD,
     NODE_BEHIND,
     RpcError,
 )
-from .node_view import NodeView, with_context
+from .node_view import NodeView
 
-VERSION: Final = {"feature-set": 3_294_202_862, "solana-core": "3.0.0"}
+#: A number that names the features of a node's version; clients compare it at most.
+FEATURE_SET: Final = 3_294_202_862
 
 
 class ClusterMethods:
@@ -31,7 +33,13 @@ class ClusterMethods:
 
     def get_version(self, params: Params) -> dict[str, Any]:
         """Return the version of the RPC interface that this node follows."""
-        return VERSION
+        return {"feature-set": FEATURE_SET, "solana-core": self._node.cluster.version_text}
+
+    def get_ag_genesis_cert(self, params: Params) -> dict[str, Any] | None:
+        """Return the certificate of the first Alpenglow block, or null where the cluster runs Tower."""
+        if not self._node.cluster.knows_certificate:
+            raise RpcError(NO_METHOD, "Method not found")
+        return self._node.cluster.genesis_certificate(self._node.ledger.genesis.hash)
 
     def get_health(self, params: Params) -> str:
         """Return `ok`, or raise the RpcError that has the number of slots the node is behind."""
@@ -81,30 +89,30 @@ class ClusterMethods:
     def get_latest_blockhash(self, params: Params) -> dict[str, Any]:
         """Return a blockhash to sign with, and the last height at which it is valid."""
         slot = self._node.slot(arguments.read_options(params, 0))
-        return with_context(slot, self._node.latest_blockhash(slot))
+        return self._node.with_context(slot, self._node.latest_blockhash(slot))
 
     def is_blockhash_valid(self, params: Params) -> dict[str, Any]:
         """Return whether a transaction with a blockhash can still land."""
         blockhash = arguments.read_blockhash(params[0])
         slot = self._node.slot(arguments.read_options(params, 1))
-        return with_context(slot, self._node.ledger.is_valid_blockhash(blockhash))
+        return self._node.with_context(slot, self._node.ledger.is_valid_blockhash(blockhash))
 
     def get_fee_for_message(self, params: Params) -> dict[str, Any]:
         """Return the fee of a message, or null where its blockhash has expired."""
         slot = self._node.slot(arguments.read_options(params, 1))
         message = arguments.read_message(params[0])
         if not self._node.ledger.is_valid_blockhash(str(message.recent_blockhash)):
-            return with_context(slot, None)
+            return self._node.with_context(slot, None)
         signatures = [SoldersSignature.default()] * message.header.num_required_signatures
         try:
             fee = self._node.ledger.fee(wire.attach_signatures(message, signatures))
         except TransactionRejected as rejected:
             raise RpcError(INVALID_PARAMS, f"invalid transaction message: {rejected}") from rejected
-        return with_context(slot, fee)
+        return self._node.with_context(slot, fee)
 
     def get_minimum_balance_for_rent_exemption(self, params: Params) -> int:
         """Return the lamports that exempt an account of a size from rent."""
-        return accounts.rent_exempt_lamports(arguments.read_integer(params[0]))
+        return self._node.cluster.rent.exempt_lamports(arguments.read_integer(params[0]))
 
     def get_recent_prioritization_fees(self, params: Params) -> list[dict[str, int]]:
         """Return the prioritization fees of recent slots, which are always 0."""

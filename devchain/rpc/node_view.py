@@ -14,7 +14,6 @@ from ..rpc_errors import (
     RpcError,
 )
 
-API_VERSION: Final = "3.0.0"
 COMMITMENTS: Final = ("processed", "confirmed", "finalized")
 
 
@@ -23,6 +22,7 @@ class NodeView:
 
     def __init__(self, chain: Ledger) -> None:
         self.ledger = chain
+        self.cluster = chain.cluster
         #: Slots by which this node simulates being behind.
         self.slots_behind = 0
 
@@ -74,7 +74,6 @@ class NodeView:
         block = self.newest_closed_block(slot)
         return {"blockhash": block.blockhash, "lastValidBlockHeight": block.height + ledger.BLOCKHASH_AGE}
 
-
-def with_context(slot: int, value: Any) -> dict[str, Any]:
-    """Return a result with the slot at which it was read."""
-    return {"context": {"apiVersion": API_VERSION, "slot": slot}, "value": value}
+    def with_context(self, slot: int, value: Any) -> dict[str, Any]:
+        """Return a result with the slot at which it was read."""
+        return {"context": {"apiVersion": self.cluster.version_text, "slot": slot}, "value": value}

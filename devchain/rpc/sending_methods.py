@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Final
 
 from .. import arguments, views, wire
+from ..admission import TransactionRejected
 from ..arguments import Options, Params
 from ..blocks import ExecutionResult
-from ..ledger import TransactionRejected
 from ..rpc_errors import (
     INVALID_PARAMS,
     INVALID_SIGNATURE,
@@ -16,7 +16,10 @@ from ..rpc_errors import (
     RpcError,
     error_text,
 )
-from .node_view import NodeView, with_context
+from .node_view import NodeView
+
+#: The error of a transaction with an invalid signature.
+SIGNATURE_FAILURE: Final = "SignatureFailure"
 
 
 class SendingMethods:
@@ -34,7 +37,8 @@ class SendingMethods:
         if options.get("skipPreflight"):
             return self._land(transaction) if verified else transaction.signature
         if not verified:
-            raise RpcError(INVALID_SIGNATURE, "Transaction signature verification failure")
+            self._reject_signature_where_old()
+            raise _preflight_failure(SIGNATURE_FAILURE, None)
         return self._land_checked(transaction)
 
     def _land(self, transaction: wire.WireTransaction) -> str:
@@ -63,20 +67,26 @@ class SendingMethods:
             text = "sigVerify may not be used with replaceRecentBlockhash"
             raise RpcError(INVALID_PARAMS, text)
         if options.get("sigVerify") and not wire.has_valid_signatures(transaction.raw):
-            raise RpcError(INVALID_SIGNATURE, "Transaction signature verification failure")
+            self._reject_signature_where_old()
+            return self._node.with_context(slot, _simulation_json(SIGNATURE_FAILURE, None))
         try:
             if not options.get("replaceRecentBlockhash"):
                 self._node.ledger.require_not_landed(transaction)
             outcome = self._node.ledger.run(transaction)
         except TransactionRejected as rejected:
-            return with_context(slot, _simulation_json(rejected.error, None))
+            return self._node.with_context(slot, _simulation_json(rejected.error, None))
         value = _simulation_json(outcome.err, outcome)
         value["accounts"] = self._simulated_accounts(outcome, options)
         if options.get("innerInstructions"):
             value["innerInstructions"] = views.inner_json(transaction.keys, outcome.inner)
         if options.get("replaceRecentBlockhash"):
             value["replacementBlockhash"] = self._node.latest_blockhash(self._node.slot({}))
-        return with_context(slot, value)
+        return self._node.with_context(slot, value)
+
+    def _reject_signature_where_old(self) -> None:
+        """Raise RpcError on a node before 3.1, which does not simulate a transaction with an invalid signature."""
+        if not self._node.cluster.simulates_invalid_signatures:
+            raise RpcError(INVALID_SIGNATURE, "Transaction signature verification failure")
 
     def _simulated_accounts(self, outcome: ExecutionResult, options: Options) -> Any:
         requested = options.get("accounts")
@@ -103,7 +113,7 @@ def _simulation_json(error: Any, outcome: ExecutionResult | None) -> dict[str, A
         "err": error,
         "fee": outcome.fee_lamports if outcome else None,
         "innerInstructions": None,
-        "loadedAccountsDataSize": 0,
+        "loadedAccountsDataSize": outcome.loaded_bytes if outcome else 0,
         "logs": outcome.logs if outcome else [],
         "replacementBlockhash": None,
         "returnData": None,

@@ -10,10 +10,11 @@ from zmart.domain.ids import Address, Signature
 from .. import arguments, store, views
 from ..arguments import Options, Params
 from ..rpc_errors import (
+    FILTER_NOT_FOUND,
     INVALID_PARAMS,
     RpcError,
 )
-from .node_view import NodeView, with_context
+from .node_view import NodeView
 
 MAX_STATUSES: Final = 256
 MAX_SIGNATURES: Final = 1_000
@@ -30,7 +31,7 @@ class TransactionMethods:
         signatures = arguments.read_list(params[0], MAX_STATUSES)
         searches = arguments.read_options(params, 1).get("searchTransactionHistory", False)
         found = [self._status(arguments.read_signature(text), searches) for text in signatures]
-        return with_context(self._node.ledger.slot, found)
+        return self._node.with_context(self._node.ledger.slot, found)
 
     def _status(self, signature: Signature, searches: bool) -> Any:
         chain = self._node.ledger
@@ -40,11 +41,18 @@ class TransactionMethods:
         status = self._node.commitment_of(landed.slot)
         return {
             "slot": landed.slot,
-            "confirmations": None if status == "finalized" else chain.slot - landed.slot,
+            "confirmations": None if status == "finalized" else self._confirmations(landed.slot),
             "err": landed.err,
             "status": views.status_json(landed),
             "confirmationStatus": status,
         }
+
+    def _confirmations(self, slot: int) -> int:
+        """Return the number of blocks after an unfinalized one; nodes no longer count them under Alpenglow."""
+        return 0 if self._node.cluster.is_alpenglow else self._node.ledger.slot - slot
+
+    def _index_fields(self, index: int) -> dict[str, int]:
+        return {"transactionIndex": index} if self._node.cluster.returns_transaction_index else {}
 
     def get_transaction(self, params: Params) -> Any:
         """Return a confirmed transaction, or null."""
@@ -53,7 +61,7 @@ class TransactionMethods:
         if landed is None or landed.slot > self._node.closed_slot(options):
             return None
         fields = views.transaction_json(landed, options)
-        return {"blockTime": landed.block_time, "slot": landed.slot, **fields}
+        return {"blockTime": landed.block_time, "slot": landed.slot, **self._index_fields(landed.index), **fields}
 
     def get_signatures_for_address(self, params: Params) -> list[dict[str, Any]]:
         """Return the transactions that name an account, newest first."""
@@ -70,6 +78,7 @@ class TransactionMethods:
                 "memo": None,
                 "signature": found.signature,
                 "slot": found.slot,
+                **self._index_fields(found.position),
             }
             for found in self._mentions(address, options, limit, top)
         ]
@@ -79,11 +88,18 @@ class TransactionMethods:
             return ()
         before, until = (top + 1, -1), store.FIRST_PLACE
         if options.get("before"):
-            place = self._node.ledger.store.place_of(arguments.read_signature(options["before"]))
+            place = self._filter_place(options["before"], self._node.ledger.store)
             if place is None:
                 return ()
             before = min(before, place)
         if options.get("until"):
-            place = self._node.ledger.store.place_of(arguments.read_signature(options["until"]))
-            until = place or until
+            until = self._filter_place(options["until"], self._node.ledger.store) or until
         return self._node.ledger.store.mentions(address, before=before, until=until, limit=limit)
+
+    def _filter_place(self, text: Any, stored: store.LedgerStore) -> store.Place | None:
+        """Return the place of `before` or `until`; RpcError for an unknown one, None from a node before 4.0."""
+        signature = arguments.read_signature(text)
+        place = stored.place_of(signature)
+        if place is None and self._node.cluster.rejects_unknown_filters:
+            raise RpcError(FILTER_NOT_FOUND, f"Transaction {signature} not found")
+        return place

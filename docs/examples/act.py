@@ -105,7 +105,7 @@ class Wallet:
     def land(self, prepared: dict[str, Any]) -> None:
         """Sign a prepared transaction, relay it and wait until it is confirmed."""
         message = VersionedTransaction.from_bytes(base64.b64decode(prepared["unsigned_transaction"])).message
-        relay(bytes(VersionedTransaction(message, [self._key])))
+        relay(bytes(VersionedTransaction(message, [self._key])), prepared["last_valid_block_height"])
 
     def cast_ballot(self, market: str, kind: str, *, vote: bool) -> None:
         """Cast a ballot off chain: sign a text that names the market and the choice."""
@@ -115,17 +115,18 @@ class Wallet:
         self.post(f"/api/votes/{kind}", {"market_id": market, "vote": vote, **proof})
 
 
-def relay(raw: bytes) -> None:
-    """Relay a signed transaction and wait until it is confirmed."""
-    answer = http.post("/api/transactions", json={"transaction": base64.b64encode(raw).decode()})
+def relay(raw: bytes, last_valid_block_height: int) -> None:
+    """Relay a signed transaction and wait until it is confirmed, failed or expired."""
+    body = {"transaction": base64.b64encode(raw).decode(), "last_valid_block_height": last_valid_block_height}
+    answer = http.post("/api/transactions", json=body)
     if not answer.is_success:
         fail(f"POST /api/transactions answers {answer.status_code}: {answer.text}")
-    path = f"/api/transactions/{answer.json()['signature']}"
-    followed = wait_until(
-        "the transaction", path, lambda answer: answer["status"] in ("confirmed", "finalized", "failed")
-    )
-    if followed["status"] == "failed":
-        fail(f"{followed['signature']} failed: {followed['error']}")
+    path = f"/api/transactions/{answer.json()['signature']}?last_valid_block_height={last_valid_block_height}"
+    ends = ("confirmed", "finalized", "failed", "expired")
+    followed = wait_until("the transaction", path, lambda answer: answer["status"] in ends)
+    if followed["status"] in ("failed", "expired"):
+        # An expired transaction did nothing, so a wallet would prepare and sign it again.
+        fail(f"{followed['signature']} {followed['status']}: {followed['error']}")
 
 
 def send_official_step(key: signer.Signer, role: str, name: str, market: str, **args: Any) -> None:
@@ -133,8 +134,9 @@ def send_official_step(key: signer.Signer, role: str, name: str, market: str, **
     built = transactions.instruction(
         name, idl.load().address, {role: key.address}, args, market_id=bytes.fromhex(market)
     )
-    latest = rpc("getLatestBlockhash", {"commitment": "confirmed"})["value"]["blockhash"]
-    relay(transactions.transaction([built], payer=key.address, blockhash=latest).sign([key]).raw)
+    latest = rpc("getLatestBlockhash", {"commitment": "confirmed"})["value"]
+    signed = transactions.transaction([built], payer=key.address, blockhash=latest["blockhash"]).sign([key])
+    relay(signed.raw, latest["lastValidBlockHeight"])
     print(f"  {name}")
 
 

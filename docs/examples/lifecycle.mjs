@@ -12,14 +12,15 @@
 //   SOLANA_WS_URL     its WebSocket, one port above unless set
 //   ZMART_STATE_DIR   folder with the keys of the admin and the backend authority: .state
 //   WARP=0            wait for the end of the dispute period instead of moving the chain's clock past it
+//   TRANSACTION_VERSION   version of the transactions: legacy (as Anchor sends them; default), 0 or 1
 import { createRequire } from "node:module";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { randomBytes } from "node:crypto";
+import { createPrivateKey, randomBytes, sign } from "node:crypto";
 import path from "node:path";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const { API_PORT = 4000, DEVCHAIN_PORT = 8899 } = process.env;
+const { API_PORT = 4000, DEVCHAIN_PORT = 8899, TRANSACTION_VERSION = "legacy" } = process.env;
 const API = process.env.API_URL ?? `http://127.0.0.1:${API_PORT}`;
 const RPC = process.env.SOLANA_RPC_URL ?? `http://127.0.0.1:${DEVCHAIN_PORT}`;
 const KEYS = path.resolve(ROOT, process.env.ZMART_STATE_DIR ?? ".state", "devchain", "keys");
@@ -30,6 +31,7 @@ const { AnchorProvider, BN, Program, Wallet, web3 } = anchor();
 const idl = JSON.parse(readFileSync(path.join(ROOT, "zmart", "chain", "idl", "zmart_core.json")));
 const connection = new web3.Connection(RPC, { commitment: "confirmed", wsEndpoint: process.env.SOLANA_WS_URL });
 const SOL = web3.LAMPORTS_PER_SOL;
+if (!["legacy", "0", "1"].includes(TRANSACTION_VERSION)) fail("TRANSACTION_VERSION is legacy, 0 or 1.");
 
 function anchor() {
   try {
@@ -172,14 +174,57 @@ async function funded() {
   return keypair;
 }
 
+// The bytes of a signed transaction of version 1 (SIMD-0385). web3.js 1.99 reads this version and does not write it.
+function versionOne({ header, staticAccountKeys, compiledInstructions, recentBlockhash }, keypair) {
+  const u32 = (value) => Buffer.from(Uint32Array.of(value).buffer);
+  const message = Buffer.concat([
+    Buffer.from([0x81, header.numRequiredSignatures]),
+    Buffer.from([header.numReadonlySignedAccounts, header.numReadonlyUnsignedAccounts]),
+    // Bits 2 and 3: the limits of compute units and of loaded account data. Omitted limits are 0, and nothing runs.
+    u32(0b1100),
+    new web3.PublicKey(recentBlockhash).toBuffer(),
+    Buffer.from([compiledInstructions.length, staticAccountKeys.length]),
+    ...staticAccountKeys.map((key) => key.toBuffer()),
+    u32(200_000),
+    u32(256 * 1024),
+    ...compiledInstructions.map(({ programIdIndex, accountKeyIndexes, data }) =>
+      Buffer.from([programIdIndex, accountKeyIndexes.length, data.length & 255, data.length >> 8]),
+    ),
+    ...compiledInstructions.flatMap(({ accountKeyIndexes, data }) => [Buffer.from(accountKeyIndexes), Buffer.from(data)]),
+  ]);
+  // An Ed25519 key in PKCS #8 is this prefix and the 32 bytes of the seed.
+  const prefix = Buffer.from("302e020100300506032b657004220420", "hex");
+  const der = Buffer.concat([prefix, Buffer.from(keypair.secretKey.slice(0, 32))]);
+  // The signature is at the end, and covers everything before it.
+  return Buffer.concat([message, sign(null, message, createPrivateKey({ key: der, format: "der", type: "pkcs8" }))]);
+}
+
+// Signs one instruction in a transaction of version 0 or 1, sends it and waits until it is confirmed.
+async function sendVersioned(instruction, keypair) {
+  const { blockhash, lastValidBlockHeight } = await connection.getLatestBlockhash("confirmed");
+  const parts = { payerKey: keypair.publicKey, recentBlockhash: blockhash, instructions: [instruction] };
+  const message = new web3.TransactionMessage(parts).compileToV0Message();
+  const transaction = new web3.VersionedTransaction(message);
+  transaction.sign([keypair]);
+  const bytes = TRANSACTION_VERSION === "1" ? versionOne(message, keypair) : transaction.serialize();
+  const signature = await connection.sendRawTransaction(bytes, { preflightCommitment: "confirmed" });
+  const { value } = await connection.confirmTransaction({ signature, blockhash, lastValidBlockHeight }, "confirmed");
+  if (value.err) throw new Error(`${signature} failed: ${JSON.stringify(value.err)}`);
+  return signature;
+}
+
 const sent = [];
+const isPaused = (error) => /ProtocolPaused/.test(`${error.error?.errorCode?.code} ${error.message} ${error.logs}`);
 
 // Sends one instruction and waits until it is confirmed.
 async function step(name, keypair, accounts, ...args) {
-  const call = () => as(keypair).methods[name](...args).accountsPartial(accounts).rpc();
+  const call = async () => {
+    const builder = as(keypair).methods[name](...args).accountsPartial(accounts);
+    return TRANSACTION_VERSION === "legacy" ? builder.rpc() : sendVersioned(await builder.instruction(), keypair);
+  };
   const signature = await call().catch(async (error) => {
     // The admin of the demo pauses the protocol now and then, for a moment.
-    if (error.error?.errorCode?.code !== "ProtocolPaused") throw error;
+    if (!isPaused(error)) throw error;
     await pause(3_000);
     return call();
   });
@@ -305,5 +350,12 @@ const pairs = {
 const differing = Object.entries(pairs).filter(([, [ours, theirs]]) => ours !== theirs);
 for (const [name, [ours, theirs]] of differing) console.error(`${name}: the API says ${ours}, the chain ${theirs}`);
 if (differing.length) process.exit(1);
+
+const versions = await Promise.all(sent.map(async (signature) => {
+  const options = { commitment: "confirmed", encoding: "base64", maxSupportedTransactionVersion: 1 };
+  return String((await rpc("getTransaction", signature, options)).version);
+}));
+const others = versions.filter((version) => version !== TRANSACTION_VERSION);
+if (others.length) fail(`Transactions of version ${TRANSACTION_VERSION} were sent, and the chain has ${others}.`);
 console.log(`${sent.length} steps heard; ${Object.keys(pairs).length} fields agree: ${shown.state}, ${shown.outcome}`);
 process.exit(0);

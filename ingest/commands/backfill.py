@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
 from psycopg.types.json import Jsonb
 from rich import progress
 from rich.console import Console
@@ -35,9 +36,15 @@ from ..sync.block_order import BlockOrderResolver
 from ..sync.database import SyncDatabase, sql
 from ..sync.fetch import Fetcher
 
+log = structlog.get_logger()
+
 SOURCE = "backfill"
 #: Consecutive failures of the node after which the command stops and the operator decides.
 MAX_NODE_FAILURES = 8
+#: Consecutive answers "unknown signature" after which the list begins at its top again.
+MAX_CURSOR_FAILURES = 3
+#: How often a list begins again before the command stops.
+MAX_RESTARTS = 3
 
 _T = TypeVar("_T")
 
@@ -174,7 +181,8 @@ class Backfill:
 
     async def _require_past(self, slots: SlotRange) -> None:
         """Raise InvalidInput for future slots: a recorded coverage would be wrong once they exist."""
-        top = await _retry_on_node_error(lambda: self._client.slot(commitment="confirmed"))
+        commitment = await self._client.read_commitment()
+        top = await _retry_on_node_error(lambda: self._client.slot(commitment=commitment))
         if slots.to_slot > top:
             raise errors.InvalidInput(
                 f"The chain is at slot {top}; later slots do not exist yet.",
@@ -185,8 +193,18 @@ class Backfill:
         """Note the missing transactions, from above the range down to its beginning; return how many were listed."""
         bar = self._progress_bars.add_task("listing", total=None)
         before, is_done, listed = await self._load_position(slots)
+        restarts = 0
         while not is_done:
-            page = await _retry_on_node_error(lambda before=before: self._list_page(before))  # type: ignore[misc]
+            try:
+                page = await _retry_on_node_error(lambda before=before: self._list_page(before))  # type: ignore[misc]
+            except rpc_errors.CursorUnknown as error:
+                restarts += 1
+                if restarts > MAX_RESTARTS:
+                    raise
+                # The chain lost this signature, or the node's history does not reach it. The top of the list does.
+                log.warning("backfill_list_restarted", reason=str(error))
+                before, listed = None, 0
+                continue
             inside = [one for one in page if slots.from_slot <= one.slot <= slots.to_slot]
             await self._request_missing(inside)
             listed += len(inside)
@@ -199,12 +217,12 @@ class Backfill:
 
     async def _list_page(self, before: str | None) -> tuple[chain.SignatureInfo, ...]:
         page = await self._client.signatures_for_address(
-            self._program_id, commitment="confirmed", before=before, limit=self._page
+            self._program_id, commitment=await self._client.read_commitment(), before=before, limit=self._page
         )
         if not page and before is not None:
             statuses = await self._client.signature_statuses([before], search_history=True)
             if statuses.value[0] is None:
-                raise rpc_errors.NodeBehind("The node does not return the slot at which the list ended.")
+                raise rpc_errors.CursorUnknown("The node does not know the signature at which the list ended.")
         return page
 
     async def _request_missing(self, page: Sequence[chain.SignatureInfo]) -> None:
@@ -256,7 +274,7 @@ async def _retry_on_node_error(call: Callable[[], Awaitable[_T]]) -> _T:
         try:
             return await call()
         except rpc_errors.NodeError as error:
-            if attempt == MAX_NODE_FAILURES:
+            if attempt == (MAX_CURSOR_FAILURES if isinstance(error, rpc_errors.CursorUnknown) else MAX_NODE_FAILURES):
                 raise
             await asyncio.sleep(error.retry_after_seconds)
     raise AssertionError

@@ -126,7 +126,7 @@ class Decoder:
         return TransactionRow(
             signature,
             slot,
-            _in_range_or_none(item.index_within_block, INDEX_LIMIT),
+            _index_in_block(item),
             block_time,
             err,
             _in_range_or_none(meta.fee, FEE_LIMIT),
@@ -156,7 +156,12 @@ class Decoder:
         rebuilt = [(one.ordinal, one.event, one.market) for one in lost if one.event is not None]
         ordinals = {ordinal for ordinal, *_ in rebuilt}
         rows = self._rows(sorted([*logged, *rebuilt], key=lambda each: each[0]), view)
-        return tuple(truncated_logs.mark_rebuilt(row) if row.ordinal in ordinals else row for row in rows)
+        # The first logged event gives the others their clock (truncated_logs.missing_events).
+        has_exact_clock = bool(found.events)
+        return tuple(
+            truncated_logs.mark_rebuilt(row, has_exact_clock=has_exact_clock) if row.ordinal in ordinals else row
+            for row in rows
+        )
 
     def _rows(
         self, entries: Sequence[tuple[int, Event, event_rows.MarketRef]], view: TransactionView
@@ -219,6 +224,12 @@ def _signature(item: WebhookItem) -> str:
     if not _SIGNATURE.fullmatch(signature):
         raise _MalformedItem("The item's signature is not 64 bytes in base58.")
     return signature
+
+
+def _index_in_block(item: WebhookItem) -> int | None:
+    """Return the index in the block; None if it is missing or if two sources of it disagree."""
+    given = {item.transaction_index, item.index_within_block} - {None}
+    return _in_range_or_none(given.pop(), INDEX_LIMIT) if len(given) == 1 else None
 
 
 def _in_range_or_none(value: int | None, limit: int) -> int | None:

@@ -37,8 +37,8 @@ NO_LAMPORTS_MOVED = frozenset(
         "cancel_market",
     }
 )
-#: The longest data of ours is 102 bytes. A transaction cannot carry more than 1,232, but a forged item could, and the
-#: time of base58 decoding grows with the square of the length.
+#: The longest data of ours is 102 bytes. A version-1 transaction can carry 4,096, a forged item more, and the time of
+#: base58 decoding grows with the square of the length.
 _LONGEST_DATA = 2_048
 
 _T = TypeVar("_T")

@@ -6,9 +6,10 @@ a long one was dropped. The instructions are all present, and every instruction 
 (protocol.md 1.3). So calls and events are matched in the order in which they ran; a call without an event lost it. If
 they do not match completely, or anything of ours cannot be read, nothing is rebuilt.
 
-A rebuilt event is the event that the program emitted. Its clock is that of the transaction's other events, or else the
-block's time, which under Alpenglow may be a second later than the time that the program saw (solana.md 3). These events
-can be rebuilt:
+A rebuilt event is exactly the event that the program emitted. Its clock is that of the transaction's other events. If
+none is left, it is the block's time, and the event's context marks it (`clock_source`): since Alpenglow the program
+sees the time of the parent block, so that the block's own time is 0 or 1 s later, more after skipped slots
+(solana.md 3). These events can be rebuilt:
 
     always      GlobalConfigInitialized   signer, argument, and the rate that initialize sets (1.4.1)
                 MarketCreated             arguments and signer; it is PROPOSED
@@ -75,6 +76,8 @@ PROPOSED: Final = 0
 UNKNOWN_MARKET_ID: Final = event_digests.UNKNOWN_MARKET_ID
 #: Marks an event's context: the event was rebuilt and not logged by the program.
 REBUILT_CONTEXT: Final = {"rebuilt_from": "instruction"}
+#: Marks the context of a rebuilt event whose clock is the block's time, which may be later than the program's.
+INEXACT_CLOCK_CONTEXT: Final = {"clock_source": "block_time"}
 
 
 class MissingEvent(NamedTuple):
@@ -231,10 +234,11 @@ def number_events(found: ParsedLog, lost: Sequence[MissingEvent]) -> Iterator[tu
         yield place, event
 
 
-def mark_rebuilt(row: EventRow) -> EventRow:
-    """Return a rebuilt event's row, marked as rebuilt."""
+def mark_rebuilt(row: EventRow, *, has_exact_clock: bool) -> EventRow:
+    """Return a rebuilt event's row, marked as rebuilt, and whether its clock is the program's."""
     context: dict[str, Any] = {} if row.context is None else msgspec.json.decode(row.context)
-    return row._replace(context=msgspec.json.encode(context | REBUILT_CONTEXT))
+    marks = REBUILT_CONTEXT if has_exact_clock else REBUILT_CONTEXT | INEXACT_CLOCK_CONTEXT
+    return row._replace(context=msgspec.json.encode(context | marks))
 
 
 def dead_letter_reason(one: MissingEvent) -> str:

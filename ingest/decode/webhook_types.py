@@ -53,7 +53,9 @@ class WebhookItem(msgspec.Struct, rename="camel", gc=False):
 
     slot: int | None = None
     block_time: int | None = None
+    #: The index in the block by Helius, and by nodes since Agave 4.0; both may be missing.
     index_within_block: int | None = None
+    transaction_index: int | None = None
     meta: TransactionMeta | None = None
     transaction: WebhookTransaction | None = None
     #: Enhanced items have the signature here, and neither `meta` nor logs.
@@ -80,6 +82,7 @@ class CoreItem(msgspec.Struct, rename="camel"):
     slot: int | None = None
     block_time: Any = None
     index_within_block: Any = None
+    transaction_index: Any = None
     meta: CoreMeta | None = None
     transaction: CoreTransaction | None = None
     signature: str | None = None
@@ -90,6 +93,7 @@ class CoreItem(msgspec.Struct, rename="camel"):
             self.slot,
             _int_or_none(self.block_time),
             _int_or_none(self.index_within_block),
+            _int_or_none(self.transaction_index),
             None,
             None,
             self.signature,

@@ -217,6 +217,8 @@ class Pipeline:
         self.budget = ByteBudget(self.limits.budget_bytes)
         #: Time of the last commit of webhook transactions, on the monotonic clock.
         self.delivered_at: float | None = None
+        #: Set by every commit with transactions; the sync task clears it.
+        self.has_committed = asyncio.Event()
         #: Called after each commit.
         self.on_commit: Callable[[], None] = lambda: None
         #: The writer has one user at a time: a batch, or the caller of `exclusive_writer`.
@@ -457,6 +459,8 @@ class Pipeline:
                     wanted=wanted,
                 )
         self.on_commit()
+        if transactions:
+            self.has_committed.set()
         if transactions and batch[0].source == "webhook":
             self.delivered_at = time.monotonic()
         self.metrics.count_commit(

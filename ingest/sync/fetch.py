@@ -53,12 +53,12 @@ DIFFERS = "differs"
 
 #: Errors of the node, whatever is requested. Any other error may concern one transaction and must not delay the rest.
 _NODE_ERRORS = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
-#: Errors of a request that prove nothing about the transaction.
-_REFUSALS = (rpc_errors.NodeError, rpc_errors.ApiKeyRejected, rpc_errors.BadRequest, rpc_errors.UnsupportedVersion)
+#: Errors that do not come from the node's answer: our own request budget, and nodes of two clusters.
+_OWN_ERRORS = (errors.Overloaded, errors.ConfigurationError)
 #: Delay before a transaction is requested again after an error of its own.
 TRANSACTION_RETRY_SECONDS = 30.0
 #: How long a signature may fail before an operator is alerted: it may block verification and finality.
-UNFETCHED_SECONDS = 300.0
+UNFETCHED_SECONDS = 240.0
 #: Maximum number of signatures that an alert names.
 NAMED = 5
 
@@ -124,12 +124,13 @@ class Fetcher:
         return total
 
     async def _fetch(self, due: DueSignature) -> FetchResult:
-        commitment = "finalized" if due.reason == DIFFERS else "confirmed"
         try:
-            response = await self._client.transaction(due.signature, commitment=commitment)  # type: ignore[arg-type]
-        except errors.Overloaded:
+            commitment = "finalized" if due.reason == DIFFERS else await self._client.read_commitment()
+            response = await self._client.transaction(due.signature, commitment=commitment)
+        except _OWN_ERRORS:
             raise
-        except (*_REFUSALS, errors.NotFound) as error:
+        except errors.ZmartError as error:
+            # Any answer may concern this transaction alone, and none of them proves that it does not exist.
             return FetchResult(due, error=error)
         if response is None:
             return FetchResult(due, is_unknown=True)
@@ -184,8 +185,10 @@ class Fetcher:
     async def _block_indexes(self, slot: int) -> dict[str, int]:
         """Return index by signature for a slot's block; empty if no node serves it: the order stays provisional."""
         try:
-            block = await self._client.block_signatures(slot, commitment="confirmed")
-        except (*_REFUSALS, errors.NotFound):
+            block = await self._client.block_signatures(slot, commitment=await self._client.read_commitment())
+        except _OWN_ERRORS:
+            raise
+        except errors.ZmartError:
             return {}
         signatures = block.signatures[: MAX_INDEX_IN_BLOCK + 1] if block else ()
         return {signature: index for index, signature in enumerate(signatures)}

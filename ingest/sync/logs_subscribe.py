@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
 from solana.exceptions import SolanaRpcException
-from solana.rpc.commitment import Confirmed
+from solana.rpc.commitment import Confirmed, Finalized
 from solana.rpc.jsonrpc import SolanaJsonRpcError
 from solana.rpc.websocket_api import OverflowPolicy, SolanaWsClient
 from solders.errors import SerdeJSONError
@@ -49,8 +49,19 @@ class LogsSubscription:
 
     name = "logs"
 
-    def __init__(self, url: str, program_id: str, *, queue_size: int = QUEUE_SIZE) -> None:
-        """Subscribe at `url`, which may contain a key and is never shown."""
+    def __init__(
+        self,
+        url: str,
+        program_id: str,
+        *,
+        queue_size: int = QUEUE_SIZE,
+        has_moved: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Subscribe at `url`, which may contain a key and is never shown.
+
+        `has_moved` returns whether the cluster runs Alpenglow, where `confirmed` and `finalized` mean the same.
+        """
+        self._has_moved = has_moved
         self._url = url
         self._node = urlsplit(url).hostname or "the node"
         self._filter = RpcTransactionLogsFilterMentions(Pubkey.from_string(program_id))
@@ -68,7 +79,8 @@ class LogsSubscription:
         try:
             with self._translate_errors():
                 async with self._client() as client:
-                    await client.logs_subscribe(filter_=self._filter, commitment=Confirmed)
+                    commitment = Finalized if self._has_moved() else Confirmed
+                    await client.logs_subscribe(filter_=self._filter, commitment=commitment)
                     self.is_subscribed.set()
                     log.info("logs_subscribed", node=self._node)
                     while True:

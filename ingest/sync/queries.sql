@@ -5,6 +5,7 @@ create temporary table if not exists seen (
     signature text collate "C" not null,
     slot bigint not null,
     succeeded boolean not null,
+    index_in_block int,
     primary key (commitment, signature)
 );
 
@@ -14,17 +15,33 @@ delete from seen where commitment = %(commitment)s;
 
 -- name: record_listing
 -- One page of the list.
-insert into seen (commitment, signature, slot, succeeded)
+insert into seen (commitment, signature, slot, succeeded, index_in_block)
 select
     %(commitment)s,
     given.signature,
     given.slot,
-    given.succeeded
-from unnest(%(signatures)s::text [], %(slots)s::bigint [], %(succeeded)s::boolean []) as given (
-    signature, slot, succeeded
+    given.succeeded,
+    given.index_in_block
+from unnest(%(signatures)s::text [], %(slots)s::bigint [], %(succeeded)s::boolean [], %(indexes)s::int []) as given (
+    signature, slot, succeeded, index_in_block
 )
 on conflict (commitment, signature) do update
-set slot = excluded.slot, succeeded = excluded.succeeded;
+set slot = excluded.slot, succeeded = excluded.succeeded, index_in_block = excluded.index_in_block;
+
+-- name: listed_order
+-- Slots with transactions of provisional order whose index in the block the list contains, the oldest first.
+select
+    t.slot,
+    array_agg(t.signature order by t.signature),
+    array_agg(s.index_in_block order by t.signature)
+from raw.transactions as t
+inner join seen as s on t.signature = s.signature and t.slot = s.slot
+where
+    s.commitment = %(commitment)s and s.index_in_block is not null
+    and not t.order_settled and t.retracted_at is null and t.slot > %(after)s
+group by t.slot
+order by t.slot
+limit %(limit)s;
 
 -- name: proven_slots
 -- The verified and the final slot of the log, and whether it contains anything as old as that.
@@ -34,6 +51,12 @@ select
     exists(
         select from raw.transactions as t where t.slot <= raw.finalized_through() and t.retracted_at is null
     );
+
+-- name: holds_anything
+-- Whether the log holds a success up to a slot, which a complete list has to contain.
+select exists (
+    select from raw.transactions as t where t.slot <= %(top)s and t.err is null and t.retracted_at is null
+);
 
 -- name: request_missing
 -- Queue the listed successes that the log does not contain for fetching; returns their number.
@@ -80,8 +103,17 @@ where
     )
     and not exists (select from raw.pending_signatures as w where w.signature = s.signature and w.reason = 'differs');
 
+-- name: awaiting_finality
+-- The lowest slot above a slot that was walked, with a success of ours that is not final yet.
+select min(t.slot)
+from raw.transactions as t
+where
+    t.slot > greatest(coalesce(raw.finalized_through(), -1), %(walked)s::bigint)
+    and t.slot <= %(walked)s::bigint + %(window)s
+    and t.err is null and t.retracted_at is null;
+
 -- name: first_missing_slot
--- The lowest slot with a transaction that the confirmed chain lists and the log does not contain.
+-- The lowest slot with a transaction that the list has and the log does not contain.
 select min(s.slot)
 from seen as s
 where

@@ -7,6 +7,9 @@ agree:
     confirmed   nothing listed is missing here    raw.coverage, source walk         raw.verified_through()
     finalized   listed and held are the same      raw.coverage, source finalized    raw.finalized_through()
 
+On a cluster that has moved to Alpenglow both words mean the same, so one finalized list proves both with half the
+requests.
+
 Missing transactions are noted in raw.pending_signatures and fetched, the oldest slot first; then the walk compares
 again. A transaction that we hold and the finalized list lacks is at first only a suspect: a node may lag, give false
 data, or have lost a page. It is retracted only when all of this holds, at one node that has seen every slot that we
@@ -35,17 +38,16 @@ import structlog
 from zmart import errors
 from zmart.chain import client as chain
 from zmart.chain import rpc_errors
+from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 
 from ..store.group_commit import Pipeline
-from ..store.writer import CoverageProof
+from ..store.writer import MAX_INDEX_IN_BLOCK, CoverageProof
 from .database import SyncDatabase, sql
 
 log = structlog.get_logger()
 
 Commitment: TypeAlias = Literal["confirmed", "finalized"]
 
-#: Blocks for which a blockhash is valid (solana.md 4).
-BLOCKHASH_AGE: Final = 150
 #: How far above a slot the next served block is searched for. One absent leader leaves 4 slots empty, two leave 8.
 MOST_SKIPPED: Final = 16
 #: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A transaction of
@@ -55,7 +57,9 @@ UNLISTED_SECONDS: Final = 240.0
 NAMED: Final = 10
 #: Signatures in one proof, so that comparing digests locks the log for milliseconds only.
 PROOF_SIZE: Final = 10_000
-SOURCES: Final[dict[Commitment, str]] = {"confirmed": "walk", "finalized": "finalized"}
+#: The sources under which raw.coverage records the two proofs.
+VERIFIED: Final = "walk"
+FINALIZED: Final = "finalized"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,20 +118,24 @@ class Reconciler:
                 self._program_id, commitment=commitment, before=before, limit=self._page, min_context_slot=top
             )
             if not page:
-                await self._require_known(node, before)
+                await (self._require_known(node, before) if before else self._require_empty_log(top))
                 return slot
             _require_order(page, slot if before else None)
             await self._record_listing(commitment, [one for one in page if one.slot <= top])
             before, slot = page[-1].signature, page[-1].slot
         return slot
 
-    async def _require_known(self, node: chain.ChainClient, signature: str | None) -> None:
+    async def _require_empty_log(self, top: int) -> None:
+        """Check that an empty list is genuine: a node that lists nothing has lost what the log holds."""
+        (holds_anything,) = await self._database.fetch_one(sql.holds_anything, top=top)
+        if holds_anything:
+            raise rpc_errors.NodeBehind("The node lists no transaction of the program, but the log holds some.")
+
+    async def _require_known(self, node: chain.ChainClient, signature: str) -> None:
         """Check that the end of the list is genuine: the last listed signature must still be on the chain."""
-        if signature is None:
-            return
         statuses = await node.signature_statuses([signature], search_history=True)
         if statuses.value[0] is None:
-            raise rpc_errors.NodeBehind("The list changed while it was being read.")
+            raise rpc_errors.CursorUnknown("The list changed while it was being read.")
 
     async def _record_listing(self, commitment: Commitment, page: Sequence[chain.SignatureInfo]) -> None:
         await self._database.execute(
@@ -136,6 +144,7 @@ class Reconciler:
             signatures=[one.signature for one in page],
             slots=[one.slot for one in page],
             succeeded=[one.err is None for one in page],
+            indexes=[_valid_index(one.transaction_index) for one in page],
         )
 
     async def request_missing(self, listed: ListedRange) -> int:
@@ -146,14 +155,14 @@ class Reconciler:
         return int(missing)
 
     async def verify(self, listed: ListedRange) -> int:
-        """Record as proven the slots in which no confirmed transaction is missing; return the slot verified through."""
+        """Record as proven the slots in which no listed transaction is missing; return the slot verified through."""
         verified, _, _ = await self._database.fetch_one(sql.proven_slots)
-        (hole,) = await self._database.fetch_one(sql.first_missing_slot, commitment="confirmed")
+        (hole,) = await self._database.fetch_one(sql.first_missing_slot, commitment=listed.commitment)
         through = listed.top if hole is None else min(listed.top, hole - 1)
         if hole is not None and hole <= verified:
             log.warning("verified_slot_incomplete", slot=hole)
         while verified < through:
-            proof = await self._proof(listed.commitment, verified + 1, through)
+            proof = await self._proof(VERIFIED, listed.commitment, verified + 1, through)
             async with self._pipeline.exclusive_writer() as writer:
                 await writer.cover(proof)
             verified = proof.to_slot
@@ -165,7 +174,7 @@ class Reconciler:
         through = through if below is None else min(through, below - 1)
         _, final, _ = await self._database.fetch_one(sql.proven_slots)
         while final < through:
-            proof = await self._proof(listed.commitment, final + 1, through)
+            proof = await self._proof(FINALIZED, listed.commitment, final + 1, through)
             async with self._pipeline.exclusive_writer() as writer:
                 if not await writer.finalize(proof):
                     # Something arrived meanwhile; the next walk compares again.
@@ -181,11 +190,11 @@ class Reconciler:
         ends: list[int] = [slot - 1 for slot in (first_missing, first_unlisted) if slot is not None]
         return min([listed.top, *ends])
 
-    async def _proof(self, commitment: Commitment, from_slot: int, to_slot: int) -> CoverageProof:
+    async def _proof(self, source: str, commitment: Commitment, from_slot: int, to_slot: int) -> CoverageProof:
         bounds = {"commitment": commitment, "from_slot": from_slot, "to_slot": to_slot}
         (end,) = await self._database.fetch_one(sql.chunk_end, **bounds, size=PROOF_SIZE)
         count, digest = await self._database.fetch_one(sql.listed_successes, **{**bounds, "to_slot": end})
-        return CoverageProof(SOURCES[commitment], from_slot, end, count, digest)
+        return CoverageProof(source, from_slot, end, count, digest)
 
     # Transactions that the log holds and the chain does not list
 
@@ -194,7 +203,7 @@ class Reconciler:
         await self._database.execute(sql.clear_suspects)
         bounds = {"floor": listed.floor, "top": listed.top, "height": listed.height}
         await self._database.execute(sql.note_suspects, **bounds)
-        candidates = await self._database.fetch_all(sql.retraction_candidates, **bounds, blockhash_age=BLOCKHASH_AGE)
+        candidates = await self._database.fetch_all(sql.retraction_candidates, **bounds, blockhash_age=BLOCKHASH_BLOCKS)
         if not candidates:
             return 0
         absent = await self._find_absent([(signature, slot) for signature, slot in candidates], listed.top)
@@ -245,6 +254,16 @@ class Reconciler:
         return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]
 
 
+#: Errors about one block that prove nothing, whatever the node's generation or its provider's filter.
+_NOT_SERVED: Final = (
+    errors.NotFound,
+    rpc_errors.NodeBehind,
+    rpc_errors.UnsupportedVersion,
+    rpc_errors.MethodUnavailable,
+    rpc_errors.BadRequest,
+)
+
+
 class FinalizedBlocks:
     """Caches finalized blocks of one node, because neighbouring slots need the same ones."""
 
@@ -269,9 +288,13 @@ class FinalizedBlocks:
         if slot not in self._found:
             try:
                 self._found[slot] = await self._node.block_signatures(slot, commitment="finalized")
-            except (errors.NotFound, rpc_errors.NodeBehind, rpc_errors.UnsupportedVersion):
+            except _NOT_SERVED:
                 self._found[slot] = None
         return self._found[slot]
+
+
+def _valid_index(index: int | None) -> int | None:
+    return index if index is not None and 0 <= index <= MAX_INDEX_IN_BLOCK else None
 
 
 def _require_order(page: Sequence[chain.SignatureInfo], below: int | None) -> None:

@@ -54,7 +54,7 @@ BODY_LIMIT_BYTES = 32 << 20
 #: Memory budget for signed bodies before verification. Anybody may send those, so they must not use the budget of
 #: verified deliveries. The largest delivery has to fit.
 UNVERIFIED_BYTES = BODY_LIMIT_BYTES
-#: Helius gives up after seconds; a slower sender occupies memory that others need.
+#: Helius gives up after one second; a slower sender occupies memory that others need.
 BODY_SECONDS = 30.0
 #: Items decoded before other requests get their turn, about a millisecond.
 DECODE_CHUNK = 25
@@ -221,6 +221,13 @@ class Receiver:
 
     async def receive(self, request: AnyRequest) -> Answer:
         """Return the response to a delivery. Never raises, because an exception would become a response of 500."""
+        began = time.monotonic()
+        answer = await self._receive(request)
+        if answer.status_code in _COUNTED_STATUSES:
+            self._parts.metrics.count_answer(time.monotonic() - began)
+        return answer
+
+    async def _receive(self, request: AnyRequest) -> Answer:
         reservation = self._parts.pipeline.budget.reserve()
         try:
             await self._deliver(request, reservation)
@@ -243,7 +250,7 @@ class Receiver:
         finally:
             reservation.release()
         self._parts.metrics.count_delivery("committed")
-        return Response({"success": True})
+        return Response({"success": True}, status_code=200)
 
     async def _deliver(self, request: AnyRequest, reservation: Reservation) -> None:
         body = await self._read_verified_body(request, reservation)
@@ -317,6 +324,8 @@ class Receiver:
         return answer
 
 
+#: Answers whose time depends on us; a refused delivery may have been slow to arrive.
+_COUNTED_STATUSES = frozenset({200, 503})
 _UNVERIFIED_MESSAGE = (
     "The delivery has no valid proof of its origin: send the webhook's authHeader as Authorization, or the "
     f"HMAC-SHA256 of the body in {SIGNATURE_HEADER}."

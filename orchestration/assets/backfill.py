@@ -32,7 +32,8 @@ sql = queries.load("orchestration")
 POOL = "chain_backfill"
 RANGES = dg.DynamicPartitionsDefinition(name="slot_ranges")
 KEY = dg.AssetKey(["chain_backfill"])
-#: An epoch of Solana, about two days; the development chain makes a few thousand slots in an evening.
+#: Slots of a range, never seconds: a range that was recorded must keep its bounds when the length of a slot changes. An
+#: epoch of Solana is 24 hours in slots of 0.2 s; 2,000 slots of the development chain are 400 seconds.
 SLOTS: dict[Cluster, int] = {Cluster.MAINNET: 432_000, Cluster.DEVNET: 432_000, Cluster.LOCALNET: 2_000}
 #: More ranges at once would make the page unreadable; the next tick adds the next ranges.
 MAX_AT_ONCE = 200

@@ -32,7 +32,12 @@ async def read_proven_state(node: client.ChainClient, facts: LogFacts) -> Proven
 
 
 async def _time_of(node: client.ChainClient, slot: int, clock: client.ChainClock) -> int:
-    """Return the chain's time at a finalized slot, or that of the last block before it, which is not later."""
+    """Return the chain's time at a finalized slot, or that of the last block before it, which is not later.
+
+    Since Alpenglow a program sees the time of its block's parent. So every transaction after `slot` sees this time or a
+    later one, and every transaction up to `slot` this time or an earlier one: a deadline that this time has reached is
+    over for all transactions that the log does not hold.
+    """
     if slot == clock.slot:
         return clock.unix_timestamp
     for earlier in range(slot, max(0, slot - MOST_EMPTY_SLOTS), -1):

@@ -72,7 +72,8 @@ async def read_config(
 ) -> ProtocolConfig:
     """Return the program's current configuration. Raises ConfigurationError if there is none."""
     address = addresses.config_address(program_id)
-    found = await node.account(address, commitment="confirmed", min_context_slot=min_context_slot)
+    commitment = await node.read_commitment()
+    found = await node.account(address, commitment=commitment, min_context_slot=min_context_slot)
     return proofs.config_of(found.value, program_id=program_id, address=address)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zmart import errors
-from zmart.chain import client
+from zmart.chain import client, rpc_errors
 from zmart.chain.rpc import RpcClient
 from zmart.chain.signer import Signer
 from zmart.domain.ids import Address
@@ -296,7 +296,7 @@ class KeeperRunner:
             if not any(one.reason is Reason.BUDGET for one in not_sent.values()):
                 await self.intent_store.resolve("keeper_budget")
             sent = await submitter.confirm([one for one in submitted if isinstance(one, SentSubmission)], epoch)
-        swept = await self._sweep().close()
+        swept = await self._sweep_after(sent)
         return RoundReport(
             task=task,
             is_dry=False,
@@ -308,8 +308,15 @@ class KeeperRunner:
             stopped=submitter.stopped,
         )
 
+    async def _sweep_after(self, sent: Sequence[SentSubmission]) -> SweepResult:
+        """Close what is done; where a blockhash died, also record it as expired, so that the next round signs again."""
+        if any(one.is_past_its_height for one in sent):
+            with contextlib.suppress(rpc_errors.NodeError):
+                return await self._sweep().run()
+        return await self._sweep().close()
+
     async def _check_fee_balance(self, key: Signer) -> None:
-        found = await self.node.account(key.address, commitment="confirmed")
+        found = await self.node.account(key.address, commitment=await self.node.read_commitment())
         lamports = 0 if found.value is None else found.value.lamports
         if lamports < self._policy.low_balance_lamports:
             await self.intent_store.alert(

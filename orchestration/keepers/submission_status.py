@@ -3,7 +3,8 @@
     RESEND    unknown everywhere, and its blockhash is valid: send the same bytes again
     WAIT      on chain or refused there, but not finalized: a fork may still undo either
     LANDED    on chain and successful; done when our log holds its event, finalized
-    FAILED    on chain, finalized, refused: it can never succeed
+    FAILED    on chain, finalized, refused: it can never succeed. If it may never have run (SIMD-0290: its payer could
+              not pay), only once its blockhash is dead, because the same bytes might land again
     EXPIRED   its blockhash is expired on the finalized chain, and that node's whole history does not contain it
 
 An intent may be signed again only after FAILED and EXPIRED. Nothing else proves that this is safe: neither an error
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import enum
 
-from zmart.chain import client
+from zmart.chain import client, rpc_errors
 
 
 class SubmissionOutcome(enum.Enum):
@@ -48,5 +49,6 @@ def decide(
             return SubmissionOutcome.EXPIRED if searched else SubmissionOutcome.WAIT
         return SubmissionOutcome.RESEND
     if status.err is not None:
-        return SubmissionOutcome.FAILED if status.is_finalized else SubmissionOutcome.WAIT
+        has_ended = rpc_errors.has_run(status.err) or finalized_height > last_valid_block_height
+        return SubmissionOutcome.FAILED if status.is_finalized and has_ended else SubmissionOutcome.WAIT
     return SubmissionOutcome.LANDED if status.is_confirmed else SubmissionOutcome.WAIT

@@ -5,8 +5,10 @@ stored only while no earlier submission of the same intent can still land. `swee
 crash leaves between any two steps: signed bytes that were never stored are lost with the process and were never sent;
 stored bytes are sent again unchanged.
 
-`Timing` holds the interval between two sends of the same bytes and the time for which a round waits for them. A
-transaction that has not landed by then is not lost; the next sweep continues with it.
+`Timing` holds the interval between two sends of the same bytes and the longest time for which a round waits for them.
+The round waits for a transaction until the finalized block height shows that its blockhash is dead, about 30 s at 0.2 s
+a slot; the sweep at its end then records that it expired, and the next round signs it again. A transaction that has not
+landed by then is not lost; the next sweep continues with it.
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ from .reasons import PlanVerdict, Reason
 SIMULATED_UNITS: Final = 400_000
 #: Maximum number of rows that are simulated and sent concurrently.
 MAX_CONCURRENT: Final = 16
-#: A blockhash is reused for this long; it is valid for 150 blocks, about 30 seconds with slots of 200 ms (solana.md 4).
-BLOCKHASH_SECONDS: Final = 10.0
+#: A blockhash is reused for this long: a tenth of its life of 150 blocks, which take 30 s at 0.2 s a slot
+#: (solana.md 4).
+BLOCKHASH_SECONDS: Final = 3.0
 
 _T = TypeVar("_T")
 Checkpoint = Callable[[str], None]
@@ -51,7 +54,7 @@ class Timing:
     poll_seconds: float = 0.5
     #: Between two sends of the same bytes.
     resend_seconds: float = 2.0
-    #: Time for which a round waits for the transactions that it sent.
+    #: Longest time for which a round waits for the transactions that it sent; their blockhashes die earlier.
     wait_seconds: float = 90.0
     #: Time after which a lease expires unless it is renewed.
     lease_seconds: float = 60.0
@@ -69,8 +72,12 @@ class SentSubmission:
     #: State of the intent at the end of the round: planned, sent or landed.
     state: str
     fee_lamports: int
+    #: The last block height at which it can land.
+    last_valid_block_height: int
     raw: bytes = field(repr=False)
     message: str = ""
+    #: Whether the finalized chain has passed that height without it, as far as this round saw.
+    is_past_its_height: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +151,9 @@ class Submitter:
         for start in range(0, len(addresses), client.MAX_ACCOUNTS):
             page = addresses[start : start + client.MAX_ACCOUNTS]
             answer = await self._node.accounts(
-                page, commitment="confirmed", min_context_slot=proven_state.verified_through
+                page,
+                commitment=await self._node.read_commitment(),
+                min_context_slot=proven_state.verified_through,
             )
             found |= dict(zip(page, answer.value, strict=True))
         return found
@@ -183,7 +192,7 @@ class Submitter:
             async with self._concurrency:
                 blockhash = await self._recent_blockhash()
                 unsigned = self._transaction(row, payer, blockhash, simulation_cost)
-                simulation = await self._node.simulate(unsigned.raw, commitment="confirmed")
+                simulation = await self._node.simulate(unsigned.raw, commitment=await self._node.read_commitment())
             error = simulation.error(self._program_id)
             if error is not None:
                 raise error
@@ -202,7 +211,8 @@ class Submitter:
     async def _recent_blockhash(self) -> client.Blockhash:
         async with self._blockhash_lock:
             if self._blockhash is None or time.monotonic() - self._blockhash[1] > BLOCKHASH_SECONDS:
-                self._blockhash = await self._node.latest_blockhash(commitment="confirmed"), time.monotonic()
+                commitment = await self._node.read_commitment()
+                self._blockhash = await self._node.latest_blockhash(commitment=commitment), time.monotonic()
             return self._blockhash[0]
 
     def _transaction(
@@ -213,7 +223,7 @@ class Submitter:
         )
 
     async def export(self, row: PlanRow, payer: Address, cost: transactions.Cost) -> PlanRow:
-        """Return the row with an unsigned transaction for a wallet; its blockhash is valid for 150 blocks."""
+        """Return the row with an unsigned transaction for a wallet; its blockhash is valid for 150 blocks (30 s)."""
         unsigned = self._transaction(row, payer, await self._recent_blockhash(), cost)
         return replace(row, unsigned=unsigned.base64)
 
@@ -273,6 +283,7 @@ class Submitter:
             signature=signed.signature,
             state="sent",
             fee_lamports=unsigned.fee_lamports,
+            last_valid_block_height=blockhash.last_valid_block_height,
             raw=signed.raw,
             message=message,
         )
@@ -284,7 +295,7 @@ class Submitter:
         land.
         """
         try:
-            await self._node.send(raw, preflight_commitment="confirmed")
+            await self._node.send(raw, preflight_commitment=await self._node.read_commitment())
         except rpc_errors.AlreadyProcessed:
             return ""
         except errors.ZmartError as error:
@@ -296,15 +307,24 @@ class Submitter:
         return ""
 
     async def confirm(self, sent: Sequence[SentSubmission], epoch: int) -> list[SentSubmission]:
-        """Send the same bytes until they have landed or the wait time ends; return the last known state of each."""
+        """Send the same bytes until they have landed, their blockhash is dead or the wait time ends.
+
+        Return the last known state of each. A dead blockhash proves nothing here: the sweep decides.
+        """
         await self._intent_store.mark_sent([each.signature for each in sent])
         pending = {one.signature: _PendingSubmission(one, time.monotonic()) for one in sent}
         confirmed: dict[Signature, SentSubmission] = {}
         deadline = time.monotonic() + self._timing.wait_seconds
+        next_height_at = time.monotonic() + self._timing.resend_seconds
         while pending and time.monotonic() < deadline:
             await asyncio.sleep(self._timing.poll_seconds)
             await self._intent_store.renew_lease(epoch, self._timing.lease_seconds)
+            # The height is read before the statuses: what had died by then and is unknown afterwards has not landed.
+            height = await self._finalized_height() if time.monotonic() >= next_height_at else None
             confirmed |= await self._poll(pending)
+            if height is not None:
+                next_height_at = time.monotonic() + self._timing.resend_seconds
+                confirmed |= _remove_past_height(pending, height)
         unconfirmed = {signature: one.sent for signature, one in pending.items()}
         return [{**unconfirmed, **confirmed}[each.signature] for each in sent]
 
@@ -326,6 +346,12 @@ class Submitter:
             self._checkpoint("after confirm")
         await _gather(self._resend(one) for one in pending.values())
         return confirmed
+
+    async def _finalized_height(self) -> int | None:
+        try:
+            return await self._node.block_height(commitment="finalized")
+        except rpc_errors.NodeError:
+            return None
 
     async def _statuses(self, signatures: Sequence[Signature]) -> dict[Signature, client.SignatureStatus | None]:
         found: dict[Signature, client.SignatureStatus | None] = {}
@@ -353,9 +379,16 @@ class Submitter:
         one.sent_at = now
         async with self._concurrency:
             try:
-                await self._node.send(one.sent.raw, preflight_commitment="confirmed", skip_preflight=True)
+                commitment = await self._node.read_commitment()
+                await self._node.send(one.sent.raw, preflight_commitment=commitment, skip_preflight=True)
             except errors.ZmartError:
                 return
+
+
+def _remove_past_height(pending: dict[Signature, _PendingSubmission], height: int) -> dict[Signature, SentSubmission]:
+    """Remove and return the submissions whose blockhash is dead at a finalized height."""
+    dead = [signature for signature, one in pending.items() if height > one.sent.last_valid_block_height]
+    return {signature: replace(pending.pop(signature).sent, is_past_its_height=True) for signature in dead}
 
 
 async def _gather(steps: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

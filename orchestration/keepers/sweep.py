@@ -154,7 +154,8 @@ class Sweep:
 
     async def _resend(self, one: OpenSubmission) -> None:
         try:
-            await self._node.send(one.raw, preflight_commitment="confirmed", skip_preflight=True)
+            commitment = await self._node.read_commitment()
+            await self._node.send(one.raw, preflight_commitment=commitment, skip_preflight=True)
         except errors.ZmartError:
             return
         await self._intent_store.mark_sent([one.signature])

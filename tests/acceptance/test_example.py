@@ -80,12 +80,14 @@ async def fetch_accounts(url: str) -> tuple[accounts.ProgramAccounts, set[str]]:
     return accounts.decode_accounts(found.value), signatures
 
 
-def test_the_example_runs_a_market_from_creation_to_payout(stack: Stack, packages: Path) -> None:
-    """Anchor sends every step, the stream delivers each once, and REST and the account agree at the end."""
+@pytest.mark.parametrize("version", ["legacy", "0", "1"])
+def test_the_example_runs_a_market_from_creation_to_payout(stack: Stack, packages: Path, version: str) -> None:
+    """Transactions of each version send every step, the stream delivers each once, and REST and the account agree at
+    the end."""
     done = subprocess.run(
         ["node", str(SCRIPT)],
         cwd=packages,
-        env=stack.environ,
+        env={**stack.environ, "TRANSACTION_VERSION": version},
         capture_output=True,
         text=True,
         timeout=200,

@@ -29,6 +29,7 @@ from psycopg.rows import dict_row
 from devchain import accounts
 from devchain import testing as devchain
 from devchain.accounts import MarketRecord, PositionRecord
+from devchain.cluster import TOWER
 from devchain.delivery import Destination
 from devchain.faults import RpcFault, WebhookFaults
 from devchain.market_plans import Tempo
@@ -171,7 +172,7 @@ async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> Asy
     """A busy chain with the worst webhooks, and a started ingest."""
     port = ports.find_free_port()
     destination = Destination(url=f"http://127.0.0.1:{port}/helius/webhook", authorization=Secret(AUTH_HEADER))
-    options = Options(pace=8.0, past_hours=0.01, tempo=TEMPO, faults=FAULTS, seed=4)
+    options = Options(pace=8.0, past_hours=0.01, tempo=TEMPO, faults=FAULTS, seed=4, cluster=TOWER)
     async with devchain.serve(tmp_path / "chain", options, destination=destination) as node:
         stack = ChaosStack(node, marts_database, tmp_path, port)
         stack.start()

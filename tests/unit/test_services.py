@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from zmart import errors, settings
+from zmart.cli.services import up
 from zmart.run.supervisor import dagster_services, services
 from zmart.run.supervisor.service import Service
+from zmart.settings import Settings
 
 JWT = "j" * 40
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -136,6 +140,30 @@ def test_demo_secrets_are_made_once(local: dict[str, str]) -> None:
     assert first["HELIUS_AUTH_HEADER"] == second["HELIUS_AUTH_HEADER"] == chain["HELIUS_AUTH_HEADER"]
     assert len(first["HELIUS_AUTH_HEADER"]) == 64
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_switches_reach_the_development_chain(local: dict[str, str]) -> None:
+    """What the environment or `zmart up --consensus` sets is in the chain's environment."""
+    environ = _environment(_plan({**local, "DEVCHAIN_CONSENSUS": "tower", "DEVCHAIN_SLOT_MS": "400"}), "devchain")
+
+    assert (environ["DEVCHAIN_CONSENSUS"], environ["DEVCHAIN_SLOT_MS"]) == ("tower", "400")
+
+
+def test_the_option_is_stronger_than_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`zmart up --consensus tower` wins over DEVCHAIN_CONSENSUS; another word is refused."""
+    environs: list[Mapping[str, str]] = []
+
+    def plan(settings: Settings, environ: Mapping[str, str], **_: object) -> list[Service]:
+        environs.append(environ)
+        raise errors.NotFound("The test needs no services.")
+
+    monkeypatch.setattr(services, "plan", plan)
+    monkeypatch.setenv("DEVCHAIN_CONSENSUS", "alpenglow")
+    for options in (["--consensus", "tower"], []):
+        CliRunner().invoke(up, options)
+
+    assert [environ["DEVCHAIN_CONSENSUS"] for environ in environs] == ["tower", "alpenglow"]
+    assert CliRunner().invoke(up, ["--consensus", "raft"]).exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["HELIUS_AUTH_HEADER", "JWT_SECRET"])

@@ -288,3 +288,49 @@ def test_env_example_lists_exactly_what_is_read() -> None:
         "PGPASSWORD",
         "PGDATABASE",
     }
+
+
+def test_the_development_chain_plays_mainnet_by_default() -> None:
+    """Alpenglow, slots of 0.2 s, a node of 4.3, the present rent, and a share of version 1."""
+    chain = settings.load({}).devchain
+
+    assert (chain.consensus, chain.slot_ms, chain.node_version) == ("alpenglow", 200, (4, 3, 0))
+    assert (chain.transaction_index, chain.webhook_index, chain.rent_lamports_per_byte) == (True, "within-block", 5_080)
+    assert (chain.v1_percent, chain.vault_percent, chain.unexecuted_percent, chain.skipped_percent) == (15, 3, 0, 0)
+
+
+def test_the_development_chain_plays_an_earlier_cluster() -> None:
+    """Each switch is a variable; the third number of a version may be absent."""
+    chain = settings.load(
+        {
+            "DEVCHAIN_CONSENSUS": "Tower",
+            "DEVCHAIN_SLOT_MS": "400",
+            "DEVCHAIN_NODE_VERSION": "3.1",
+            "DEVCHAIN_TRANSACTION_INDEX": "false",
+            "DEVCHAIN_WEBHOOK_INDEX": "both",
+            "DEVCHAIN_RENT_PER_BYTE": "6960",
+            "DEVCHAIN_V1_PERCENT": "0",
+        }
+    ).devchain
+
+    assert (chain.consensus, chain.slot_ms, chain.node_version) == ("tower", 400, (3, 1, 0))
+    assert (chain.transaction_index, chain.webhook_index, chain.rent_lamports_per_byte) == (False, "both", 6_960)
+    assert chain.v1_percent == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEVCHAIN_CONSENSUS", "raft"),
+        ("DEVCHAIN_SLOT_MS", "19"),
+        ("DEVCHAIN_NODE_VERSION", "4"),
+        ("DEVCHAIN_NODE_VERSION", "4.3.0-beta"),
+        ("DEVCHAIN_WEBHOOK_INDEX", "sometimes"),
+        ("DEVCHAIN_RENT_PER_BYTE", "0"),
+        ("DEVCHAIN_V1_PERCENT", "101"),
+    ],
+)
+def test_a_switch_of_the_development_chain_is_refused_by_name(name: str, value: str) -> None:
+    """The message names the variable."""
+    with pytest.raises(errors.ConfigurationError, match=name):
+        settings.load({name: value})

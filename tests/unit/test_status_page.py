@@ -19,7 +19,12 @@ STATUS: dict[str, Any] = {
     "commitment": "confirmed",
     "verified_through": 700,
     "finalized_through": None,
-    "completeness": {"state": "verified", "reason": "Proven complete through slot 700."},
+    "completeness": {
+        "state": "verified",
+        "reason": "Proven complete through slot 700.",
+        "consensus": "alpenglow",
+        "slot_seconds": 0.2142,
+    },
     "lag": {"last_entry_age_seconds": 3.2, "last_event_age_seconds": None},
     "models": [
         {"name": "markets", "is_stale": False, "applied_seq": 12_345, "reason": None},
@@ -65,6 +70,7 @@ def test_the_page_shows_progress_and_open_problems() -> None:
         "lag       last entry 3 s ago",
         "          last event never",
         "complete  verified. Proven complete through slot 700.",
+        "chain     Alpenglow: confirmed is final; a slot takes 0.21 s",
         "verified  through slot 700",
         "final     nothing yet",
         "open      5 signatures to fetch, 2 dead letters",

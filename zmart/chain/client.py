@@ -21,6 +21,7 @@ from zmart.domain.ids import Address, Signature, Slot
 from zmart.settings import Cluster
 
 from . import rpc_errors
+from .cluster_facts import BLOCKHASH_BLOCKS, ConsensusModel
 
 Commitment: TypeAlias = Literal["processed", "confirmed", "finalized"]
 
@@ -76,6 +77,18 @@ class Blockhash:
     slot: Slot
 
 
+def blockhash_seconds(slot_seconds: float) -> float:
+    """Return for how many seconds a blockhash is valid that was read just now.
+
+    A few blocks are subtracted: they pass between the block of the hash and its arrival here. Skipped slots have no
+    block, so they prolong its life.
+    """
+    return (BLOCKHASH_BLOCKS - _BLOCKHASH_DELAY_BLOCKS) * slot_seconds
+
+
+_BLOCKHASH_DELAY_BLOCKS: Final = 5
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChainClock:
     """The chain's clock; programs compare their deadlines with `unix_timestamp`, seconds since 1970."""
@@ -117,7 +130,10 @@ class SignatureStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
     @property
     def is_confirmed(self) -> bool:
-        """Return whether two thirds of the stake have voted for its block (solana.md 2)."""
+        """Return whether the cluster confirmed its block: two thirds of the stake voted for it, or it is final.
+
+        On a cluster with Alpenglow, confirmed and finalized are the same (solana.md 2).
+        """
         return self.is_finalized or self.confirmation_status == "confirmed"
 
 
@@ -128,6 +144,8 @@ class SignatureInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     slot: int
     err: Any = None
     block_time: int | None = None
+    #: Its index in the block, from nodes since Agave 4.0; None from older ones.
+    transaction_index: int | None = None
 
 
 class BlockSignatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -176,6 +194,22 @@ class ChainClient(Protocol):
 
     async def genesis_hash(self) -> str:
         """Return the hash that identifies the cluster."""
+        ...
+
+    async def consensus(self) -> ConsensusModel:
+        """Return the consensus that the cluster runs, as far as its nodes show it; cached, and never an error."""
+        ...
+
+    async def read_commitment(self) -> Commitment:
+        """Return the commitment for reads of the newest state that no fork can undo cheaply.
+
+        It is `finalized` once the cluster has moved to Alpenglow, where `confirmed` means the same and is planned for
+        removal; else `confirmed`.
+        """
+        ...
+
+    async def slot_seconds(self) -> float:
+        """Return the measured length of a slot in seconds; cached, and never an error."""
         ...
 
     async def slot(self, *, commitment: Commitment, min_context_slot: int | None = None) -> Slot:
@@ -247,7 +281,10 @@ class ChainClient(Protocol):
         limit: int = MAX_SIGNATURES,
         min_context_slot: int | None = None,
     ) -> tuple[SignatureInfo, ...]:
-        """Return one page of an account's transactions, newest first, failed ones included; see `iterate_history`."""
+        """Return one page of an account's transactions, newest first, failed ones included; see `iterate_history`.
+
+        Raise CursorUnknown where the node does not know `before` or `until`; older nodes return an empty page instead.
+        """
         ...
 
     async def account(

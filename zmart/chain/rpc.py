@@ -7,21 +7,30 @@ one cluster: with more than one node, the genesis hash of each is checked before
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, Self, TypeVar
-
-import msgspec
+from typing import Any, Final, Self, TypeVar
 
 from zmart import errors, settings
-from zmart.domain.ids import Address, Signature, Slot
+from zmart.domain.ids import Signature, Slot
 
-from . import client, rpc_errors, transactions
+from . import client, cluster_facts, rpc_errors, transactions
+from .cluster_facts import ClusterFacts, ConsensusModel
 from .node import TIMEOUT_SECONDS, RpcNode
 from .request_pacer import RequestPacer
+from .rpc_responses import (
+    Anything,
+    InContext,
+    OptionalBlock,
+    OptionalInt,
+    OptionalObject,
+    RawAccount,
+    RawBlockhash,
+    RawProgramAccount,
+    RawSimulation,
+)
 
 _T = TypeVar("_T")
 _CLOCK_FIELDS: Final = struct.Struct("<QqQQq")
@@ -49,6 +58,7 @@ class RpcClient:
             for url in dict.fromkeys(urls)
         )
         self._cluster = _ClusterGuard(is_enabled=len(self._nodes) > 1)
+        self._facts = ClusterFacts()
 
     @classmethod
     def of(
@@ -84,6 +94,7 @@ class RpcClient:
         one = object.__new__(RpcClient)
         one._nodes = self._nodes_by_preference()[:1]
         one._cluster = self._cluster
+        one._facts = self._facts
         return one
 
     # The cluster
@@ -91,6 +102,61 @@ class RpcClient:
     async def genesis_hash(self) -> str:
         """Call `getGenesisHash`; the result is not cached."""
         return await self._call("getGenesisHash", [], str)
+
+    async def consensus(self) -> ConsensusModel:
+        """Call `getAgGenesisCert` unless the answer is cached; no error of a node is raised."""
+        if not self._facts.is_consensus_due:
+            return self._facts.consensus
+        genesis_hash = await _value_or_none(self.genesis_hash())
+        if genesis_hash is not None and cluster_facts.has_moved(genesis_hash):
+            found = ConsensusModel.ALPENGLOW
+        else:
+            found = await self._read_certificate()
+        self._facts.record_consensus(found, genesis_hash=genesis_hash)
+        return self._facts.consensus
+
+    async def _read_certificate(self) -> ConsensusModel:
+        """Return what the first node says that knows; a node that does not keeps its place for other calls."""
+        for node in self._nodes_by_preference():
+            try:
+                await self._cluster.check(node)
+                answer = await node.call("getAgGenesisCert", [], Anything)
+            except _OWN_ERRORS:
+                raise
+            except errors.ZmartError:
+                continue
+            found = cluster_facts.read_certificate(answer)
+            if found is not ConsensusModel.UNKNOWN:
+                return found
+        return ConsensusModel.UNKNOWN
+
+    async def read_commitment(self) -> client.Commitment:
+        """Return `finalized` once the cluster has moved to Alpenglow, else `confirmed`."""
+        return "finalized" if await self.consensus() is ConsensusModel.ALPENGLOW else "confirmed"
+
+    async def slot_seconds(self) -> float:
+        """Measure the length of a slot unless a measurement is cached; no error of a node is raised."""
+        if self._facts.is_slot_length_due:
+            samples = await _value_or_none(
+                self._call(
+                    "getRecentPerformanceSamples",
+                    [_SAMPLES],
+                    tuple[cluster_facts.PerformanceSample, ...],
+                    is_optional=True,
+                )
+            )
+            measured = cluster_facts.mean_slot_seconds(samples or ())
+            self._facts.record_slot_length(measured or await _value_or_none(self._slot_seconds_by_block_times()))
+        return self._facts.slot_seconds
+
+    async def _slot_seconds_by_block_times(self) -> float | None:
+        node = self.pin_node()
+        top = await node.slot(commitment="finalized")
+        bottom = max(0, top - cluster_facts.MEASURED_SLOTS)
+        later, earlier = await node.block_time(top), await node.block_time(bottom)
+        if later is None or earlier is None or top == bottom:
+            return None
+        return (later - earlier) / (top - bottom)
 
     async def slot(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> Slot:
         """Call `getSlot`."""
@@ -105,7 +171,7 @@ class RpcClient:
     ) -> client.Blockhash:
         """Call `getLatestBlockhash`."""
         params = [_options(commitment, min_context_slot)]
-        answer = await self._call("getLatestBlockhash", params, _InContext[_RawBlockhash])
+        answer = await self._call("getLatestBlockhash", params, InContext[RawBlockhash])
         return client.Blockhash(
             value=answer.value.blockhash,
             last_valid_block_height=answer.value.last_valid_block_height,
@@ -134,7 +200,7 @@ class RpcClient:
     async def block_time(self, slot: int) -> int | None:
         """Call `getBlockTime`."""
         try:
-            found: int | None = await self._call("getBlockTime", [slot], _OptionalInt)
+            found: int | None = await self._call("getBlockTime", [slot], OptionalInt)
         except rpc_errors.SlotSkipped:
             return None
         return found
@@ -184,7 +250,7 @@ class RpcClient:
             "replaceRecentBlockhash": replace_blockhash,
             **_options(commitment, min_context_slot),
         }
-        answer = await self._call("simulateTransaction", [_base64(transaction), options], _InContext[_RawSimulation])
+        answer = await self._call("simulateTransaction", [_base64(transaction), options], InContext[RawSimulation])
         return client.SimulationResult(
             slot=answer.slot,
             err=answer.value.err,
@@ -198,7 +264,7 @@ class RpcClient:
         """Call `getSignatureStatuses`."""
         _require_at_most(signatures, client.MAX_STATUSES, "signatures")
         params = [list(signatures), {"searchTransactionHistory": search_history}]
-        answer = await self._call("getSignatureStatuses", params, _InContext[tuple[client.SignatureStatus | None, ...]])
+        answer = await self._call("getSignatureStatuses", params, InContext[tuple[client.SignatureStatus | None, ...]])
         return client.AtSlot(slot=answer.slot, value=_require_complete(answer.value, signatures))
 
     async def transaction(self, signature: str, *, commitment: client.Commitment) -> dict[str, Any] | None:
@@ -208,7 +274,7 @@ class RpcClient:
             "maxSupportedTransactionVersion": client.MAX_TRANSACTION_VERSION,
             "commitment": commitment,
         }
-        found: dict[str, Any] | None = await self._call("getTransaction", [signature, options], _OptionalObject)
+        found: dict[str, Any] | None = await self._call("getTransaction", [signature, options], OptionalObject)
         return found
 
     async def block_signatures(self, slot: int, *, commitment: client.Commitment) -> client.BlockSignatures | None:
@@ -220,7 +286,7 @@ class RpcClient:
             "commitment": commitment,
         }
         try:
-            found: client.BlockSignatures | None = await self._call("getBlock", [slot, options], _OptionalBlock)
+            found: client.BlockSignatures | None = await self._call("getBlock", [slot, options], OptionalBlock)
         except rpc_errors.SlotSkipped:
             return None
         return found
@@ -255,7 +321,7 @@ class RpcClient:
     ) -> client.AtSlot[client.AccountInfo | None]:
         """Call `getAccountInfo`."""
         options = _account_options(commitment, data_slice, min_context_slot)
-        answer = await self._call("getAccountInfo", [address, options], _InContext[_RawAccount | None])
+        answer = await self._call("getAccountInfo", [address, options], InContext[RawAccount | None])
         found = answer.value
         return client.AtSlot(slot=answer.slot, value=None if found is None else found.to_account_info(address))
 
@@ -271,7 +337,7 @@ class RpcClient:
         _require_at_most(addresses, client.MAX_ACCOUNTS, "accounts")
         options = _account_options(commitment, data_slice, min_context_slot)
         params = [list(addresses), options]
-        answer = await self._call("getMultipleAccounts", params, _InContext[tuple[_RawAccount | None, ...]])
+        answer = await self._call("getMultipleAccounts", params, InContext[tuple[RawAccount | None, ...]])
         found = zip(_require_complete(answer.value, addresses), addresses, strict=True)
         return client.AtSlot(
             slot=answer.slot,
@@ -293,28 +359,28 @@ class RpcClient:
             "filters": [_filter(one) for one in filters],
             "withContext": True,
         }
-        answer = await self._call(
-            "getProgramAccounts", [program_id, options], _InContext[tuple[_RawProgramAccount, ...]]
-        )
+        answer = await self._call("getProgramAccounts", [program_id, options], InContext[tuple[RawProgramAccount, ...]])
         return client.AtSlot(
             slot=answer.slot, value=tuple(one.account.to_account_info(one.pubkey) for one in answer.value)
         )
 
     # Choice of the node
 
-    async def _call(self, method: str, params: Sequence[Any], type: type[_T]) -> _T:
-        """Return the first usable response; raise the error of the most preferred node where every node fails."""
+    async def _call(self, method: str, params: Sequence[Any], type: type[_T], *, is_optional: bool = False) -> _T:
+        """Return the first usable response; raise the error of the most preferred node where every node fails.
+
+        A node that fails an optional call keeps its place for all others: providers filter such methods.
+        """
         failures: list[rpc_errors.NodeError | rpc_errors.ApiKeyRejected] = []
         for node in self._nodes_by_preference():
             try:
                 await self._cluster.check(node)
                 return await node.call(method, params, type)
-            except rpc_errors.NodeError as error:
-                node.deprioritize(error.retry_after_seconds)
+            except (rpc_errors.NodeError, rpc_errors.ApiKeyRejected) as error:
                 failures.append(error)
-            except rpc_errors.ApiKeyRejected as rejected:
-                node.deprioritize(_KEY_REJECTED_SECONDS)
-                failures.append(rejected)
+                # A node that lacks one method may serve every other one.
+                if not is_optional and not isinstance(error, rpc_errors.MethodUnavailable):
+                    node.deprioritize(_pause_seconds(error))
         raise failures[0]
 
     def _nodes_by_preference(self) -> tuple[RpcNode, ...]:
@@ -325,6 +391,10 @@ class RpcClient:
 
 #: An operator has to change the key before this node is worth calling.
 _KEY_REJECTED_SECONDS: Final = 60.0
+
+
+def _pause_seconds(error: rpc_errors.NodeError | rpc_errors.ApiKeyRejected) -> float:
+    return error.retry_after_seconds if isinstance(error, rpc_errors.NodeError) else _KEY_REJECTED_SECONDS
 
 
 class _ClusterGuard:
@@ -352,56 +422,20 @@ class _ClusterGuard:
             )
 
 
-# Responses of nodes
+#: How many samples are averaged; each covers a minute.
+_SAMPLES: Final = 10
+#: Errors that do not come from a node's answer: our own request budget, and nodes of two clusters.
+_OWN_ERRORS: Final = (errors.Overloaded, errors.ConfigurationError)
 
 
-_OptionalInt: Any = int | None
-_OptionalObject: Any = dict[str, Any] | None
-_OptionalBlock: Any = client.BlockSignatures | None
-
-
-class _Context(msgspec.Struct):
-    slot: int
-
-
-class _InContext(msgspec.Struct, Generic[_T]):
-    context: _Context
-    value: _T
-
-    @property
-    def slot(self) -> Slot:
-        return Slot(self.context.slot)
-
-
-class _RawBlockhash(msgspec.Struct, rename="camel"):
-    blockhash: str
-    last_valid_block_height: int
-
-
-class _RawSimulation(msgspec.Struct, rename="camel"):
-    err: Any = None
-    logs: list[str] | None = None
-    units_consumed: int | None = None
-
-
-class _RawAccount(msgspec.Struct):
-    data: tuple[str, Literal["base64"]]
-    lamports: int
-    owner: str
-
-    def to_account_info(self, address: str) -> client.AccountInfo:
-        try:
-            data = base64.b64decode(self.data[0], validate=True)
-        except binascii.Error as exc:
-            raise rpc_errors.InvalidResponse(f"The node's data of account {address} is not base64.") from exc
-        return client.AccountInfo(
-            address=Address(address), lamports=self.lamports, owner=Address(self.owner), data=data
-        )
-
-
-class _RawProgramAccount(msgspec.Struct):
-    account: _RawAccount
-    pubkey: str
+async def _value_or_none(call: Awaitable[_T]) -> _T | None:
+    """Return the result of a call, or None where no node answers it."""
+    try:
+        return await call
+    except _OWN_ERRORS:
+        raise
+    except errors.ZmartError:
+        return None
 
 
 def _options(commitment: client.Commitment | None, min_context_slot: int | None, **more: Any) -> dict[str, Any]:

@@ -3,6 +3,8 @@
     NodeError (Transient)              this node failed now; another node may answer at once
     ├── RateLimited                    states after how many seconds to retry
     ├── NodeBehind                     it lags, or has not reached the requested slot
+    │   └── CursorUnknown              it does not know the signature at which a list should begin or end
+    ├── MethodUnavailable              it, or its provider, does not serve this method; another node may
     ├── TimedOut, Unreachable          no answer; whether a transaction arrived is unknown
     └── NodeFailed, InvalidResponse    an answer without a usable result
     ApiKeyRejected (Unauthorized)      the node does not accept our key; another may
@@ -61,6 +63,20 @@ class NodeBehind(NodeError):
         super().__init__(message)
         #: How many slots it lags, where the node reports it.
         self.slots = slots
+
+
+class CursorUnknown(NodeBehind):
+    """The node does not know the signature at which a list should begin or end.
+
+    Nodes since Agave 4.0 answer -32020; older ones answer with an empty list. The signature may be newer than the
+    node's state or older than its history, so retry, then begin the list at its top.
+    """
+
+
+class MethodUnavailable(NodeError):
+    """The node, or a filter of its provider, does not serve the method (-32601, or HTTP 404, 405, 410, 501)."""
+
+    retry_after_seconds = 30.0
 
 
 class TimedOut(NodeError):
@@ -170,6 +186,15 @@ _LONGEST_TEXT: Final = 1_000
 # Transactions
 
 
+def has_run(err: Any) -> bool:
+    """Return whether a transaction's `err` shows that it ran: an instruction failed.
+
+    Any other error may be of a transaction that stands in a block without having run (SIMD-0290, solana.md 1). Whether
+    the same bytes can land again is not specified, so it is over only when its blockhash is dead.
+    """
+    return isinstance(err, dict) and "InstructionError" in err
+
+
 def error_from_transaction(err: Any, logs: Sequence[str] = (), *, program_id: str | None = None) -> errors.ZmartError:
     """Return the error for a transaction's `err`, whichever call it came from; never raise.
 
@@ -254,8 +279,13 @@ def error_from_rpc(
     message = f"{node} answers {method}: {error.message.rstrip('.')} ({error.code})."
     if error.code == -32002:
         return _error_from_preflight(error, message, program_id)
+    if error.code == -32601:
+        return MethodUnavailable(message, help=_CHECK_NODE)
     kind = _KINDS.get(error.code, NodeFailed)
     return NodeBehind(message, slots=_slots_behind(error.data)) if kind is NodeBehind else kind(message)
+
+
+_CHECK_NODE: Final = "Check SOLANA_RPC_URL: is this a node's JSON-RPC, and does the provider serve this method?"
 
 
 #: Codes of Agave and JSON-RPC, and those that providers use for limits and keys (solana.md 6). An unknown code is a
@@ -265,10 +295,11 @@ _KINDS: Final[Mapping[int, type[errors.ZmartError]]] = {
     **dict.fromkeys((429, -32429), RateLimited),
     **dict.fromkeys((401, 403, -32401, -32403), ApiKeyRejected),
     **dict.fromkeys((-32007, -32009), SlotSkipped),
-    **dict.fromkeys((-32001, -32011, -32020, -32021), HistoryPruned),
-    **dict.fromkeys((-32700, -32600, -32601, -32602), BadRequest),
+    **dict.fromkeys((-32001, -32011, -32021), HistoryPruned),
+    **dict.fromkeys((-32700, -32600, -32602), BadRequest),
     **dict.fromkeys((-32003, -32006, -32010, -32013, -32018), BadRequest),
     -32015: UnsupportedVersion,
+    -32020: CursorUnknown,
 }
 
 
@@ -313,13 +344,19 @@ def error_from_http(
         return RateLimited(message, retry_after_seconds=retry_after(headers.get("retry-after"), now))
     if status in (401, 403):
         return ApiKeyRejected(message, help="Check the key in SOLANA_RPC_URL or HELIUS_RPC_URL.")
+    if status in _FILTERED_STATUSES and error is None:
+        return MethodUnavailable(message, help=_CHECK_NODE)
     if status >= 500 or status == 408:
         failed = NodeFailed(message)
         failed.retry_after_seconds = retry_after(headers.get("retry-after"), now) or failed.retry_after_seconds
         return failed
     if error is not None:
         return error_from_rpc(error, method=method, node=node)
-    return BadRequest(message, help="Check that SOLANA_RPC_URL is the JSON-RPC address of a node.")
+    return BadRequest(message, help=_CHECK_NODE)
+
+
+#: With these, providers and proxies refuse a method that they do not pass on; 501 is theirs, too.
+_FILTERED_STATUSES: Final = frozenset({404, 405, 410, 501})
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -28,7 +28,7 @@ from zmart.run.supervisor.alerts import ServiceAlerts
 from zmart.run.supervisor.log_files import Severity
 from zmart.run.supervisor.service import Service
 from zmart.run.supervisor.supervisor import Supervisor
-from zmart.settings import Settings
+from zmart.settings import CONSENSUS_CHOICES, Settings
 
 from . import formatting
 
@@ -44,19 +44,20 @@ LinePrinter: TypeAlias = Callable[[str, str, Severity], None]
 @click.command(epilog=f"The services are {', '.join(services.NAMES)}.")
 @click.option("--no-traders", is_flag=True, help="Do not run demo traders.")
 @click.option("--keepers", is_flag=True, help="Run keepers on the development chain.")
+@click.option("--consensus", type=click.Choice(CONSENSUS_CHOICES), help="Consensus of the development chain.")
 @click.option("--only", metavar="A,B", default="", help="Start only these services.")
-def up(no_traders: bool, keepers: bool, only: str) -> None:
+def up(no_traders: bool, keepers: bool, consensus: str | None, only: str) -> None:
     """Start all services; Ctrl-C stops them.
 
     The command stays in the foreground. It starts an embedded Postgres unless DATABASE_URL or PGHOST is set, and a
     development chain with traders on it unless SOLANA_RPC_URL is set.
     """
-    environ = _read_environment(keepers=keepers)
+    environ = _read_environment(keepers=keepers, consensus=consensus)
     settings = configuration.load(environ)
     chosen = [name.strip() for name in only.split(",") if name.strip()]
 
     def make_plan() -> list[Service]:
-        now = _read_environment(keepers=keepers)
+        now = _read_environment(keepers=keepers, consensus=consensus)
         return services.plan(configuration.load(now), now, only=chosen, traders=not no_traders, keepers=keepers)
 
     plan = services.plan(settings, environ, only=chosen, traders=not no_traders, keepers=keepers)
@@ -64,10 +65,12 @@ def up(no_traders: bool, keepers: bool, only: str) -> None:
     asyncio.run(_up(settings, plan, make_plan))
 
 
-def _read_environment(*, keepers: bool) -> dict[str, str]:
-    """Return the environment with `.env` as it is now."""
+def _read_environment(*, keepers: bool, consensus: str | None) -> dict[str, str]:
+    """Return the environment with `.env` as it is now; options of the command line are stronger."""
     environ = configuration.process_environment()
-    return {**services.KEEPER_DEMO_ENVIRONMENT, **environ} if keepers else environ
+    defaults = services.KEEPER_DEMO_ENVIRONMENT if keepers else {}
+    chosen = {} if consensus is None else {"DEVCHAIN_CONSENSUS": consensus}
+    return {**defaults, **environ, **chosen}
 
 
 def require_database(settings: Settings, names: set[str]) -> None:

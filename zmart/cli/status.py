@@ -76,6 +76,7 @@ def format_page(report: Mapping[str, Any]) -> Iterator[str]:
         ("lag", f"last entry {_format_age(lag.get('last_entry_age_seconds'))}"),
         ("", f"last event {_format_age(lag.get('last_event_age_seconds'))}"),
         ("complete", f"{completeness.get('state', 'unknown')}. {completeness.get('reason', '')}".strip()),
+        ("chain", _format_chain(completeness)),
         ("verified", _format_slot(report.get("verified_through"))),
         ("final", _format_slot(report.get("finalized_through"))),
         ("open", f"{report['wanted']} signatures to fetch, {report['dead_letters']} dead letters"),
@@ -158,6 +159,19 @@ def _format_ingest(report: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         )
         rows.append(("size", f"{total / 1e6:,.0f} MB, {growth}"))
     return rows
+
+
+_CONSENSUS = {
+    "alpenglow": "Alpenglow: confirmed is final",
+    "tower": "Tower BFT: finality follows 32 slots later",
+    "unknown": "consensus unknown, treated as Tower BFT",
+}
+
+
+def _format_chain(completeness: Mapping[str, Any]) -> str:
+    text = _CONSENSUS.get(completeness.get("consensus", "unknown"), _CONSENSUS["unknown"])
+    seconds = completeness.get("slot_seconds")
+    return text if seconds is None else f"{text}; a slot takes {seconds:.2f} s"
 
 
 def _format_slot(slot: int | None) -> str:

@@ -94,7 +94,7 @@ async def require_localnet(node: client.ChainClient) -> None:
 async def _airdrop(node: RpcClient, address: Address, lamports: int) -> int:
     if lamports < 1:
         raise errors.InvalidInput("An airdrop must be at least one lamport.")
-    signature = await node.request_airdrop(address, lamports, commitment="confirmed")
+    signature = await node.request_airdrop(address, lamports, commitment=await node.read_commitment())
     try:
         async with asyncio.timeout(LANDS_WITHIN_SECONDS):
             await _wait_until_confirmed(node, signature)
@@ -115,5 +115,5 @@ async def _wait_until_confirmed(node: client.ChainClient, signature: str) -> Non
 
 
 async def _balance(node: client.ChainClient, address: Address) -> int:
-    found = (await node.account(address, commitment="confirmed")).value
+    found = (await node.account(address, commitment=await node.read_commitment())).value
     return 0 if found is None else found.lamports

@@ -18,6 +18,7 @@ from .groups import (
     ApiSettings,
     ChainSettings,
     DagsterSettings,
+    DevchainSettings,
     HostSettings,
     IngestSettings,
     IpfsSettings,
@@ -30,9 +31,10 @@ from .groups import (
 )
 from .loading import DEFAULT_HELIUS_API_URL, DEFAULT_PROGRAM_ID, JWT_SECRET_BYTES, LOOPBACK, load, read, state_dir
 from .postgres_urls import dsn_with_role, postgres_uri
-from .values import ROLES, Cluster, Eligibility, LogLevel, Network, Role, Secret
+from .values import CONSENSUS_CHOICES, ROLES, Cluster, Eligibility, LogLevel, Network, Role, Secret
 
 __all__ = [
+    "CONSENSUS_CHOICES",
     "DEFAULT_HELIUS_API_URL",
     "DEFAULT_PROGRAM_ID",
     "JWT_SECRET_BYTES",
@@ -44,6 +46,7 @@ __all__ = [
     "ChainSettings",
     "Cluster",
     "DagsterSettings",
+    "DevchainSettings",
     "Eligibility",
     "Environment",
     "HostSettings",

@@ -73,6 +73,15 @@ class Environment:
         """Return a TCP port."""
         return self.integer(name, default, low=1, high=high) or default
 
+    def percent(self, name: str, default: int) -> int:
+        """Return a whole number from 0 to 100."""
+        value = self.integer(name, default, low=0, high=100)
+        return default if value is None else value
+
+    def version(self, name: str, default: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return a version of two or three numbers; an absent third is 0."""
+        return self._parse(name, _version, "a version such as 4.3.0", default)
+
     def basis_points(self, name: str, default: int) -> int:
         """Return a fraction from 0 to 1, written in decimals, as basis points exactly."""
         return self._parse(
@@ -178,6 +187,13 @@ class Environment:
             is_valid = False
         if not is_valid:
             self.refuse(name, f"a URL starting with {' or '.join(f'{s}://' for s in schemes)}")
+
+
+def _version(text: str) -> tuple[int, int, int]:
+    match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?", text)
+    if match is None:
+        raise ValueError(text)
+    return int(match[1]), int(match[2]), int(match[3] or 0)
 
 
 def _basis_points(text: str) -> int:

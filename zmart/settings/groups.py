@@ -163,6 +163,32 @@ class PortSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DevchainSettings:
+    """The cluster that the development chain plays; the defaults are those of mainnet."""
+
+    #: `alpenglow`, `tower`, or `unknown`: Tower whose node does not know the method that names the consensus.
+    consensus: str
+    slot_ms: int
+    #: The version of Agave whose answers the node gives.
+    node_version: tuple[int, int, int]
+    #: Whether the node returns `transactionIndex`.
+    transaction_index: bool
+    #: The place in the block in webhook items: `within-block` (`indexWithinBlock`), `transaction` (`transactionIndex`),
+    #: `both` or `none`.
+    webhook_index: str
+    #: The rent exemption of one byte.
+    rent_lamports_per_byte: int
+    #: Percent of the demo trades that come from other wallets in transactions of version 1.
+    v1_percent: int
+    #: Percent of the demo trades that a vault makes by a call from its program.
+    vault_percent: int
+    #: Percent of the demo trades whose payer cannot pay; they land without running.
+    unexecuted_percent: int
+    #: Percent of the blocks with transactions that are skipped after they were processed.
+    skipped_percent: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostSettings:
     """Addresses that servers bind; loopback by default."""
 
@@ -253,6 +279,7 @@ class Settings:
     api: ApiSettings
     ports: PortSettings
     hosts: HostSettings
+    devchain: DevchainSettings
     voting: VotingSettings
     monitor: MonitorSettings
     keepers: KeeperSettings

@@ -16,6 +16,7 @@ from .groups import (
     ApiSettings,
     ChainSettings,
     DagsterSettings,
+    DevchainSettings,
     HostSettings,
     IngestSettings,
     IpfsSettings,
@@ -27,7 +28,7 @@ from .groups import (
     VotingSettings,
 )
 from .postgres_urls import postgres_uri
-from .values import Cluster, Eligibility, LogLevel, Role, Secret
+from .values import CONSENSUS_CHOICES, Cluster, Eligibility, LogLevel, Role, Secret
 
 #: protocol.md 1.1: the program id of the devnet deployment.
 DEFAULT_PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
@@ -68,6 +69,7 @@ def read(env: Environment) -> Settings:
         api=_api(env, hosts),
         ports=ports,
         hosts=hosts,
+        devchain=_devchain(env),
         voting=_voting(env),
         monitor=_monitor(env),
         keepers=_keepers(env),
@@ -237,6 +239,23 @@ def _hosts(env: Environment) -> HostSettings:
         ingest=env.host("INGEST_HOST"),
         dagster=env.host("DAGSTER_HOST"),
         devchain=env.host("DEVCHAIN_HOST"),
+    )
+
+
+def _devchain(env: Environment) -> DevchainSettings:
+    return DevchainSettings(
+        consensus=env.choice("DEVCHAIN_CONSENSUS", CONSENSUS_CHOICES, "alpenglow"),
+        slot_ms=env.integer("DEVCHAIN_SLOT_MS", 200, low=20, high=10_000) or 200,
+        node_version=env.version("DEVCHAIN_NODE_VERSION", (4, 3, 0)),
+        transaction_index=env.flag("DEVCHAIN_TRANSACTION_INDEX", default=True),
+        webhook_index=env.choice(
+            "DEVCHAIN_WEBHOOK_INDEX", ("within-block", "transaction", "both", "none"), "within-block"
+        ),
+        rent_lamports_per_byte=env.count("DEVCHAIN_RENT_PER_BYTE", 5_080, low=1),
+        v1_percent=env.percent("DEVCHAIN_V1_PERCENT", 15),
+        vault_percent=env.percent("DEVCHAIN_VAULT_PERCENT", 3),
+        unexecuted_percent=env.percent("DEVCHAIN_UNEXECUTED_PERCENT", 0),
+        skipped_percent=env.percent("DEVCHAIN_SKIPPED_PERCENT", 0),
     )
 
 

@@ -12,6 +12,8 @@ Eligibility: TypeAlias = Literal["any", "known"]
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 ROLES: tuple[Role, ...] = get_args(Role)
+#: The consensus that the development chain can play.
+CONSENSUS_CHOICES = ("alpenglow", "tower", "unknown")
 
 
 class Secret:

@@ -664,17 +664,27 @@ class Requests:
         """Send a signed transaction.
 
         Simulate and send a transaction, which may contain only instructions of this program and ComputeBudget. If the
-        same bytes are sent again, the response contains the transaction's current status.
+        same bytes are sent again, the response contains the transaction's current status. With the
+        `last_valid_block_height` of the prepared transaction, one that can no longer land has the status expired:
+        nothing happened, and it is safe to prepare and sign another one. Without it, the response is a 409
+        (blockhash_unknown).
         """
         return cast("RelayedTransaction", await self._transport.request("POST", "/api/transactions", body=body))
 
-    async def follow_transaction(self, signature: str) -> TransactionStatus:
+    async def follow_transaction(
+        self, signature: str, *, last_valid_block_height: int | None = None
+    ) -> TransactionStatus:
         """Get the status of a transaction.
 
         Return the status from the log, else from the chain; 404 while neither knows the transaction.
         """
         return cast(
-            "TransactionStatus", await self._transport.request("GET", f"/api/transactions/{_quoted(signature)}")
+            "TransactionStatus",
+            await self._transport.request(
+                "GET",
+                f"/api/transactions/{_quoted(signature)}",
+                query={"last_valid_block_height": last_valid_block_height},
+            ),
         )
 
     async def show_me(self) -> Wallet:

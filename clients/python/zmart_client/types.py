@@ -234,6 +234,11 @@ class Completeness(TypedDict):
 
     state: Literal["behind", "refused", "unverified", "verified"]
     reason: str
+    consensus: Literal["alpenglow", "tower", "unknown"]
+    """The cluster's consensus, by its nodes' certificate. With alpenglow, confirmed and finalized mean the same.
+    unknown: no node can be asked, or none knows the method."""
+    slot_seconds: float | None
+    """Measured length of a slot; null before the first walk."""
 
 
 class ConfigSource(TypedDict):
@@ -1589,7 +1594,9 @@ class RelayedTransaction(TypedDict):
 
     message: str
     signature: str
-    status: Literal["confirmed", "failed", "finalized", "processed", "sent"]
+    status: Literal["confirmed", "expired", "failed", "finalized", "processed", "sent"]
+    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost
+    nothing; prepare it again."""
     slot: int | None
     error: str | None
     transaction: str
@@ -1704,7 +1711,8 @@ class SignedTransaction(TypedDict):
     """A signed transaction to relay."""
 
     transaction: str
-    """base64 of the signed bytes, at most 1,232 of them."""
+    """base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction."""
+    last_valid_block_height: NotRequired[int | None]
 
 
 class Simulation(TypedDict):
@@ -2036,8 +2044,9 @@ class TransactionStatus(TypedDict):
     """How far a transaction has progressed."""
 
     signature: str
-    status: Literal["confirmed", "failed", "finalized", "processed", "retracted"]
-    """retracted: the chain dropped the block that contained it."""
+    status: Literal["confirmed", "expired", "failed", "finalized", "processed", "retracted"]
+    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost
+    nothing; prepare it again. retracted: the chain dropped the block that contained it."""
     slot: int | None
     error: str | None
     source: Literal["chain", "log"]
@@ -2083,6 +2092,9 @@ class UnsignedMarket(TypedDict):
     blockhash: str
     last_valid_block_height: int
     """The block height after which it can no longer land."""
+    expires_in_seconds: int
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20
+    s of it are gone before the wallet is asked."""
     fee_lamports: str
     """The fee in lamports, without the amounts that the instruction moves."""
     simulation: Simulation
@@ -2106,6 +2118,9 @@ class UnsignedOnMarket(TypedDict):
     blockhash: str
     last_valid_block_height: int
     """The block height after which it can no longer land."""
+    expires_in_seconds: int
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20
+    s of it are gone before the wallet is asked."""
     fee_lamports: str
     """The fee in lamports, without the amounts that the instruction moves."""
     simulation: Simulation
@@ -2128,6 +2143,9 @@ class UnsignedTrade(TypedDict):
     blockhash: str
     last_valid_block_height: int
     """The block height after which it can no longer land."""
+    expires_in_seconds: int
+    """About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20
+    s of it are gone before the wallet is asked."""
     fee_lamports: str
     """The fee in lamports, without the amounts that the instruction moves."""
     simulation: Simulation

@@ -461,7 +461,10 @@ export class Requests {
    * Send a signed transaction.
    *
    * Simulate and send a transaction, which may contain only instructions of this program and ComputeBudget.
-   * If the same bytes are sent again, the response contains the transaction's current status.
+   * If the same bytes are sent again, the response contains the transaction's current status. With the
+   * `last_valid_block_height` of the prepared transaction, one that can no longer land has the status
+   * expired: nothing happened, and it is safe to prepare and sign another one. Without it, the response is a
+   * 409 (blockhash_unknown).
    */
   async relayTransaction(body: types.SignedTransaction): Promise<types.RelayedTransaction> {
     return (await this.transport.request("POST", `/api/transactions`, { body })) as types.RelayedTransaction;
@@ -472,8 +475,8 @@ export class Requests {
    *
    * Return the status from the log, else from the chain; 404 while neither knows the transaction.
    */
-  async followTransaction(signature: string): Promise<types.TransactionStatus> {
-    return (await this.transport.request("GET", `/api/transactions/${encodeURIComponent(signature)}`)) as types.TransactionStatus;
+  async followTransaction(signature: string, query: { last_valid_block_height?: number } = {}): Promise<types.TransactionStatus> {
+    return (await this.transport.request("GET", `/api/transactions/${encodeURIComponent(signature)}`, { query })) as types.TransactionStatus;
   }
 
   /**

@@ -205,6 +205,10 @@ export interface CloseEvent {
 export interface Completeness {
   state: "behind" | "refused" | "unverified" | "verified";
   reason: string;
+  /** The cluster's consensus, by its nodes' certificate. With alpenglow, confirmed and finalized mean the same. unknown: no node can be asked, or none knows the method. */
+  consensus: "alpenglow" | "tower" | "unknown";
+  /** Measured length of a slot; null before the first walk. */
+  slot_seconds: number | null;
 }
 
 /** The event that set a field. */
@@ -1469,7 +1473,8 @@ export interface RelatedMarkets {
 export interface RelayedTransaction {
   message: string;
   signature: string;
-  status: "confirmed" | "failed" | "finalized" | "processed" | "sent";
+  /** failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. */
+  status: "confirmed" | "expired" | "failed" | "finalized" | "processed" | "sent";
   slot: number | null;
   error: string | null;
   /** The same signature, under the name that older clients read. */
@@ -1580,8 +1585,9 @@ export interface SignedMessage {
 
 /** A signed transaction to relay. */
 export interface SignedTransaction {
-  /** base64 of the signed bytes, at most 1,232 of them. */
+  /** base64 of the signed bytes: at most 1,232 of them, and 4,096 of a version-1 transaction. */
   transaction: string;
+  last_valid_block_height?: number | null;
 }
 
 /** The result of the simulation. */
@@ -1877,8 +1883,8 @@ export interface TransactionEvent {
 /** How far a transaction has progressed. */
 export interface TransactionStatus {
   signature: string;
-  /** retracted: the chain dropped the block that contained it. */
-  status: "confirmed" | "failed" | "finalized" | "processed" | "retracted";
+  /** failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. retracted: the chain dropped the block that contained it. */
+  status: "confirmed" | "expired" | "failed" | "finalized" | "processed" | "retracted";
   slot: number | null;
   error: string | null;
   /** The source of the status; the log contains successful transactions only. */
@@ -1921,6 +1927,8 @@ export interface UnsignedMarket {
   blockhash: string;
   /** The block height after which it can no longer land. */
   last_valid_block_height: number;
+  /** About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked. */
+  expires_in_seconds: number;
   /** The fee in lamports, without the amounts that the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;
@@ -1943,6 +1951,8 @@ export interface UnsignedOnMarket {
   blockhash: string;
   /** The block height after which it can no longer land. */
   last_valid_block_height: number;
+  /** About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked. */
+  expires_in_seconds: number;
   /** The fee in lamports, without the amounts that the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;
@@ -1964,6 +1974,8 @@ export interface UnsignedTrade {
   blockhash: string;
   /** The block height after which it can no longer land. */
   last_valid_block_height: number;
+  /** About how long that is, by the measured slot length: some 30 s where a slot takes 0.2 s. Prepare it again when 20 s of it are gone before the wallet is asked. */
+  expires_in_seconds: number;
   /** The fee in lamports, without the amounts that the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;

@@ -11,6 +11,7 @@ from typing import Any
 
 import api_fixtures
 import httpx
+import msgspec
 import pytest
 from solders.hash import Hash
 from solders.instruction import AccountMeta, CompiledInstruction, Instruction
@@ -21,6 +22,10 @@ from solders.transaction import VersionedTransaction
 from wallets import SIGNING_IN, Wallet
 
 from devchain import testing as devchain
+from devchain.accounts import PositionRecord
+from ingest import testing as deliveries
+from ingest.decode.decoder import Decoder
+from ingest.store.writer import Writer
 from zmart import settings, testing
 from zmart.chain import client, rpc, signer, transactions
 from zmart.domain import cids
@@ -145,7 +150,8 @@ async def test_a_market_from_creation_to_claim(stack: ApiStack) -> None:
     signature = await stack.land(bought)
     record = (await stack.node.call("getTransaction", signature, CONFIRMED))["result"]
     paid = record["meta"]["preBalances"][0] - record["meta"]["postBalances"][0]
-    assert paid == int(trade["cost_exact"]) + int(bought["fee_lamports"]) + 2_157_600
+    rent = stack.node.ledger.rent.exempt_lamports(PositionRecord.size_bytes)
+    assert paid == int(trade["cost_exact"]) + int(bought["fee_lamports"]) + rent
 
     proposed = await stack.post(
         f"/api/markets/{market['on_chain_address']}/resolve",
@@ -293,6 +299,32 @@ async def test_the_same_bytes_are_relayed_once(stack: ApiStack) -> None:
     assert third["status"] in ("confirmed", "finalized")
     history = (await stack.node.call("getSignaturesForAddress", stack.wallet.address, CONFIRMED))["result"]
     assert [entry["signature"] for entry in history].count(first["signature"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("err", "from_chain"),
+    [({"InstructionError": [0, {"Custom": 6015}]}, False), ("InsufficientFundsForFee", True)],
+    ids=["an instruction failed", "it may never have run"],
+)
+async def test_a_failure_in_the_log_ends_only_what_ran(
+    stack: ApiStack, shared: testing.PostgresDatabase, err: Any, from_chain: bool
+) -> None:
+    """The same bytes of a transaction that never ran might land again, so the chain decides by the blockhash."""
+    item = deliveries.item(devchain.PROGRAM_ID, [], number=7_000 + from_chain, err=err)
+    decoded = Decoder(devchain.PROGRAM_ID).decode_items([msgspec.json.encode(item)])
+    writer = await Writer.connect(shared.dsn("zmart_ingest"))
+    await writer.append(decoded.transactions, source="webhook")
+    await writer.close()
+    path = f"/api/transactions/{decoded.transactions[0].signature}"
+
+    by_log = (await stack.client.get(path)).json()
+    alive = await stack.client.get(path, params={"last_valid_block_height": 10**9})
+    dead = (await stack.client.get(path, params={"last_valid_block_height": 0})).json()
+
+    assert (by_log["status"], by_log["source"]) == ("failed", "log")
+    # This chain does not know it: neither has it landed, nor can it be said to have ended.
+    assert alive.status_code == (404 if from_chain else 200)
+    assert (dead["status"], dead["source"]) == (("expired", "chain") if from_chain else ("failed", "log"))
 
 
 def foreign(wallet: Wallet, blockhash: str, *instructions: Instruction) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from devchain import testing
+from devchain.cluster import TOWER
 from devchain.service import Options
 from devchain.testing import PROGRAM_ID, DevchainNode
 from zmart import errors
@@ -124,7 +125,7 @@ class ClientHarness:
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[ClientHarness]:
     """A funded stage without a program configuration."""
-    async with testing.serve(tmp_path, Options(traders=False)) as node:
+    async with testing.serve(tmp_path, Options(traders=False, cluster=TOWER)) as node:
         await node.call("devchain_freeze", True)
         async with RpcClient([node.url], program_id=PROGRAM_ID) as chain:
             stage = ClientHarness(node, chain)
@@ -309,7 +310,7 @@ async def test_a_node_that_lags(stage: ClientHarness) -> None:
 
 async def test_faults_on_the_way(stage: ClientHarness) -> None:
     """A transaction may land although its response was lost; the other node reports it."""
-    async with testing.serve(stage.node.chain.directory / "other", Options(traders=False)) as other_node:
+    async with testing.serve(stage.node.chain.directory / "other", Options(traders=False, cluster=TOWER)) as other_node:
         fault = {"method": "sendTransaction", "status": 503, "lets_through": True}
         await stage.node.call("devchain_fault", fault)
         ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})

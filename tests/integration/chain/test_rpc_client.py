@@ -15,6 +15,7 @@ from scripted_node import HANG_UP, SILENCE, ScriptedNode, ScriptedReply, error, 
 from zmart import errors, settings
 from zmart.chain import client, rpc_errors, transactions
 from zmart.chain.client import ChainClient, DataSize, DataSlice, Memcmp
+from zmart.chain.cluster_facts import ConsensusModel
 from zmart.chain.request_pacer import RequestPacer
 from zmart.chain.rpc import RpcClient
 from zmart.chain.signer import Signer
@@ -331,7 +332,8 @@ async def test_more_than_a_node_takes(chain: RpcClient, node: ScriptedNode, name
         (ScriptedReply(body=b"<html>busy</html>", status=503), rpc_errors.NodeFailed),
         (ScriptedReply(body=b"", status=504), rpc_errors.NodeFailed),
         (ScriptedReply(body=b"who are you", status=401), rpc_errors.ApiKeyRejected),
-        (ScriptedReply(body=b"nothing here", status=404), rpc_errors.BadRequest),
+        (ScriptedReply(body=b"nothing here", status=404), rpc_errors.MethodUnavailable),
+        (error(-32601, "Method not found"), rpc_errors.MethodUnavailable),
         (error(-32602, "Invalid param: WrongSize", status=400), rpc_errors.BadRequest),
         (error(-32602, "Invalid param: WrongSize"), rpc_errors.BadRequest),
         (ScriptedReply(body=b"<html>welcome</html>"), rpc_errors.InvalidResponse),
@@ -421,6 +423,20 @@ async def test_the_next_node_answers(
     assert len(second.asked("getSlot")) == 3
 
 
+@pytest.mark.parametrize("refusal", [error(-32601, "Method not found"), ScriptedReply(body=b"", status=404)])
+async def test_a_node_without_one_method_stays_the_first_for_the_others(
+    both: RpcClient, node: ScriptedNode, second: ScriptedNode, refusal: ScriptedReply
+) -> None:
+    """The second node answers what the first, or its provider's filter, refuses; all other calls go to the first."""
+    node.will("getBlockHeight", refusal)
+    second.will("getBlockHeight", result(7))
+    node.will("getSlot", result(5))
+
+    assert await both.block_height(commitment="confirmed") == 7
+    assert await both.slot(commitment="confirmed") == 5
+    assert second.asked("getSlot") == []
+
+
 async def test_a_refusal_is_final(both: RpcClient, node: ScriptedNode, second: ScriptedNode) -> None:
     """A rejection that any node would give is not repeated on another."""
     node.will("sendTransaction", error(-32002, REFUSAL, REFUSED))
@@ -502,3 +518,102 @@ def test_the_configured_nodes() -> None:
     assert repr(RpcClient.of(settings.load(helius).chain)) == "RpcClient(127.0.0.1:8899)"
     with pytest.raises(errors.InvalidInput, match="at least one node"):
         RpcClient([])
+
+
+# What a cluster is
+
+#: A node's answer once the cluster runs Alpenglow, shortened.
+CERTIFICATE = result({"block": {"slot": 459_652_999, "blockId": [7] * 32}, "signature": {"bitmap": [1]}})
+
+
+@pytest.fixture
+def genesis() -> str:
+    """The hash of a cluster that no other test has seen."""
+    return Signer.generate().address
+
+
+@pytest.mark.parametrize(
+    ("reply", "model", "commitment"),
+    [
+        (CERTIFICATE, ConsensusModel.ALPENGLOW, "finalized"),
+        (result(None), ConsensusModel.TOWER, "confirmed"),
+        (error(-32601, "Method not found"), ConsensusModel.UNKNOWN, "confirmed"),
+        (ScriptedReply(body=b"", status=404), ConsensusModel.UNKNOWN, "confirmed"),
+        (ScriptedReply(body=b"", status=403), ConsensusModel.UNKNOWN, "confirmed"),
+        (ScriptedReply(body=b"", status=429), ConsensusModel.UNKNOWN, "confirmed"),
+        (result({"certificate": "of another form"}), ConsensusModel.UNKNOWN, "confirmed"),
+        (HANG_UP, ConsensusModel.UNKNOWN, "confirmed"),
+        (SILENCE, ConsensusModel.UNKNOWN, "confirmed"),
+    ],
+)
+async def test_the_certificate_decides_on_the_consensus(
+    both: RpcClient,
+    node: ScriptedNode,
+    second: ScriptedNode,
+    genesis: str,
+    reply: ScriptedReply,
+    model: ConsensusModel,
+    commitment: str,
+) -> None:
+    """Only a certificate means "moved", and only null means "not moved"; the first node keeps its place in any case."""
+    for each in (node, second):
+        each.will("getGenesisHash", result(genesis))
+        each.will("getAgGenesisCert", reply)
+    first = repr(both.pin_node())
+
+    assert await both.consensus() is model
+    assert await both.read_commitment() == commitment
+    assert await both.pin_node().consensus() is model
+    assert len(node.asked("getAgGenesisCert")) in (1, 2)  # a broken connection is tried twice
+    assert repr(both.pin_node()) == first
+
+
+async def test_a_moved_cluster_stays_moved(chain: RpcClient, node: ScriptedNode, genesis: str) -> None:
+    """The certificate is asked for once for a genesis hash, also by another client of this process."""
+    node.will("getGenesisHash", result(genesis))
+    node.will("getAgGenesisCert", CERTIFICATE, error(-32601, "Method not found"))
+
+    assert await chain.consensus() is ConsensusModel.ALPENGLOW
+    async with RpcClient([node.url]) as other:
+        assert await other.consensus() is ConsensusModel.ALPENGLOW
+    assert len(node.asked("getAgGenesisCert")) == 1
+
+
+def sample(slots: int, seconds: int = 60) -> dict[str, Any]:
+    """A period, as a node counted it."""
+    return {"slot": 9, "numSlots": slots, "samplePeriodSecs": seconds, "numTransactions": 1}
+
+
+@pytest.mark.parametrize(
+    ("samples", "seconds"),
+    [
+        (result([sample(300), sample(300)]), 0.2),
+        (result([sample(150), sample(0)]), 0.4),
+        (result([]), 0.25),
+        (result([sample(0)]), 0.25),
+        (result([sample(1)]), 0.2),
+        (error(-32601, "Method not found"), 0.25),
+        (ScriptedReply(body=b"", status=403), 0.25),
+    ],
+)
+async def test_the_slot_length_is_measured(
+    both: RpcClient, node: ScriptedNode, second: ScriptedNode, samples: ScriptedReply, seconds: float
+) -> None:
+    """By performance samples, else by two finalized block times; an impossible length is not used."""
+    for each in (node, second):
+        each.will("getRecentPerformanceSamples", samples)
+    node.will("getSlot", result(13_000))
+    node.will("getBlockTime", result(1_000_750), result(1_000_000))
+    first = repr(both.pin_node())
+
+    assert await both.slot_seconds() == seconds
+    assert await both.slot_seconds() == seconds
+    assert len(node.asked("getRecentPerformanceSamples")) == 1
+    assert repr(both.pin_node()) == first
+
+
+async def test_without_any_measure_a_slot_is_taken_for_short(chain: RpcClient, node: ScriptedNode) -> None:
+    """A blockhash then seems to expire early rather than late."""
+    for method in ("getRecentPerformanceSamples", "getSlot"):
+        node.will(method, ScriptedReply(body=b"", status=503))
+    assert await chain.slot_seconds() == 0.2

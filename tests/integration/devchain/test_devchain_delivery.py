@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from devchain.cluster import TOWER
 from devchain.delivery import Destination, WebhookDelivery
 from devchain.faults import WebhookFaults
 from devchain.ledger import Ledger
@@ -87,7 +88,7 @@ async def receiver() -> AsyncIterator[RecordingReceiver]:
 def chain(tmp_path: Path) -> Ledger:
     """A chain with a generated history and a file."""
     opened = LedgerStore(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
-    chain = Ledger(opened.genesis(NOW), program_id=PROGRAM_ID, store=opened)
+    chain = Ledger(opened.genesis(NOW), program_id=PROGRAM_ID, store=opened, cluster=TOWER)
     tempo = Tempo(trades_per_second=2.0)
     actors = Traders(chain, chain.genesis, program_id=PROGRAM_ID, tempo=tempo)
     for second in range(NOW, NOW + 160, 4):

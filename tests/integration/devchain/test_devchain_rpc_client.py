@@ -184,7 +184,7 @@ async def test_a_legacy_transaction_works_too(client: AsyncClient) -> None:
 
 
 async def test_statuses_climb_to_finalized(client: AsyncClient) -> None:
-    """Processed at once, finalized after thirty-two slots, unknown if it was never sent."""
+    """Processed at once, finalized when its block is closed, unknown if it was never sent."""
     key = await rich(client, Keypair())
     sent = await client.send_raw_transaction(bytes(await signed(client, key, payment(key))))
     first, never = (await client.get_signature_statuses([sent.value, Signature.new_unique()])).value
@@ -207,7 +207,7 @@ async def test_reads_of_every_kind_parse(client: AsyncClient, node: DevchainNode
     assert height <= (await client.get_slot(Finalized)).value
     assert (await client.get_epoch_info()).value.slots_in_epoch == 432_000
     assert (await client.get_version()).value.solana_core
-    assert (await client.get_minimum_balance_for_rent_exemption(488)).value == 4_287_360
+    assert (await client.get_minimum_balance_for_rent_exemption(488)).value == 3_129_280
     assert (await client.get_first_available_block()).value == 0
     assert (await client.get_recent_prioritization_fees()).value
     latest = (await client.get_latest_blockhash()).value

@@ -20,6 +20,7 @@ from websockets.asyncio.client import connect
 
 from devchain import testing, views, wire
 from devchain.blocks import LandedTransaction
+from devchain.cluster import TOWER
 from devchain.rpc_errors import RpcError
 from devchain.service import Options
 from devchain.testing import DevchainNode
@@ -32,7 +33,7 @@ SOL = 1_000_000_000
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[DevchainNode]:
     """A chain whose slots pass only when the test advances it."""
-    async with testing.serve(tmp_path, Options(traders=False, pace=20.0)) as served:
+    async with testing.serve(tmp_path, Options(traders=False, pace=20.0, cluster=TOWER)) as served:
         served.chain.is_frozen = True
         yield served
 
@@ -134,13 +135,14 @@ async def test_a_refusal_carries_its_data(node: DevchainNode) -> None:
 
 
 async def test_a_forged_signature_is_refused(node: DevchainNode) -> None:
-    """-32003 with preflight; without it the signature is returned and the transaction never lands."""
+    """-32002 with preflight; without it the signature is returned and the transaction never lands."""
     signer, other = rich(node), node.ledger.genesis.signer("other")
     forged = bytearray(payment(node, signer).raw)
     forged[1:65] = bytes(other.key.sign_message(b"something else"))
     text = base64.b64encode(bytes(forged)).decode()
     answer = await node.call("sendTransaction", text, {"encoding": "base64"})
-    assert answer["error"]["code"] == -32003
+    assert answer["error"]["code"] == -32002
+    assert answer["error"]["data"]["err"] == "SignatureFailure"
     options = {"encoding": "base64", "skipPreflight": True}
     sent = (await node.call("sendTransaction", text, options))["result"]
     status = await node.call("getSignatureStatuses", [sent])

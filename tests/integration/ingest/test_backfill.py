@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import chain_stack
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
 from rich.progress import Progress
 
+from devchain.rpc_errors import RpcError
 from ingest.commands.backfill import Backfill, SlotRange
 from zmart import errors, testing
+from zmart.chain import rpc_errors
 from zmart.chain.request_pacer import RequestPacer
 from zmart.chain.rpc import RpcClient
 from zmart.run.deploy import rebuild
@@ -81,3 +84,38 @@ async def test_a_node_that_wants_fewer_requests_is_obeyed(stack: ChainStack) -> 
 
     assert done.pending == 0
     assert stack.fetch_all("select count(*) > 0 from raw.transactions") == [(True,)]
+
+
+@pytest.mark.parametrize("generation", ["-32020", "an empty list"])
+async def test_an_unknown_place_in_the_list_begins_it_again(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, generation: str
+) -> None:
+    """The chain lost the signature at which the list stood: nodes since Agave 4.0 answer -32020, older ones with an
+    empty list. After some attempts the list begins at its top, and the range is complete."""
+    range_ = SlotRange(from_slot=0, to_slot=stack.node.ledger.confirmed_slot)
+    lost = "4" * 88
+    rpc = stack.node.server.rpc
+    real, asked = rpc.methods["getSignaturesForAddress"], []
+
+    def listed(params: Any) -> Any:
+        asked.append(params[1].get("before"))
+        if params[1].get("before") != lost:
+            return real(params)
+        if generation == "-32020":
+            raise RpcError(-32020, f"Transaction {lost} not found")
+        return []
+
+    monkeypatch.setitem(rpc.methods, "getSignaturesForAddress", listed)
+    monkeypatch.setattr(rpc_errors.NodeBehind, "retry_after_seconds", 0.0)
+    with stack.database.connect() as connection:
+        connection.execute(
+            "insert into ops.cursors (name, value) values (%s, jsonb_build_object('before', %s::text, 'is_done', false,"
+            " 'listed', 25))",
+            (range_.cursor, lost),
+        )
+
+    done = await backfill(stack, stack.client).fill(range_)
+
+    assert asked[:4] == [lost] * 3 + [None]
+    assert done.pending == 0
+    assert stack.stored_signatures() == stack.successful_signatures()

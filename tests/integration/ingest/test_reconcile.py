@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,22 @@ import msgspec
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
 
+from devchain.cluster import ClusterProfile
 from devchain.faults import RpcFault
 from devchain.rpc_errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, SLOT_SKIPPED, UNSUPPORTED_VERSION, RpcError
 from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
+from ingest.metrics import Metrics
+from ingest.store.group_commit import Pipeline
+from ingest.store.writer import Writer
+from ingest.sync.block_order import UNSERVED_SECONDS
+from ingest.sync.slow_answers import RESOLVE_AFTER_SECONDS, SlowAnswerCheck
 from ingest.sync.sources import Backoff, Intake, run_with_retries
-from ingest.sync.task import STUCK_SLOTS, SilenceDetector, identify, verify_cluster_at_startup
+from ingest.sync.task import STUCK_SECONDS, SilenceDetector, SyncTask, identify, verify_cluster_at_startup
 from zmart import errors, settings, testing
-from zmart.chain import rpc_errors
+from zmart.chain import cluster_facts, rpc_errors
+from zmart.chain.cluster_facts import slots_in
+from zmart.chain.rpc import RpcClient
 from zmart.run.deploy import rebuild
 from zmart.settings import Cluster
 
@@ -63,6 +72,240 @@ async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> Non
     assert wrong == [(0,)]
     assert stack.fetch_all("select count(*) > 0 from raw.feed where kind = 'moved'") == [(True,)]
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
+
+
+class CountedCalls:
+    """Counts the node's calls, and lets it answer `getAgGenesisCert`."""
+
+    def __init__(self, stack: ChainStack, monkeypatch: pytest.MonkeyPatch, *, certificate: Any) -> None:
+        monkeypatch.setattr(cluster_facts, "moved_clusters", set())
+        methods = stack.node.server.rpc.methods
+        monkeypatch.setitem(methods, "getAgGenesisCert", lambda _: certificate)
+        self.calls: list[tuple[str, str]] = []
+        for method in ("getSignaturesForAddress", "getSlot"):
+            monkeypatch.setitem(methods, method, self._counted(method, methods[method]))
+
+    def _counted(self, method: str, real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def answer(params: Any) -> Any:
+            self.calls.append((method, params[-1]["commitment"]))
+            return real(params)
+
+        return answer
+
+    def take(self, method: str) -> list[str]:
+        """The commitments of the calls since the last time."""
+        found = [commitment for one, commitment in self.calls if one == method]
+        self.calls.clear()
+        return found
+
+
+CERTIFICATE = {"block": {"slot": 3, "blockId": [7] * 32}, "signature": {"signature": [1] * 192, "bitmap": [1]}}
+
+
+@pytest.mark.parametrize(
+    ("certificate", "consensus", "commitments"),
+    [(None, "tower", ["confirmed", "finalized"]), (CERTIFICATE, "alpenglow", ["finalized"])],
+    ids=["tower", "alpenglow"],
+)
+async def test_one_walk_proves_both_once_the_cluster_has_moved(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, certificate: Any, consensus: str, commitments: list[str]
+) -> None:
+    """Before Alpenglow two lists, after it one with half the requests; the log and what is proven of it are equal."""
+    calls = CountedCalls(stack, monkeypatch, certificate=certificate)
+
+    standing = await stack.sync_task.verify()
+
+    # A list that begins with the chain has one page, and an empty one that ends it.
+    assert calls.take("getSignaturesForAddress") == [one for one in commitments for _ in range(2)]
+    assert (standing.state, standing.consensus) == ("verified", consensus)
+    assert (standing.verified_through, standing.finalized_through) == (standing.confirmed_slot, standing.finalized_slot)
+    finalized = {
+        str(one.signature)
+        for one in stack.landed_transactions()
+        if one.err is None and one.slot <= (standing.finalized_slot or 0)
+    }
+    assert stack.stored_signatures() >= finalized != set()
+    assert stack.fetch_all("select distinct source from raw.coverage order by 1") == [("finalized",), ("walk",)]
+    metrics = stack.pipeline.metrics.render().decode()
+    assert f"zmart_ingest_alpenglow {float(consensus == 'alpenglow')}" in metrics
+    assert stack.fetch_all("select value ->> 'consensus' from ops.cursors where name = 'completeness'") == [
+        (consensus,)
+    ]
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
+
+
+async def test_a_moved_chain_stays_moved_after_a_restart(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log remembers it for this genesis hash, although the node's provider no longer serves the method."""
+    CountedCalls(stack, monkeypatch, certificate=CERTIFICATE)
+    await stack.sync_task.tick()
+    calls = CountedCalls(stack, monkeypatch, certificate="neither object nor null")
+
+    async def connect() -> Writer:
+        return await Writer.connect(stack.database.dsn("zmart_ingest"))
+
+    async with RpcClient([stack.node.url]) as client, Pipeline(connect) as pipeline:
+        later = SyncTask(
+            client, stack.sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=chain_stack.PROGRAM_ID
+        )
+        await later.tick()
+
+    assert later.completeness.consensus == "alpenglow"
+    assert set(calls.take("getSignaturesForAddress")) == {"finalized"}
+
+
+async def test_finality_is_polled_only_while_something_is_not_final(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quiet log costs no request between the regular walks. A delivery makes each tick read the finalized slot, and
+    the walk begins when that slot has passed the delivery."""
+    calls = CountedCalls(stack, monkeypatch, certificate=None)
+    stack.sync_task.intervals = replace(
+        stack.sync_task.intervals, walk_seconds=1_000.0, tower_finality_seconds=0.0, probe_seconds=1_000.0
+    )
+    await stack.sync_task.tick()
+    calls.take("getSlot")
+    await stack.sync_task.tick()
+    assert calls.take("getSlot") == []
+
+    await stack.play(4)
+    await stack.deliver(stack.landed_transactions())
+    before = stack.fetch_all("select raw.finalized_through()")
+    for _ in range(2):
+        await stack.sync_task.tick()
+        assert calls.take("getSlot") == ["finalized"]
+    assert stack.fetch_all("select raw.finalized_through()") == before
+
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    await stack.sync_task.tick()
+    assert "finalized" in calls.take("getSignaturesForAddress")
+    assert stack.fetch_all("select raw.finalized_through()") > before
+    await stack.sync_task.tick()
+    assert calls.calls == []
+
+
+async def test_a_delivery_wakes_the_task(tmp_path: Path, marts_database: testing.PostgresDatabase) -> None:
+    """After a quiet time finality does not wait for the next tick, which these intervals put off for a long time."""
+    async with chain_stack.open_chain_stack(tmp_path, marts_database, cluster=ClusterProfile()) as stack:
+        task = stack.sync_task
+        task.intervals = replace(task.intervals, walk_seconds=1e6, probe_seconds=1e6, idle_seconds=1e6)
+        task.start()
+        try:
+            async with asyncio.timeout(60):
+                while task.completeness.state != "verified":  # noqa: ASYNC110 - the task reports nothing else
+                    await asyncio.sleep(0.01)
+                await stack.play(4)
+                landed = stack.landed_transactions()
+                await stack.pass_blocks(2)
+                await stack.deliver(landed)
+                while (task.completeness.finalized_through or 0) < landed[-1].slot:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        finally:
+            await task.stop()
+
+
+def give_indexes(stack: ChainStack, monkeypatch: pytest.MonkeyPatch, *methods: str) -> list[int]:
+    """Let the node give `transactionIndex` in these methods; return the slots whose block is requested."""
+    rpc = stack.node.server.rpc
+    real = dict(rpc.methods)
+    indexes = {str(one.signature): one.index for one in stack.landed_transactions()}
+    blocks: list[int] = []
+
+    def transaction(params: Any) -> Any:
+        found = real["getTransaction"](params)
+        return found and found | {"transactionIndex": indexes[params[0]]}
+
+    def signatures(params: Any) -> Any:
+        listed = real["getSignaturesForAddress"](params)
+        return [one | {"transactionIndex": indexes[one["signature"]]} for one in listed]
+
+    def block(params: Any) -> Any:
+        blocks.append(params[0])
+        return real["getBlock"](params)
+
+    monkeypatch.setitem(rpc.methods, "getBlock", block)
+    for method, answer in (("getTransaction", transaction), ("getSignaturesForAddress", signatures)):
+        if method in methods:
+            monkeypatch.setitem(rpc.methods, method, answer)
+    return blocks
+
+
+async def test_a_list_with_indexes_settles_order_without_blocks(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes since Agave 4.0 list each transaction's index in its block; what was delivered without one needs no more
+    requests, and getBlock is not called."""
+    await stack.deliver(stack.landed_transactions(), index=False)
+    blocks = give_indexes(stack, monkeypatch, "getSignaturesForAddress")
+
+    standing = await stack.sync_task.verify()
+
+    assert blocks == []
+    places = {str(one.signature): (one.slot, one.index) for one in stack.landed_transactions()}
+    stored = stack.fetch_all("select signature, slot, index_in_block from raw.transactions where order_settled")
+    assert {signature: (slot, index) for signature, slot, index in stored} == places
+    assert standing.finalized_through == standing.finalized_slot
+
+
+async def test_a_fetched_transaction_has_its_index_from_the_node(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk from nothing requests no block at all where getTransaction gives the index."""
+    blocks = give_indexes(stack, monkeypatch, "getTransaction")
+
+    await stack.sync_task.verify()
+
+    assert blocks == []
+    assert stack.stored_signatures() >= stack.successful_signatures() != set()
+    assert stack.fetch_all("select count(*) from raw.transactions where not order_settled") == [(0,)]
+
+
+NO_BLOCK = {
+    "null": None,
+    "skipped": RpcError(SLOT_SKIPPED, "Slot was skipped"),
+    "not available": RpcError(BLOCK_NOT_AVAILABLE, "Block not available"),
+    "method filtered": RpcError(-32_601, "Method not found"),
+    "bad request": RpcError(-32_602, "Invalid params"),
+    "internal error": RpcError(-32_603, "Internal error"),
+    "version": RpcError(UNSUPPORTED_VERSION, "Transaction version (2) is not supported"),
+}
+
+
+@pytest.mark.parametrize("why", NO_BLOCK)
+async def test_a_block_that_is_not_served_leaves_only_its_order_provisional(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """Whatever the node answers for one slot's block, the other slots are settled at once; finality waits two minutes
+    for the block and then moves on."""
+    await stack.deliver(stack.landed_transactions(), index=False)
+    slots = sorted({one.slot for one in stack.landed_transactions() if one.err is None})
+    missing, now = slots[len(slots) // 2], [1_000.0]
+    rpc = stack.node.server.rpc
+    real = rpc.methods["getBlock"]
+
+    def block(params: Any) -> Any:
+        if params[0] != missing:
+            return real(params)
+        if (answer := NO_BLOCK[why]) is None:
+            return None
+        raise answer
+
+    def listed_by_an_older_node(params: Any) -> Any:
+        return [{key: one[key] for key in one if key != "transactionIndex"} for one in listed(params)]
+
+    listed = rpc.methods["getSignaturesForAddress"]
+    monkeypatch.setitem(rpc.methods, "getSignaturesForAddress", listed_by_an_older_node)
+    monkeypatch.setitem(rpc.methods, "getBlock", block)
+    monkeypatch.setattr(stack.sync_task.block_order, "clock", lambda: now[0])
+    standing = await stack.sync_task.verify()
+
+    unsettled = "select distinct slot from raw.transactions where not order_settled"
+    assert stack.fetch_all(unsettled) == [(missing,)]
+    assert standing.finalized_through == missing - 1
+
+    now[0] += UNSERVED_SECONDS
+    standing = await stack.sync_task.verify()
+    assert standing.finalized_through == standing.finalized_slot
+    assert stack.fetch_all(unsettled) == [(missing,)]
 
 
 async def test_signatures_without_logs_are_fetched(stack: ChainStack) -> None:
@@ -290,7 +533,7 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
     assert stack.fetch_all(opened, named) == []
 
 
-async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(stack: ChainStack) -> None:
+async def test_a_signature_that_cannot_be_fetched_is_named_after_four_minutes(stack: ChainStack) -> None:
     """Not sooner, and also while no node answers at all; the alert is resolved when every signature is fetched."""
     # Each tick reports and probes.
     stack.sync_task.intervals = replace(stack.sync_task.intervals, probe_seconds=0.0)
@@ -303,8 +546,8 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(st
 
     with stack.database.connect() as connection:
         connection.execute(
-            "update raw.pending_signatures "
-            "set failing_since = failing_since - interval '301 s', next_attempt_at = now()"
+            "update raw.pending_signatures set failing_since = failing_since - interval '241 s',"
+            " next_attempt_at = now()"
         )
     await stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
     with pytest.raises(rpc_errors.NodeError):
@@ -417,6 +660,31 @@ async def test_silence_while_the_program_is_used_is_an_alert(stack: ChainStack) 
     assert stack.fetch_all("select kind from ops.alerts where resolved_at is null") == []
 
 
+async def test_slow_answers_are_an_alert_until_they_end(stack: ChainStack) -> None:
+    """Raised with the count and the slowest, resolved after ten minutes without one; also one of an earlier process."""
+    now = [1_000.0]
+    opened = "select message like %s from ops.alerts where kind = 'webhook_slow' and resolved_at is null"
+    metrics = stack.pipeline.metrics
+    check = SlowAnswerCheck(metrics, clock=lambda: now[0])
+    metrics.count_answer(0.7)
+    await check.update_alert(stack.sync_database)
+    assert stack.fetch_all(opened, "%") == []
+
+    metrics.count_answer(0.9)
+    metrics.count_answer(2.5)
+    await check.update_alert(stack.sync_database)
+    await check.update_alert(stack.sync_database)
+    assert stack.fetch_all(opened, "2 deliveries %, the slowest after 2.5 s.%") == [(True,)]
+
+    restarted = SlowAnswerCheck(Metrics(), clock=lambda: now[0])
+    now[0] += RESOLVE_AFTER_SECONDS - 1
+    await restarted.update_alert(stack.sync_database)
+    assert stack.fetch_all(opened, "%") == [(True,)]
+    now[0] += 1
+    await restarted.update_alert(stack.sync_database)
+    assert stack.fetch_all(opened, "%") == []
+
+
 async def test_chain_out_of_reach_for_too_long_raises_an_alert(stack: ChainStack) -> None:
     """An unreachable chain is an alert and a state; both end with the next walk that proves something."""
     stack.sync_task.intervals = replace(stack.sync_task.intervals, unverified_alert_seconds=0.0)
@@ -445,14 +713,14 @@ async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
     stuck = (
         "select subject, severity, occurrences from ops.alerts where kind = 'finality_stuck' and resolved_at is null"
     )
-    assert 0 < behind < STUCK_SLOTS
+    assert 0 < behind < slots_in(STUCK_SECONDS, standing.slot_seconds)
     assert stack.fetch_all(stuck) == []
 
-    monkeypatch.setattr("ingest.sync.task.STUCK_SLOTS", behind)
+    monkeypatch.setattr("ingest.sync.task.STUCK_SECONDS", behind * standing.slot_seconds)
     await stack.sync_task.verify()
     assert stack.fetch_all(stuck) == []
 
-    monkeypatch.setattr("ingest.sync.task.STUCK_SLOTS", behind - 1)
+    monkeypatch.setattr("ingest.sync.task.STUCK_SECONDS", (behind - 1) * standing.slot_seconds)
     await stack.sync_task.verify()
     await stack.sync_task.verify()
     assert stack.fetch_all(stuck) == [("", "warning", 2)]

@@ -156,6 +156,9 @@ class KeeperStack:
         for _ in range(blocks):
             chain.warp(seconds)
             chain.close_block(int(chain.now))
+        if seconds:
+            # Programs read the time of the parent block.
+            chain.close_block(int(chain.now))
 
     def pass_time(self, seconds: int) -> None:
         """Advance the clock at once."""

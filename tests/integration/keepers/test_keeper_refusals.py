@@ -441,6 +441,28 @@ async def test_failing_node_changes_nothing(stack: KeeperStack, failure: dict[st
     assert due(await stack.run_keepers("market_finalizations")) == [market]
 
 
+async def test_a_round_ends_with_the_blockhash_of_what_it_sent(stack: KeeperStack) -> None:
+    """A transaction that does not land is waited for until the finalized height shows that it cannot any more, not for
+    the whole time of a round; the same round records that it expired, and the next one signs again."""
+    market = await due_market(stack)
+    await fault(stack, method="sendTransaction", count=10**6, error=REFUSED)
+    patient = Timing(poll_seconds=0.02, resend_seconds=0.1, wait_seconds=10**6, lease_seconds=30.0)
+
+    def pass_time(point: str) -> None:
+        if point == "after send":
+            stack.pass_blocks(A_LONG_TIME)
+
+    report = await stack.run_keepers("market_finalizations", timing=patient, checkpoint=pass_time)
+    assert [(one.state, one.is_past_its_height) for one in report.sent] == [("sent", True)]
+    assert report.swept.expired == [1]
+    assert stack.intents() == [("market_finalizations", "planned", 1)]
+
+    await stack.node.call("devchain_clear")
+    await stack.sync_log()
+    assert due(await stack.run_keepers("market_finalizations")) == [market]
+    assert len(stack.landed_signatures(market, "finalize_market")) == 1
+
+
 async def test_what_is_refused_on_chain_is_over_when_that_is_final(stack: KeeperStack) -> None:
     """It landed and failed: paid for once, closed when no fork can undo it."""
     market = await due_market(stack)

@@ -18,9 +18,11 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from devchain import accounts, builtins, wire
-from devchain.accounts import Account
+from devchain.accounts import Account, Rent
+from devchain.admission import TransactionRejected
 from devchain.blocks import Genesis, LandedTransaction
-from devchain.ledger import BLOCKHASH_AGE, Ledger, TransactionRejected
+from devchain.cluster import TOWER
+from devchain.ledger import BLOCKHASH_AGE, Ledger
 from devchain.store import LedgerStore, Place
 from devchain.wire import SigningKey
 from zmart import errors
@@ -33,8 +35,8 @@ SOL = 1_000_000_000
 
 @pytest.fixture
 def chain() -> Ledger:
-    """A new chain in memory."""
-    return Ledger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID)
+    """A new chain in memory, whose blocks can be undone for 32 slots."""
+    return Ledger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID, cluster=TOWER)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def stored(tmp_path: Path) -> Callable[[], Ledger]:
 
     def opened() -> Ledger:
         store = LedgerStore(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
-        return Ledger(store.genesis(NOW), program_id=PROGRAM_ID, store=store)
+        return Ledger(store.genesis(NOW), program_id=PROGRAM_ID, store=store, cluster=TOWER)
 
     return opened
 
@@ -131,7 +133,7 @@ def test_a_blockhash_is_good_for_150_blocks(chain: Ledger) -> None:
     [
         (0, "AccountNotFound"),
         (4_999, "InsufficientFundsForFee"),
-        (890_880 + 4_999, {"InsufficientFundsForRent": {"account_index": 0}}),
+        (Rent().exempt_lamports(0) + 4_999, {"InsufficientFundsForRent": {"account_index": 0}}),
     ],
 )
 def test_a_payer_who_cannot_pay_is_turned_away(chain: Ledger, lamports: int, error: object) -> None:
@@ -147,7 +149,7 @@ def test_nobody_is_left_below_rent(chain: Ledger) -> None:
     """A transfer that would leave its receiver with less than the rent fails, with the account's index."""
     alice = somebody(chain)
     bob = chain.genesis.signer("bob")
-    landed = chain.send([payment(alice, bob.address, 890_879)], [alice])
+    landed = chain.send([payment(alice, bob.address, chain.rent.exempt_lamports(0) - 1)], [alice])
     assert landed.err == {"InsufficientFundsForRent": {"account_index": 1}}
     assert chain.account(bob.address) is None
 
@@ -263,7 +265,7 @@ def test_a_copied_file_at_any_moment_is_a_whole_chain(stored: Callable[[], Ledge
         assert copy.recent_blocks(1)[0].blockhash == closed.blockhash
         lamports = sum(account.lamports for account in copy.accounts().values())
         fees = sum(landed.fee_lamports for block in copy.recent_blocks(300) for landed in block.transactions)
-        programs = 4 * 1_141_440
+        programs = 5 * 1_141_440
         assert lamports + fees == 500_000_000 * SOL + programs
         copy.close()
 
@@ -332,7 +334,7 @@ def test_a_dead_blockhash_is_not_revived_by_a_restart(stored: Callable[[], Ledge
 )
 def test_lamports_neither_appear_nor_vanish(steps: list[tuple[Any, ...]]) -> None:
     """For any payments, blocks and forks, balances and the fees of the remaining blocks add up."""
-    chain = Ledger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID)
+    chain = Ledger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID, cluster=TOWER)
     total = sum(account.lamports for account in chain.accounts.values())
     wallets = [somebody(chain, f"wallet {n}", lamports=SOL) for n in range(3)]
     for step in steps:

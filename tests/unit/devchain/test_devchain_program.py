@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from devchain import accounts
-from devchain.accounts import MarketRecord, PositionRecord, VoteRecord
+from devchain.accounts import MarketRecord, PositionRecord, Rent, VoteRecord
 from devchain.blocks import Genesis, LandedTransaction
+from devchain.cluster import ClusterProfile
 from devchain.ledger import Ledger
 from devchain.program import Program
 from devchain.wire import SigningKey
@@ -32,7 +32,9 @@ class ProgramHarness:
     def __init__(self, *, faulty_sells: bool = False) -> None:
         genesis = Genesis.from_seed(bytes(32), NOW)
         program = Program(faulty_sells=faulty_sells)
-        self.ledger = Ledger(genesis, program_id=PROGRAM_ID, program=program)
+        # The amounts below follow from the rent that protocol.md 1.5 names, and from a clock that stands still.
+        cluster = ClusterProfile(rent=Rent(6_960))
+        self.ledger = Ledger(genesis, program_id=PROGRAM_ID, program=program, cluster=cluster)
         for name in ("admin", "backend", "fee", "creator", "alice", "bob", "resolver"):
             setattr(self, name, genesis.signer(name))
             self.ledger.airdrop(getattr(self, name).address, 1_000 * SOL)
@@ -225,7 +227,7 @@ def test_the_buys_of_the_worked_example_come_out_to_the_lamport() -> None:
     assert market.accumulated_resolver_fees == 236_348_100
     assert market.accumulated_lp_fees == 590_870_250
     assert market.current_liquidity == SOL // 10 + 827_218_350
-    assert stage.lamports(stage.market) - accounts.rent_exempt_lamports(488) == 12_644_623_350
+    assert stage.lamports(stage.market) - stage.ledger.rent.exempt_lamports(488) == 12_644_623_350
 
 
 def test_a_buy_pays_market_and_protocol_by_two_calls() -> None:

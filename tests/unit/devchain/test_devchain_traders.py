@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 from devchain import questions
+from devchain.admission import TransactionRejected
 from devchain.history import History
-from devchain.ledger import TransactionRejected
 from devchain.market_plans import Tempo, plan_market
 from devchain.traders import Traders
 from zmart.chain import logs

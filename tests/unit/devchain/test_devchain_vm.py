@@ -10,8 +10,9 @@ from solders.litesvm import LiteSVM
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
-from devchain import accounts
+from devchain import accounts, wire
 from devchain.blocks import Genesis
+from devchain.runtime import TransactionConfig
 from devchain.vm import VmLedger
 from zmart import errors
 from zmart.domain.ids import Address
@@ -79,3 +80,19 @@ def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
     for file in (nonsense, tmp_path / "missing.so"):
         with pytest.raises(errors.ConfigurationError):
             VmLedger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID, program_file=file)
+
+
+def test_version_1_runs_in_the_machine(chain: VmLedger) -> None:
+    """With the fee and the units that its configuration states, and the chain's rent."""
+    alice = chain.genesis.signer("alice")
+    chain.airdrop(alice.address, SOL)
+    instruction = Instruction(Pubkey.from_string(PROGRAM_ID), b"hello", [AccountMeta(alice.pubkey, True, False)])
+    config = TransactionConfig(priority_fee_lamports=7, unit_limit=10_000, loaded_data_limit=1 << 20)
+    landed = chain.submit(wire.sign_transaction_v1([instruction], [alice], chain.blockhash, config))
+    assert (landed.err, landed.fee_lamports) == (None, 5_007)
+    assert "Program log: hello" in landed.logs
+    bob = chain.genesis.signer("bob")
+    least = chain.rent.exempt_lamports(0)
+    for lamports, err in ((least - 1, {"InsufficientFundsForRent": {"account_index": 1}}), (least, None)):
+        params = TransferParams(from_pubkey=alice.pubkey, to_pubkey=bob.pubkey, lamports=lamports)
+        assert chain.send([transfer(params)], [alice]).err == err

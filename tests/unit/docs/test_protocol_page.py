@@ -120,7 +120,7 @@ def test_addresses_and_rent() -> None:
     assert f"| configuration | `{addresses.config_address(program)}` |" in text
     assert f"| market | `{addresses.market_address(program, bytes([1]) * 32)}` |" in text
     for size in codec.ALLOCATED_BYTES.values():
-        assert f"{accounts.rent_exempt_lamports(size):,}" in sections("protocol.md")["1.5 Accounts"] + text
+        assert f"{accounts.Rent(6_960).exempt_lamports(size):,}" in sections("protocol.md")["1.5 Accounts"] + text
     assert f"{market.LIFETIME_SECONDS:,} s" in text
 
 

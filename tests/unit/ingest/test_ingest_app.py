@@ -327,6 +327,21 @@ async def test_ready_names_the_failing_checks(parts: Callable[..., Parts]) -> No
     ]
 
 
+async def test_a_slow_answer_is_counted(parts: Callable[..., Parts], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every committed delivery is timed, a slow one also counted; what was refused is not."""
+    server = parts()
+    async with AsyncTestClient(create_app(server)) as client:
+        await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
+        assert server.metrics.slow_answer_count == 0
+        monkeypatch.setattr("ingest.metrics.SLOW_ANSWER_SECONDS", 0.0)
+        await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
+        await client.post(WEBHOOK, content=BODY)
+    assert server.metrics.slow_answer_count == 1
+    text = server.metrics.render().decode()
+    assert "zmart_ingest_slow_answers_total 1.0" in text
+    assert "zmart_ingest_answer_seconds_count 2.0" in text
+
+
 async def test_ready_reports_a_failed_last_commit(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
     """Until the next one succeeds."""
     writer.error = errors.Unavailable("Postgres is not answering.")

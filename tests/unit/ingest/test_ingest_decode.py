@@ -59,6 +59,26 @@ def test_a_transaction_row_has_the_delivered_values(decoder: Decoder) -> None:
     assert row.dead_letters == ()
 
 
+@pytest.mark.parametrize(
+    ("given", "index"),
+    [
+        ({"transactionIndex": 3}, 3),
+        ({"indexWithinBlock": 3}, 3),
+        ({"transactionIndex": 3, "indexWithinBlock": 3}, 3),
+        ({"transactionIndex": 0}, 0),
+        ({"transactionIndex": 3, "indexWithinBlock": 4}, None),
+        ({"transactionIndex": None}, None),
+        ({"transactionIndex": "three"}, None),
+        ({"transactionIndex": 1 << 15}, None),
+        ({}, None),
+    ],
+)
+def test_the_index_in_the_block_has_two_names(decoder: Decoder, given: dict[str, object], index: int | None) -> None:
+    """Helius' and the nodes'; where both are given and differ, the order is provisional and the block decides."""
+    item = testing.item(PROGRAM, [BOUGHT], index=None) | given
+    assert row_of(decoder, item).index_in_block == index
+
+
 def test_a_buy_is_stored_as_columns_and_payload(decoder: Decoder) -> None:
     """Market, wallet and clock have columns; the rest is JSON with 64-bit integers as strings."""
     assert only_event(decoder, BOUGHT) == EventRow(

@@ -10,7 +10,7 @@ from ingest import testing as deliveries
 from ingest.store import mart_retries
 from ingest.store.group_commit import BatchWriter, Pipeline
 from ingest.sync.database import SyncDatabase
-from ingest.sync.task import LONGEST_PAUSE_SECONDS, SyncTask
+from ingest.sync.task import LONGEST_PAUSE_SECONDS, Intervals, SyncTask, pause_seconds
 from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.chain.rpc import RpcClient
@@ -52,3 +52,18 @@ def test_a_database_that_is_away_is_asked_less_and_less_often() -> None:
         30.0,
         30.0,
     ]
+
+
+@pytest.mark.parametrize(
+    ("is_awaiting", "until_walk", "pause"),
+    [(False, -9.0, 1.0), (True, -9.0, 0.4), (True, 0.0, 0.4), (True, 0.03, 0.03), (True, 0.7, 0.7), (True, 3.0, 1.0)],
+)
+def test_finality_is_awaited_at_slot_pace(is_awaiting: bool, until_walk: float, pause: float) -> None:
+    """A quiet log is looked at once a second. Before the next walk is allowed nothing is asked, and it is not late."""
+    intervals = Intervals(idle_seconds=1.0, poll_seconds=0.25)
+    assert pause_seconds(intervals, is_awaiting=is_awaiting, until_walk=until_walk, slot_seconds=0.4) == pause
+
+
+def test_no_node_is_polled_faster_than_its_limit_allows() -> None:
+    """Slots may become shorter than the pause between two polls."""
+    assert pause_seconds(Intervals(poll_seconds=0.25), is_awaiting=True, until_walk=0.0, slot_seconds=0.1) == 0.25

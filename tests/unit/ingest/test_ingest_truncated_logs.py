@@ -23,6 +23,7 @@ from ingest_cases import (
 )
 from solders.instruction import Instruction
 
+from devchain.cluster import TOWER
 from devchain.history import History
 from ingest import testing
 from ingest.decode import truncated_logs
@@ -84,11 +85,17 @@ def is_rebuilt(row: EventRow) -> bool:
     return row.context is not None and json.loads(row.context).get("rebuilt_from") == "instruction"
 
 
+def has_exact_clock(row: EventRow) -> bool:
+    """Whether its clock is the one that the program saw."""
+    return row.context is None or "clock_source" not in json.loads(row.context)
+
+
 @pytest.mark.parametrize("limit", [1, 400, 900])
 def test_a_truncated_history_yields_true_events_or_dead_letters(limit: int) -> None:
     """For any cut of the logs of a chain, each event is correct or named as lost, under its own ordinal."""
     fates: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    for item in History(seed=11).play(1_500):
+    # Under Tower the time of the block is the program's clock, so a rebuilt event has the same one.
+    for item in History(seed=11, cluster=TOWER).play(1_500):
         whole = row_of(item)
         item["meta"]["logMessages"] = cut_at(item["meta"]["logMessages"], limit)
         if "Log truncated" not in item["meta"]["logMessages"]:
@@ -125,7 +132,14 @@ def test_an_event_before_the_cut_is_stored_as_read() -> None:
         (0, "SharesBought", NOW + 7, False),
         (1, "ProposalVoteSubmitted", NOW + 7, True),
     ]
+    assert [has_exact_clock(event) for event in row.events] == [True, True]
     assert row.dead_letters == ()
+
+
+def test_a_clock_from_the_block_is_marked() -> None:
+    """Since Alpenglow the program sees the time of the parent block, so the block's own time may be later."""
+    (event,) = row_of(cut_item(VOTE)).events
+    assert (event.clock, is_rebuilt(event), has_exact_clock(event)) == (NOW, True, False)
 
 
 def test_a_short_event_after_the_cut_keeps_its_place() -> None:

@@ -83,6 +83,10 @@ def status(err: object = None, confirmation: client.Commitment = "confirmed") ->
     return client.SignatureStatus(slot=7, err=err, confirmation_status=confirmation)
 
 
+#: An instruction failed, so the transaction ran.
+REFUSED = {"InstructionError": [2, {"Custom": 6025}]}
+
+
 @pytest.mark.parametrize(
     ("signature_status", "height", "searched", "in_log", "outcome"),
     [
@@ -93,7 +97,9 @@ def status(err: object = None, confirmation: client.Commitment = "confirmed") ->
         (status(), 999, True, False, SubmissionOutcome.LANDED),
         (status(confirmation="processed"), 999, True, False, SubmissionOutcome.WAIT),
         (status(err="x"), 999, True, False, SubmissionOutcome.WAIT),
-        (status(err="x", confirmation="finalized"), 50, True, False, SubmissionOutcome.FAILED),
+        (status(err=REFUSED, confirmation="finalized"), 50, True, False, SubmissionOutcome.FAILED),
+        (status(err="InsufficientFundsForFee", confirmation="finalized"), 100, True, False, SubmissionOutcome.WAIT),
+        (status(err="InsufficientFundsForFee", confirmation="finalized"), 101, True, False, SubmissionOutcome.FAILED),
         (status(confirmation="finalized"), 999, True, False, SubmissionOutcome.LANDED),
     ],
 )
@@ -104,7 +110,8 @@ def test_the_outcome_of_a_submission_is_decided(
     in_log: bool,
     outcome: SubmissionOutcome,
 ) -> None:
-    """A transaction is dead only if a node has seen its blockhash expire and has searched its whole history."""
+    """A transaction is dead only if a node has seen its blockhash expire and has searched its whole history. A failure
+    that may be of a transaction that never ran ends nothing before that, because the same bytes might land again."""
     assert (
         submission_status.decide(
             signature_status, finalized_height=height, last_valid_block_height=100, searched=searched, in_log=in_log

@@ -258,7 +258,7 @@ class _SettingsExamination:
         async with rpc.RpcClient.of(configured, timeout_seconds=TIMEOUT_SECONDS) as node:
             try:
                 facts = await self._read_chain_facts(node)
-                clock = await node.clock(commitment="confirmed")
+                clock = await node.clock(commitment=await node.read_commitment())
             except errors.ZmartError as error:
                 return [
                     *self._findings_without_chain(error),
@@ -279,7 +279,7 @@ class _SettingsExamination:
     async def _read_chain_facts(self, node: rpc.RpcClient) -> doctor_checks.ChainFacts:
         genesis_hash = await node.genesis_hash()
         address = addresses.config_address(self.settings.chain.program_id)
-        found = (await node.account(address, commitment="confirmed")).value
+        found = (await node.account(address, commitment=await node.read_commitment())).value
         keys, unusable = self._keys()
         config, undecodable = (None, "") if found is None else _config(found.data)
         return doctor_checks.ChainFacts(

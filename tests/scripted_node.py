@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,12 +52,18 @@ class ScriptedNode:
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
         self._replies: dict[str, deque[ScriptedReply]] = {}
+        #: Answers from the parameters, for methods without a scripted reply.
+        self.answers: dict[str, Callable[[Any], ScriptedReply]] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self.url = ""
 
     def will(self, method: str, *replies: ScriptedReply) -> None:
         """Set the responses of `method`."""
         self._replies[method] = deque(replies)
+
+    def heal(self, method: str) -> None:
+        """Answer `method` from its parameters again."""
+        self._replies.pop(method, None)
 
     def asked(self, method: str | None = None) -> list[Any]:
         """Return the parameters of the requests for a method, or all requested methods."""
@@ -90,13 +96,18 @@ class ScriptedNode:
             self._connections.discard(task)
             writer.close()
 
+    def _reply(self, method: str, params: Any) -> ScriptedReply:
+        replies = self._replies.get(method)
+        if replies is None:
+            return self.answers[method](params)
+        return replies.popleft() if len(replies) > 1 else replies[0]
+
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.split("content-length:")[1].split("\r\n")[0])
         request = json.loads(await reader.readexactly(length))
         self.requests.append(request)
-        replies = self._replies[request["method"]]
-        reply = replies.popleft() if len(replies) > 1 else replies[0]
+        reply = self._reply(request["method"], request["params"])
         if reply.is_silent:
             await asyncio.Event().wait()
         if reply.hangs_up:
