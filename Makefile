@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench fuzz clean
+.PHONY: help setup up test check bench fuzz audit clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ bench: setup ## Measure the figures of bench/README.md; ONLY=name for one
 fuzz: setup ## Fuzz what reads strangers' bytes, led by coverage, and every request; FUZZ_SECONDS=60
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python tests/fuzz/ingest_fuzz.py
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/pytest -q tests/integration/api/test_fuzzed_requests.py
+
+audit: setup ## Verify the chain of the log
+	@$(BIN)/zmart audit
 
 clean: ## Remove .venv and caches, never .state
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache target

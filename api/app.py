@@ -22,7 +22,7 @@ from litestar.openapi.spec import Tag
 
 from zmart import tasks
 from zmart.chain import rpc
-from zmart.db import pool, redis_notify
+from zmart.db import feed, pool, redis_notify
 from zmart.settings import Settings
 
 from . import dependencies, errors, parameters, writes
@@ -260,6 +260,7 @@ async def _connections(
         prepare_threshold=0,
         session=session,
         context=raw_json_adapters(),
+        on_connect=feed.check_identity,
     )
     await connections.open(wait=False)
     try:

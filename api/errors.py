@@ -120,6 +120,7 @@ _STATUS_AND_CODE: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (rpc_errors.TransactionRefused, 400, "transaction_refused"),
     (feed.ForeignEpoch, 409, "foreign_epoch"),
     (feed.FuturePosition, 409, "future_position"),
+    (feed.MarkMismatch, 409, "mark_mismatch"),
     (errors.InvalidInput, 400, "validation_failed"),
     (errors.NotFound, 404, "not_found"),
     (errors.Conflict, 409, "conflict"),

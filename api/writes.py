@@ -17,7 +17,7 @@ from typing import Any, Final
 import psycopg
 
 from zmart import errors as zmart_errors
-from zmart.db import pool, queries
+from zmart.db import feed, pool, queries
 from zmart.db.connection import translate_errors
 
 from . import errors
@@ -90,6 +90,7 @@ async def open_wallet_writes(dsn: str, on_write: Callable[[], None]) -> AsyncIte
         wait_seconds=_CONNECTION_SECONDS,
         # A write is never sent twice, so a dead connection must be detected before it is used.
         check=True,
+        on_connect=feed.check_identity,
     )
     await connections.open(wait=False)
     try:

@@ -29,7 +29,7 @@ from solders.signature import Signature
 
 from ingest.decode import event_rows
 from ingest.records import TransactionRow
-from zmart.chain import addresses, codec
+from zmart.chain import addresses, codec, event_digests
 from zmart.domain import base58, events
 from zmart.domain.ids import Address
 from zmart.settings import DEFAULT_PROGRAM_ID
@@ -332,7 +332,7 @@ def _instruction(event: events.Event) -> tuple[str, Mapping[str, Any], list[int]
 
 
 def _actor(event: events.Event) -> Address | None:
-    actor = event_rows.ACTOR.get(str(event.name))
+    actor = event_digests.ACTOR.get(str(event.name))
     return Address(getattr(event, actor)) if actor else None
 
 

@@ -27,6 +27,8 @@ class EventRow(NamedTuple):
     payload: bytes
     #: JSON object of the data that the transaction adds to the event, or None.
     context: bytes | None
+    #: The event's bytes as the program logged them, for the chain of the log; empty for events without such bytes.
+    logged: bytes = b""
 
 
 class DeadLetter(NamedTuple):

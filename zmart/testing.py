@@ -111,6 +111,7 @@ class PostgresServer:
         try:
             # Privileges on a database belong to the database and are not part of what a clone copies.
             migrate.prepare(database.dsn(embedded.SUPERUSER))
+            _begin_epoch(database)
             yield database
         finally:
             self.drop(database)
@@ -132,6 +133,13 @@ class PostgresServer:
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def _begin_epoch(database: PostgresDatabase) -> None:
+    """Give a clone its own epoch now: another database is another log, and the first process would begin one."""
+    with database.connect() as owner:
+        if owner.execute("select to_regprocedure('raw.renew_identity(bigint, text)')").fetchone() != (None,):
+            owner.execute("select raw.renew_identity()")
 
 
 def apply_migrations(database: PostgresDatabase) -> None:

@@ -241,7 +241,7 @@ def _protocol_schemas() -> Document:
     text = {"type": "string"}
     inside = {"anyOf": [{"$ref": _SCHEMA.format(name=pascal(message_type.name))} for message_type in messages.MESSAGES]}
     frame = {**_POSITION_FIELDS, "messages": {"type": "array", "items": inside}}
-    reason = {"enum": ["foreign_epoch", "future_position"]}
+    reason = {"enum": ["foreign_epoch", "future_position", "mark_mismatch"]}
     proof = {"token": text, "ticket": text}
     code = {"enum": list(typing.get_args(client_messages.Code))}
     return {

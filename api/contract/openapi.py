@@ -55,6 +55,7 @@ _CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     # Streams send these as events, because a browser's EventSource cannot read a status.
     "foreign_epoch": (),
     "future_position": (),
+    "mark_mismatch": (),
 }
 
 

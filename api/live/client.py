@@ -18,7 +18,7 @@ from zmart.db import feed
 from .frames import Frame, FrameBatch, coalesce
 
 CloseReason: TypeAlias = Literal["slow", "shutdown"]
-ResyncReason: TypeAlias = Literal["foreign_epoch", "future_position"]
+ResyncReason: TypeAlias = Literal["foreign_epoch", "future_position", "mark_mismatch"]
 #: Accepts a batch immediately and returns True, or returns False.
 Outlet: TypeAlias = Callable[[FrameBatch], bool]
 

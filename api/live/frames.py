@@ -46,8 +46,8 @@ class LogWindow:
     head: feed.FeedPosition
     #: The reader's position after this window.
     position: feed.FeedPosition
-    #: By seq, ascending; entries without messages are left out.
-    messages: Sequence[tuple[int, Sequence[StreamMessage]]]
+    #: By position, ascending; entries without messages are left out.
+    messages: Sequence[tuple[feed.FeedPosition, Sequence[StreamMessage]]]
 
     @property
     def is_last(self) -> bool:
@@ -141,10 +141,10 @@ def envelope(text: str, position: feed.FeedPosition) -> str:
 def frames_for_topics(window: LogWindow, topics: frozenset[str]) -> list[Frame]:
     """Return the frames that a subscription receives from a window, in seq order."""
     frames = []
-    for seq, messages in window.messages:
+    for position, messages in window.messages:
         matching = tuple(m for m in messages if not topics.isdisjoint(m.topics))
         if matching:
-            frames.append(Frame(window.position.with_seq(seq), matching))
+            frames.append(Frame(position, matching))
     return frames
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
 import structlog
@@ -26,6 +26,7 @@ from .client import QUEUE_FRAMES, ResyncReason, ResyncRequired, StreamClient, St
 from .frames import Frame, FrameBatch, LogWindow, frames_for_topics
 from .notifications import ChangeSignal
 from .reader import Reader
+from .recent_marks import RecentMarks
 from .subscriptions import Subscriptions
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Hub:
         self._most_clients = most_clients
         self._most_per_address = most_per_address
         self._position: feed.FeedPosition | None = None
+        self._recent_marks = RecentMarks()
         self._moved = asyncio.Event()
         self._subscriptions = Subscriptions()
         self._clients: set[StreamClient] = set()
@@ -159,6 +161,8 @@ class Hub:
         Raises ResyncRequired if the position does not exist in this log.
         """
         position = since
+        if since.mark is not None and not self._recent_marks.has(since):
+            await self.check_position(since)
         while not self._is_within_reach(position):
             window = await self._replay_window(position, client.topics)
             yield frames_for_topics(window, client.topics)
@@ -197,7 +201,7 @@ class Hub:
                 self._advance(await self.reader.head())
             while not await self._offer_next_window():
                 pass
-        except (feed.ForeignEpoch, feed.FuturePosition) as error:
+        except feed.ForeignPosition as error:
             self._start_over(error)
         except zmart_errors.ZmartError as error:
             self.stall_reason = str(error)
@@ -215,6 +219,8 @@ class Hub:
         """Offer one window; return whether it was the last."""
         assert self._position is not None
         window = await self._read_window(self._position)
+        for position, _ in window.messages:
+            self._recent_marks.add(position)
         for subscription, batch in self._subscriptions.batches(window):
             for client in list(subscription.clients):
                 client.offer(batch)
@@ -234,12 +240,14 @@ class Hub:
 
     def _advance(self, position: feed.FeedPosition) -> None:
         self._position = self._change_signal.reached = position
+        self._recent_marks.add(position)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
-    def _start_over(self, error: feed.ForeignEpoch | feed.FuturePosition) -> None:
+    def _start_over(self, error: feed.ForeignPosition) -> None:
         """Make every client read the state again, because the database now contains another log."""
         log.warning("streams_resync", reason=str(error))
+        self._recent_marks.clear()
         self._advance(error.found)
         for client in self._subscriptions.clients():
             client.resync(_resync_required(error))
@@ -250,7 +258,7 @@ class Hub:
             try:
                 async with self._replays:
                     return await self.reader.window(position, topics)
-            except (feed.ForeignEpoch, feed.FuturePosition) as error:
+            except feed.ForeignPosition as error:
                 raise _resync_required(error) from error
             except zmart_errors.Transient:
                 if self._is_closed:
@@ -288,10 +296,16 @@ class Hub:
 def _check_position(position: feed.FeedPosition, end: feed.FeedPosition) -> None:
     try:
         feed.check_position(position, end)
-    except (feed.ForeignEpoch, feed.FuturePosition) as error:
+    except feed.ForeignPosition as error:
         raise _resync_required(error) from error
 
 
-def _resync_required(error: feed.ForeignEpoch | feed.FuturePosition) -> ResyncRequired:
-    reason: ResyncReason = "foreign_epoch" if isinstance(error, feed.ForeignEpoch) else "future_position"
-    return ResyncRequired(reason, error.found)
+def _resync_required(error: feed.ForeignPosition) -> ResyncRequired:
+    return ResyncRequired(_RESYNC_REASONS[type(error)], error.found)
+
+
+_RESYNC_REASONS: Mapping[type[feed.ForeignPosition], ResyncReason] = {
+    feed.ForeignEpoch: "foreign_epoch",
+    feed.FuturePosition: "future_position",
+    feed.MarkMismatch: "mark_mismatch",
+}

@@ -6,14 +6,20 @@
 -- beyond the window, for then a later window brings them.
 
 -- name: head
--- Which log this is and where it ends.
-select i.epoch::text, coalesce((select max(f.seq) from raw.feed as f), 0)
-from raw.identity as i;
+-- The epoch of the log, its end, and the mark of that position.
+select i.epoch::text, h.seq, raw.mark_of(h.seq)
+from raw.identity as i
+cross join (select coalesce(max(f.seq), 0) as seq from raw.feed as f) as h;
 
 -- name: window
 -- The entries after a seq, each with the messages it means to these topics; at least one row, and one per entry.
 with entries as materialized (
-    select f.seq, f.kind, f.ref, f.market_no, f.wallet_no, f.at
+    select
+        f.seq, f.kind, f.ref, f.market_no, f.wallet_no, f.at,
+        (
+            select encode(substr(c.value, 1, 8), 'hex') from raw.commits as c
+            where c.last_seq >= f.seq order by c.last_seq limit 1
+        ) as mark
     from raw.feed as f
     where f.seq > %(after)s
     order by f.seq
@@ -407,7 +413,10 @@ messages as not materialized (
 select
     r.epoch,
     r.head,
+    raw.mark_of(r.head),
+    raw.mark_of(%(after)s),
     e.seq,
+    e.mark,
     m.topics,
     m.state_key,
     json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message
@@ -472,6 +481,7 @@ messages as (
 select
     r.epoch,
     r.head,
+    raw.mark_of(r.head),
     m.topic,
     m.data::text as data,
     json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', statement_timestamp(), 'data', m.data)::text

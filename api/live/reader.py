@@ -92,9 +92,10 @@ class LogReader:
         )
         if not rows:
             raise _no_log()
-        head = feed.FeedPosition(rows[0][0], rows[0][1])
-        feed.check_position(after, head)
-        return _window(after, head, [row[2:] for row in rows if row[2] is not None])
+        epoch, head_seq, head_mark, after_mark = rows[0][:4]
+        head = feed.FeedPosition(epoch, head_seq, head_mark)
+        feed.check_position(after, head, after_mark)
+        return _window(after.with_seq(after.seq, after_mark), head, [row[4:] for row in rows if row[4] is not None])
 
     async def snapshot(self, topics: frozenset[str]) -> Snapshot:
         """Return the states of these topics and the end of the log at that moment, with one statement."""
@@ -102,24 +103,23 @@ class LogReader:
         if not rows:
             raise _no_log()
         return Snapshot(
-            feed.FeedPosition(*rows[0][:2]), tuple(TopicState(*row[2:]) for row in rows if row[2] is not None)
+            feed.FeedPosition(*rows[0][:3]), tuple(TopicState(*row[3:]) for row in rows if row[3] is not None)
         )
 
 
 def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> LogWindow:
-    """Group rows of (seq, topics, state key, message) by seq; raise an error if a seq is missing."""
-    by_seq = [(seq, list(group)) for seq, group in itertools.groupby(rows, key=itemgetter(0))]
-    seqs = [seq for seq, _ in by_seq]
-    feed.check_contiguous(after.seq, seqs)
+    """Group rows of (seq, mark, topics, state key, message) by seq; raise an error if a seq is missing."""
+    entries = [(after.with_seq(*entry), list(group)) for entry, group in itertools.groupby(rows, key=itemgetter(0, 1))]
+    feed.check_contiguous(after.seq, [position.seq for position, _ in entries])
     return LogWindow(
         head=head,
-        position=after.with_seq(seqs[-1] if seqs else after.seq),
-        messages=[(seq, entry_messages) for seq, group in by_seq if (entry_messages := _messages(group))],
+        position=entries[-1][0] if entries else after,
+        messages=[(position, entry_messages) for position, group in entries if (entry_messages := _messages(group))],
     )
 
 
 def _messages(rows: list[tuple[Any, ...]]) -> list[StreamMessage]:
-    return [StreamMessage(tuple(topics), key, text) for _, topics, key, text in rows if topics]
+    return [StreamMessage(tuple(topics), key, text) for _, _, topics, key, text in rows if topics]
 
 
 def _no_log() -> errors.Unavailable:

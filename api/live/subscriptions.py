@@ -69,13 +69,13 @@ class Subscriptions:
     def batches(self, window: LogWindow) -> Iterator[tuple[TopicSubscription, FrameBatch]]:
         """Yield the batch of each subscription for a window; skip subscriptions without messages."""
         frames: dict[TopicSubscription, list[Frame]] = {}
-        for seq, messages in window.messages:
+        for position, messages in window.messages:
             frames_by_key: dict[tuple[int, ...], Frame] = {}
             for subscription, indexes in self._receivers(messages).items():
                 key = tuple(indexes)
                 if (frame := frames_by_key.get(key)) is None:
                     chosen = tuple(messages[index] for index in indexes)
-                    frame = frames_by_key[key] = Frame(window.position.with_seq(seq), chosen)
+                    frame = frames_by_key[key] = Frame(position, chosen)
                 frames.setdefault(subscription, []).append(frame)
         for subscription, subscription_frames in frames.items():
             yield subscription, FrameBatch(subscription_frames)

@@ -1,7 +1,7 @@
 """Reads from Postgres with one statement per response.
 
-A statement of `sql` returns one row: its position (epoch, seq, slot, commitment) and the finished JSON body, all from
-one snapshot. A response therefore never combines rows with the position of another moment, and Python neither parses
+A statement of `sql` returns one row: its position (epoch, seq, mark, slot, commitment) and the finished JSON body,
+all from one snapshot. A response therefore never combines rows with the position of another moment, and Python neither parses
 nor copies the rows.
 
 Most requests repeat before anything has changed. A response is cached for as long as the log ends where the response
@@ -56,6 +56,8 @@ class Answer:
 
     epoch: str
     seq: int
+    #: See `feed.FeedPosition.mark`.
+    mark: str | None
     slot: int | None
     commitment: str
     #: JSON, as written by Postgres.
@@ -74,7 +76,7 @@ class Answer:
     def headers(self) -> dict[str, str]:
         """Return the headers that every response carries; the slot is empty while no event is known."""
         return {
-            "zmart-seq": str(feed.FeedPosition(self.epoch, self.seq)),
+            "zmart-seq": str(feed.FeedPosition(self.epoch, self.seq, self.mark)),
             "zmart-slot": "" if self.slot is None else str(self.slot),
             "zmart-commitment": self.commitment,
         }

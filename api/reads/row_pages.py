@@ -48,6 +48,7 @@ class _PageRows:
 
     epoch: str
     seq: int
+    mark: str | None
     slot: int | None
     commitment: str
     started_at: str
@@ -108,7 +109,7 @@ class PageReader(Generic[_PageT]):
         self, run: Run, snapshot: SnapshotFactory, build_page: Callable[[Row], _PageT], *, most_bytes: int
     ) -> None:
         self._snapshot = snapshot
-        #: Builds a page from epoch, seq, slot, commitment and body (None if there is no such list), once for all.
+        #: Builds a page from epoch, seq, mark, slot, commitment and body (None if there is no such list), once for all.
         self._build_page = build_page
         self._renderer = _RowRenderer(run)
         self._pages = RequestBatcher(run, _to_page_rows)
@@ -166,7 +167,7 @@ class PageReader(Generic[_PageT]):
             body = None if page.other_members is None else page.body(spec.name, texts)
         except KeyError:
             return None
-        page.result = result = self._build_page((page.epoch, page.seq, page.slot, page.commitment, body))
+        page.result = result = self._build_page((page.epoch, page.seq, page.mark, page.slot, page.commitment, body))
         return result
 
 

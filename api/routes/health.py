@@ -77,12 +77,12 @@ async def _read_readiness(database: ReadDatabase) -> tuple[feed.FeedPosition | N
         rows: list[tuple[Any, ...]] = await database.rows(statements.compose("readiness"))
     except errors.ZmartError:
         return None, ["Postgres does not answer, or refuses the role zmart_api."], []
-    epoch, seq, missing, stale, behind = rows[0]
+    epoch, seq, mark, missing, stale, behind = rows[0]
     reasons = [] if epoch else ["The database has no log yet; run `zmart migrate`."]
     reasons += [f"The mart {name} is missing; run `zmart rebuild`." for name in missing]
     warnings = [f"The mart {name} is stale; see /api/status." for name in stale]
     warnings += [f"The mart {name} is behind and catches up by itself; see /api/status." for name in behind]
-    return feed.FeedPosition(epoch, seq) if epoch else None, reasons, warnings
+    return feed.FeedPosition(epoch, seq, mark) if epoch else None, reasons, warnings
 
 
 def _stream_problems(services: AppServices) -> list[str]:

@@ -52,7 +52,7 @@ async def run_sql(state: State, signed_in: FromSignedIn, data: schemas.SqlQuery)
     if sql_executor is None:
         raise zmart_errors.NotFound("This server takes no SQL.", help="Start it with ANALYST_SQL=true.")
     table = await sql_executor.execute(_query(data), data.limit)
-    headers = Answer(table.epoch, table.seq, table.slot, table.commitment, b"").headers()
+    headers = Answer(table.epoch, table.seq, table.mark, table.slot, table.commitment, b"").headers()
     if data.format == "csv":
         return Response(table.csv().encode(), media_type="text/csv", headers=headers)
     return Response(_body(table), media_type="application/json", headers=headers)
@@ -72,7 +72,7 @@ def _body(table: executor.SqlResult) -> bytes:
     as_of = {
         "epoch": table.epoch,
         "seq": table.seq,
-        "position": str(feed.FeedPosition(table.epoch, table.seq)),
+        "position": str(feed.FeedPosition(table.epoch, table.seq, table.mark)),
         "slot": table.slot,
         "commitment": table.commitment,
     }

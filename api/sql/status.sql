@@ -52,10 +52,11 @@ select {stated}, (
 from ops.as_of('{}') as a
 
 -- name: readiness
--- The log's epoch and head, and which marts that the answers need are missing, stale or behind.
+-- The log's epoch, head and its mark, and which marts that the answers need are missing, stale or behind.
 select
     (select i.epoch::text from raw.identity as i) as epoch,
     coalesce((select max(f.seq) from raw.feed as f), 0) as seq,
+    raw.mark_of((select max(f.seq) from raw.feed as f)) as mark,
     array(
         select n from unnest(array[
             'markets', 'trades', 'positions', 'ballots', 'vote_tallies', 'candles_1m', 'activity', 'holders', 'market_lifecycle',

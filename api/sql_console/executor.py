@@ -76,6 +76,8 @@ class SqlResult:
     took_ms: float
     epoch: str
     seq: int
+    #: See `feed.FeedPosition.mark`.
+    mark: str | None
     slot: int | None
     commitment: str
 
@@ -120,7 +122,9 @@ class SqlExecutor:
         await connection.execute(_SETTINGS)
         await _require_analyst(connection)
         await _require_columns(connection, statement)
-        as_of = await (await connection.execute("select epoch, seq, slot, commitment from ops.as_of('{}')")).fetchone()
+        as_of = await (
+            await connection.execute("select epoch, seq, raw.mark_of(seq), slot, commitment from ops.as_of('{}')")
+        ).fetchone()
         if as_of is None:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
         # First without the wrapper: text that is one statement here cannot close the parenthesis around it below.
@@ -131,13 +135,14 @@ class SqlExecutor:
         if any(row is None for row in found):
             raise InvalidSql(f"A row is longer than {ROW_BYTES // 1024} KiB; select less of it.")
         shown = list(_fit_rows(found[:limit]))
-        epoch, seq, slot, commitment = as_of
+        epoch, seq, mark, slot, commitment = as_of
         return SqlResult(
             columns=columns,
             rows=shown,
             is_cut=len(shown) < len(found),
             took_ms=round((time.perf_counter() - began) * 1000, 1),
             epoch=epoch,
+            mark=mark,
             seq=seq,
             slot=slot,
             commitment=commitment,

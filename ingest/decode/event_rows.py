@@ -14,31 +14,10 @@ import msgspec
 
 from zmart import errors
 from zmart.chain import addresses, codec, idl
+from zmart.chain.event_digests import ACTOR, CLOCKS, MARKET_ACCOUNT, MARKET_ID
 from zmart.domain import events
 
 from ..records import EventRow
-
-#: The field that names the acting wallet; events that are not listed here name none.
-ACTOR = {
-    "MarketCreated": "creator",
-    "ProposalApproved": "approved_by",
-    "MarketActivated": "creator",
-    "SharesBought": "user",
-    "SharesSold": "user",
-    "MarketResolved": "resolver",
-    "DisputeInitiated": "initiator",
-    "ProposalVoteSubmitted": "user",
-    "DisputeVoteSubmitted": "user",
-    "WinningsClaimed": "user",
-    "LiquidityWithdrawn": "creator",
-    "MarketCancelled": "cancelled_by",
-    "ProtocolPauseStatusChanged": "paused_by",
-    "GlobalConfigInitialized": "admin",
-}
-MARKET_ID = "market_id"
-#: WinningsClaimed names the account, not the id (protocol.md 1.7).
-MARKET_ACCOUNT = "market"
-CLOCKS = frozenset({"timestamp", "cancelled_at"})
 
 #: A market's id and its account; WinningsClaimed contains only the latter.
 MarketRef: TypeAlias = tuple[str | None, str | None]
@@ -68,7 +47,9 @@ def row(event: events.Event, ordinal: int, market: MarketRef, context: bytes | N
     values: tuple[Any, ...] = event
     wallet = None if layout.actor is None else values[layout.actor]
     clock, fields = values[layout.clock], layout.encode_payload(values)
-    return EventRow(ordinal, layout.name, *market, wallet, clock, fields, context)
+    # Accepted bytes encode to the same bytes again, so these are the bytes of the log line.
+    logged = codec.default().encode_event(event)
+    return EventRow(ordinal, layout.name, *market, wallet, clock, fields, context, logged)
 
 
 class _Layout(NamedTuple):

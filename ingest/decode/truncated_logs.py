@@ -38,6 +38,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from zmart.chain import event_digests
 from zmart.chain.logs import ParsedLog
 from zmart.domain import events
 from zmart.domain.ids import Address
@@ -112,7 +113,7 @@ def _clock(event: events.Event) -> int:
 
 
 _CLOCK: Final = {
-    name: next(place for place, field in enumerate(kind._fields) if field in event_rows.CLOCKS)
+    name: next(place for place, field in enumerate(kind._fields) if field in event_digests.CLOCKS)
     for name, kind in events.EVENTS.items()
 }
 
@@ -125,7 +126,7 @@ def _is_emitted_by(event: events.Event, call: InstructionCall, view: Transaction
         and (account is None or account == view.named_account(call, "market"))
         and (
             event.name not in _ACTOR_ACCOUNT
-            or getattr(event, event_rows.ACTOR[event.name]) == view.named_account(call, _ACTOR_ACCOUNT[event.name])
+            or getattr(event, event_digests.ACTOR[event.name]) == view.named_account(call, _ACTOR_ACCOUNT[event.name])
         )
     )
 
@@ -153,7 +154,7 @@ def _missing_event(ordinal: int, call: InstructionCall, view: TransactionView, c
     rebuild = _REBUILD.get(name)
     event = None if rebuild is None or clock is None else rebuild(_RebuildInput(call, view, clock))
     market_id = call.args["market_id"].hex() if name == "MarketCreated" else None
-    is_of_market = not {event_rows.MARKET_ID, event_rows.MARKET_ACCOUNT}.isdisjoint(events.EVENTS[name]._fields)
+    is_of_market = not {event_digests.MARKET_ID, event_digests.MARKET_ACCOUNT}.isdisjoint(events.EVENTS[name]._fields)
     account = view.named_account(call, "market") if is_of_market else None
     is_complete = event is not None and None not in event and (account is not None or not is_of_market)
     return MissingEvent(ordinal, name, event if is_complete else None, (market_id, account))

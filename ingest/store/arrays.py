@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 import psycopg
 from psycopg import adapt, pq
 
+from zmart.chain import event_digests
 from zmart.domain import ids
 
 from ..records import EventRow, TransactionRow
@@ -171,6 +172,9 @@ def events(rows: Iterable[TransactionRow], numbers: NumberCache) -> dict[str, Ar
         "market_nos": int4s([number for number, _, _ in markets]),
         "accounts": texts([account for _, account, _ in markets]),
         "market_ids": texts([market_id for _, _, market_id in markets]),
+        "event_digests": byteas(
+            [event_digests.digest(row.signature, event.ordinal, event.logged) for _, row, event in entries]
+        ),
         "wallet_nos": int4s(wallets),
         "wallets": texts(
             [event.wallet if number is None else None for event, number in zip(event_rows, wallets, strict=True)]

@@ -17,7 +17,7 @@ from raw.append(
     %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
-    %(wanted)s::text []
+    %(wanted)s::text [], %(event_digests)s::bytea []
 );
 
 -- name: append_events
@@ -27,7 +27,8 @@ from raw.append_events(
     %(numbers)s::bigint [], %(left)s::bigint [],
     %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
-    %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text []
+    %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
+    %(event_digests)s::bytea []
 );
 
 -- name: refresh_statistics
@@ -58,8 +59,8 @@ on conflict (signature, ordinal, reason_code, digest) do update
 set sightings = d.sightings + 1, last_seen_at = clock_timestamp();
 
 -- name: epoch
--- Which log this is.
-select epoch::text from raw.identity;
+-- The epoch of the log; a new one where the server, its timeline, the database or the feed's table changed.
+select raw.renew_identity()::text;
 
 -- name: request_recheck
 -- The finalized chain decides which of two versions of a transaction is true.
@@ -112,13 +113,13 @@ cleared as (
     delete from raw.retraction_candidates where signature = any(%(signatures)s)
 )
 
-insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-select
-    (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by marked.seq),
-    'retracted',
-    marked.seq,
-    marked.market_no,
-    marked.wallet_no
+select raw.append_entries(
+    array_agg('retracted'::text),
+    array_agg(marked.seq order by marked.seq),
+    array_agg(marked.market_no order by marked.seq),
+    array_agg(marked.wallet_no order by marked.seq),
+    array_agg(null::bytea)
+)
 from marked;
 
 -- name: replace_transaction
@@ -194,11 +195,9 @@ where c.to_slot <= excluded.to_slot;
 
 -- name: append_finality
 -- The watermark moves on, and never back.
-insert into raw.feed (seq, kind, ref)
-select
-    (select coalesce(max(f.seq), 0) from raw.feed as f) + 1,
-    'finalized_through',
-    %(slot)s
+select raw.append_entries(
+    array['finalized_through'], array[%(slot)s::bigint], array[null::int], array[null::int], array[null::bytea]
+)
 where %(slot)s > coalesce(raw.finalized_through(), -1);
 
 -- name: log_stats

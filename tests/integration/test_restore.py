@@ -13,7 +13,7 @@ from psycopg import sql
 from ingest.store.writer import Writer
 from tests import event_histories
 from zmart import testing
-from zmart.db import migrate
+from zmart.db import feed, migrate
 from zmart.run.deploy import rebuild
 from zmart.run.postgres import binaries
 
@@ -40,7 +40,7 @@ async def _deliver(database: testing.PostgresDatabase) -> None:
 
 def _epoch(database: testing.PostgresDatabase) -> object:
     with database.connect() as owner:
-        return owner.execute("select epoch from raw.identity").fetchone()
+        return (owner.execute("select epoch from raw.identity").fetchone() or (None,))[0]
 
 
 def test_a_dump_restored_into_its_own_database_is_another_epoch(
@@ -66,3 +66,50 @@ def test_a_dump_restored_into_its_own_database_is_another_epoch(
     assert after != before
     assert _epoch(marts_database) == after
     assert all(verdict.is_consistent for verdict in rebuild.verify(marts_database.dsn(), ()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update raw.identity set timeline = timeline - 1",
+        "update raw.identity set system_identifier = system_identifier - 1",
+        "update raw.identity set database_oid = database_oid::bigint - 1",
+    ],
+)
+def test_the_first_connection_to_another_log_begins_an_epoch(
+    marts_database: testing.PostgresDatabase, change: str
+) -> None:
+    """A failover or a copy is noticed by whichever process connects first, and once."""
+    asyncio.run(_deliver(marts_database))
+    before = _epoch(marts_database)
+    with marts_database.connect() as owner:
+        owner.execute(change.encode())
+
+    asyncio.run(_connect_reader(marts_database, None))
+    after = _epoch(marts_database)
+    asyncio.run(_deliver(marts_database))
+
+    assert after != before
+    assert _epoch(marts_database) == after
+
+
+def test_a_reader_with_a_mark_keeps_the_epoch(marts_database: testing.PostgresDatabase) -> None:
+    """A promoted standby that holds what a reader has read is the same log; one that does not is another."""
+    asyncio.run(_deliver(marts_database))
+    before = _epoch(marts_database)
+    with marts_database.connect() as owner:
+        row = owner.execute("select max(seq), raw.mark_of(max(seq)) from raw.feed").fetchone()
+        assert row is not None
+        held = feed.FeedPosition(str(before), int(str(row[0])), str(row[1]))
+        owner.execute("update raw.identity set timeline = timeline - 1")
+        asyncio.run(_connect_reader(marts_database, held))
+        assert _epoch(marts_database) == before
+
+        owner.execute("update raw.identity set timeline = timeline - 1")
+        asyncio.run(_connect_reader(marts_database, feed.FeedPosition(held.epoch, held.seq, "0" * 16)))
+        assert _epoch(marts_database) != before
+
+
+async def _connect_reader(database: testing.PostgresDatabase, after: feed.FeedPosition | None) -> None:
+    async with feed.FeedListener(database.dsn("zmart_api"), after=after) as listener:
+        await listener.start()

@@ -18,12 +18,12 @@ import psycopg
 
 from zmart import errors
 
-from . import alerts, database, doctor, keepers, log, openapi, services, snapshots, status, wallets
+from . import alerts, audit, database, doctor, keepers, log, openapi, services, snapshots, status, wallets
 
 _COMMANDS: tuple[click.Command, ...] = (
     *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
     *(log.replay, log.backfill, log.dead_letters, log.webhook),
-    *(database.dsn, database.migrate, database.rebuild),
+    *(database.dsn, database.migrate, database.rebuild, audit.audit),
     *(keepers.keeper, snapshots.snapshot, alerts.alert_group),
     *(wallets.key, wallets.demo_wallets, openapi.openapi),
 )

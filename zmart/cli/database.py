@@ -11,6 +11,8 @@ from zmart import settings as configuration
 from zmart.db import migrate as migrations
 from zmart.settings import ROLES, Role, Settings
 
+from .audit import show_progress
+
 
 @click.command()
 @click.argument("role", type=click.Choice(ROLES), default="zmart_owner")
@@ -28,11 +30,16 @@ def migrate() -> None:
     owner = settings.postgres.dsn()
     for name in migrations.migrate(owner):
         click.echo(f"applied {name}")
+    from zmart.run.audit import audit
     from zmart.run.deploy import rebuild as models
 
     window = settings.voting.dispute_voting_window_seconds
     if models.deploy(owner, voting_window_seconds=window):
         click.echo("deployed the models")
+    with show_progress("sealing the log") as report:
+        sealed = audit.seal_history(owner, report=report)
+    if sealed:
+        click.echo(f"sealed {sealed:,} entries")
 
 
 def _prepare_roles(settings: Settings) -> list[str]:

@@ -33,6 +33,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self, TypeAlias
 
+import psycopg
 import structlog
 
 from zmart import errors
@@ -69,28 +70,34 @@ _POSITION = re.compile(
 )
 
 
-class ForeignEpoch(errors.Conflict):
-    """The position belongs to another log than the current one."""
+class ForeignPosition(errors.Conflict):
+    """The position is not in this log."""
 
-    def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
-        super().__init__(
-            f"Position {position} belongs to another log; the current one is {found.epoch}.",
-            help="Read the current state again and go on from its as_of.",
-        )
+    def __init__(self, message: str, found: FeedPosition) -> None:
+        super().__init__(message, help="Read the current state again and go on from its as_of.")
         #: The end of the current log.
         self.found = found
 
 
-class FuturePosition(errors.Conflict):
+class ForeignEpoch(ForeignPosition):
+    """The position belongs to another log than the current one."""
+
+    def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
+        super().__init__(f"Position {position} belongs to another log; the current one is {found.epoch}.", found)
+
+
+class FuturePosition(ForeignPosition):
     """The position lies beyond the end of the log."""
 
     def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
-        super().__init__(
-            f"Position {position} lies beyond the end of the log, which is at {found.seq}.",
-            help="Read the current state again and go on from its as_of.",
-        )
-        #: The end of the log.
-        self.found = found
+        super().__init__(f"Position {position} lies beyond the end of the log, which is at {found.seq}.", found)
+
+
+class MarkMismatch(ForeignPosition):
+    """The position belongs to another history of the same log: a copy that was put back, or a tail that was lost."""
+
+    def __init__(self, position: FeedPosition, found: FeedPosition) -> None:
+        super().__init__(f"Position {position} belongs to another history of this log, which is at {found.seq}.", found)
 
 
 class Gap(errors.Permanent):
@@ -114,7 +121,8 @@ class FeedPosition:
 
     epoch: str
     seq: int
-    #: 16 hexadecimal digits, or None.
+    #: 16 hexadecimal digits: the beginning of the chain value of the append that holds `seq` (raw.mark_of).
+    #: None for seq 0, and for entries that are not sealed yet.
     mark: str | None = field(default=None, compare=False)
 
     @classmethod
@@ -131,9 +139,9 @@ class FeedPosition:
     def __str__(self) -> str:
         return f"{self.epoch}:{self.seq}" if self.mark is None else f"{self.epoch}:{self.seq}:{self.mark}"
 
-    def with_seq(self, seq: int) -> FeedPosition:
-        """Return the position of another entry of the same log, without the mark."""
-        return FeedPosition(self.epoch, seq)
+    def with_seq(self, seq: int, mark: str | None = None) -> FeedPosition:
+        """Return the position of another entry of the same log."""
+        return FeedPosition(self.epoch, seq, mark)
 
 
 class FeedEntry(NamedTuple):
@@ -176,31 +184,51 @@ async def head(connection: Connection) -> FeedPosition:
     return FeedPosition(*row)
 
 
+async def check_identity(connection: Connection, position: FeedPosition | None = None) -> None:
+    """Begin a new epoch where this database is another log than before; every new connection of a service calls this.
+
+    The server, its timeline, the database or the feed's table may have changed: after a failover, or when a dump or a
+    copy was put back. A position with a mark of this history proves that it is the same log. Does nothing in a database
+    without a log.
+    """
+    parameters = {"seq": position.seq if position else None, "mark": position.mark if position else None}
+    try:
+        await connection.execute(_SQL.renew_identity, parameters)
+    except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable):
+        await connection.rollback()
+
+
 async def read(connection: Connection, after: FeedPosition, limit: int = BATCH_ENTRIES) -> FeedBatch:
     """Read up to `limit` entries after a position, oldest first; the batch is empty where there are none.
 
-    Raise ForeignEpoch or FuturePosition when `after` is not in this log, Gap when entries are not contiguous, and
-    Unavailable when Postgres does not answer.
+    Raise ForeignEpoch, FuturePosition or MarkMismatch when `after` is not in this log, Gap when entries are not
+    contiguous, and Unavailable when Postgres does not answer.
     """
     with translate_errors():
         cursor = await connection.execute(_SQL.read, {"after": after.seq, "max_entries": limit})
         rows = await cursor.fetchall()
     if not rows:
         raise _missing_log_error()
-    end = FeedPosition(rows[0][0], rows[0][1])
-    check_position(after, end)
-    entries = tuple(FeedEntry(*row[2:]) for row in rows if row[2] is not None)
+    epoch, head_seq, head_mark, after_mark, last_mark = rows[0][:5]
+    end = FeedPosition(epoch, head_seq, head_mark)
+    check_position(after, end, after_mark)
+    entries = tuple(FeedEntry(*row[5:]) for row in rows if row[5] is not None)
     check_contiguous(after.seq, [entry.seq for entry in entries])
-    reached = entries[-1].seq if entries else after.seq
-    return FeedBatch(position=after.with_seq(reached), head=end, entries=entries)
+    reached = after.with_seq(entries[-1].seq, last_mark) if entries else after.with_seq(after.seq, after_mark)
+    return FeedBatch(position=reached, head=end, entries=entries)
 
 
-def check_position(position: FeedPosition, end: FeedPosition) -> None:
-    """Raise ForeignEpoch or FuturePosition for a position that is not in the log ending at `end`."""
+def check_position(position: FeedPosition, end: FeedPosition, mark: str | None = None) -> None:
+    """Raise ForeignEpoch, FuturePosition or MarkMismatch for a position that is not in the log ending at `end`.
+
+    `mark` is the log's own mark of the position's seq, or None where it has none.
+    """
     if position.epoch != end.epoch:
         raise ForeignEpoch(position, end)
     if position.seq > end.seq:
         raise FuturePosition(position, end)
+    if position.mark is not None and mark is not None and position.mark != mark:
+        raise MarkMismatch(position, end)
 
 
 def check_contiguous(after: int, seqs: Sequence[int]) -> None:
@@ -215,7 +243,8 @@ class FeedListener:
 
     Iterating yields batches that are never empty, each starting where the last ended. It waits without a limit, also
     for a server that is unavailable. It raises errors on which an operator or the caller must decide: `Gap` (at each
-    call, until the feed is repaired), `ForeignEpoch` and `FuturePosition` (`seek` then sets where to continue), and a
+    call, until the feed is repaired), `ForeignEpoch`, `FuturePosition` and `MarkMismatch` (`seek` then sets where to
+    continue), and a
     refused login.
     """
 
@@ -316,6 +345,7 @@ class FeedListener:
         return batch
 
     async def _listen(self, connection: Connection) -> None:
+        await check_identity(connection, self.position)
         await connection.execute(_SQL.listen)
         if self.position is None:
             self.position = await head(connection)

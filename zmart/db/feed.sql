@@ -1,17 +1,37 @@
--- Reading the log's feed. Statements of zmart/db/feed.py.
+-- Statements of zmart/db/feed.py, which reads the log's feed.
 
 -- name: head
--- Which log this is and the seq of its newest entry, in one snapshot.
+-- The epoch of the log, the seq of its newest entry and the mark of that position, in one snapshot.
 select
     i.epoch::text,
-    coalesce((select max(f.seq) from raw.feed as f), 0)
-from raw.identity as i;
+    h.seq,
+    raw.mark_of(h.seq)
+from raw.identity as i
+cross join (select coalesce(max(f.seq), 0) as seq from raw.feed as f) as h;
 
 -- name: read
--- Which log this is, where it ends, and its first entries after a seq; one row without entry when there is none.
+-- The epoch, the end of the log with its mark, the marks of the position itself and of the last entry that is returned,
+-- and the first entries after the position; one row without an entry when there is none.
+with entries as materialized (
+    select
+        e.seq,
+        e.kind,
+        e.ref,
+        e.market_no,
+        e.wallet_no,
+        e.at
+    from raw.feed as e
+    where e.seq > %(after)s
+    order by e.seq
+    limit %(max_entries)s
+)
+
 select
     i.epoch::text,
-    coalesce((select max(h.seq) from raw.feed as h), 0),
+    h.seq,
+    raw.mark_of(h.seq),
+    raw.mark_of(%(after)s),
+    raw.mark_of((select max(e.seq) from entries as e)),
     f.seq,
     f.kind,
     f.ref,
@@ -19,14 +39,15 @@ select
     f.wallet_no,
     f.at
 from raw.identity as i
-left join lateral (
-    select e.* from raw.feed as e
-    where e.seq > %(after)s
-    order by e.seq
-    limit %(max_entries)s
-) as f on true
+cross join (select coalesce(max(e.seq), 0) as seq from raw.feed as e) as h
+left join entries as f on true
 order by f.seq;
 
+-- name: renew_identity
+-- The epoch of the log; a new one where the server, its timeline, the database or the feed's table changed, unless this
+-- position with its mark proves that the history is the same.
+select raw.renew_identity(%(seq)s, %(mark)s)::text;
+
 -- name: listen
--- Hear the doorbell that every appending transaction rings.
+-- Receive the notification that every appending transaction sends.
 listen zmart_feed;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import psycopg_pool
@@ -33,13 +33,15 @@ def pool(
     check: bool = True,
     session: Mapping[str, str] | None = None,
     context: AdaptContext | None = None,
+    on_connect: Callable[[Connection], Awaitable[None]] | None = None,
 ) -> Pool:
     """Return a pool that is still closed: enter it with `async with`, or call `.open()` in the event loop.
 
     A caller waits at most `wait_seconds` for a connection, in a queue of at most `max_waiting` (0: no limit); exceeding
     either limit is Overloaded under `translate_errors()`. With `check`, a connection is tested before it is lent, which
     costs a round trip; without it, the borrower may get a dead one. `session` contains further settings of Postgres for
-    each connection, `context` adapters that write and read values in another way than the driver's own.
+    each connection, `context` adapters that write and read values in another way than the driver's own. `on_connect` is
+    awaited for each new connection before it is lent.
     """
     return psycopg_pool.AsyncConnectionPool(
         with_keepalive(dsn),
@@ -49,7 +51,7 @@ def pool(
         timeout=wait_seconds,
         name=application_name,
         open=False,
-        configure=session_setup(application_name, statement_timeout_seconds, session or {}),
+        configure=_configure(session_setup(application_name, statement_timeout_seconds, session or {}), on_connect),
         check=psycopg_pool.AsyncConnectionPool.check_connection if check else None,
         kwargs={
             "autocommit": autocommit,
@@ -58,3 +60,16 @@ def pool(
             "context": context,
         },
     )
+
+
+def _configure(
+    set_up: Callable[[Connection], Awaitable[None]], on_connect: Callable[[Connection], Awaitable[None]] | None
+) -> Callable[[Connection], Awaitable[None]]:
+    async def configure(connection: Connection) -> None:
+        await set_up(connection)
+        if on_connect is not None:
+            await on_connect(connection)
+            if not connection.autocommit:
+                await connection.commit()
+
+    return configure

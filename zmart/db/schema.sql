@@ -14,6 +14,10 @@ create schema raw;
 comment on schema raw is 'The append-only log. Everything else can be made again from it.';
 grant usage on schema raw to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
+create schema log;
+comment on schema log is 'The log for analysts and checks. Tables in raw may change; these views do not.';
+grant usage on schema log to zmart_ingest, zmart_keeper, zmart_api, analyst;
+
 create schema ops;
 comment on schema ops is 'How the system itself is doing.';
 grant usage on schema ops to zmart_ingest, zmart_keeper, zmart_api, analyst;
@@ -75,18 +79,34 @@ create table raw.feed (
     ref bigint,
     market_no int,
     wallet_no int,
-    at timestamptz not null default clock_timestamp()
+    at timestamptz not null default clock_timestamp(),
+    digest bytea check (length(digest) = 32)
 );
 comment on table raw.feed is
 'One row per fact a reader can learn, gap-free, in commit order.';
 comment on column raw.feed.ref is
 'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. Others: key of the app row.';
+comment on column raw.feed.digest is
+'ballot, comment, reaction, metadata: SHA-256 of the text at that time, so that the text may be erased later. Null for other kinds.';
 -- The few facts that retract or move earlier ones, so that a window without any costs nothing.
 create index feed_corrections on raw.feed (seq) where kind in ('retracted', 'moved');
 -- The watermark of finality, without reading the feed.
 create index feed_finality on raw.feed (ref) where kind = 'finalized_through';
-grant select, insert, update on raw.feed to zmart_ingest;
-grant select on raw.feed to zmart_keeper, zmart_api, analyst;
+grant select on raw.feed to zmart_ingest, zmart_keeper, zmart_api, analyst;
+
+create table raw.commits (
+    first_seq bigint not null check (first_seq > 0),
+    last_seq bigint primary key,
+    value bytea not null check (length(value) = 32),
+    check (first_seq <= last_seq)
+);
+comment on table raw.commits is
+'One row per append of entries: the SHA-256 of the value before and of a leaf for each entry. `zmart audit` computes it again.';
+comment on column raw.commits.first_seq is 'The first entry of the append; the row before ends at the entry before.';
+comment on column raw.commits.last_seq is 'The last entry of the append.';
+comment on column raw.commits.value is
+'SHA-256 of the value before (32 zero bytes at the beginning) followed by the leaves in order of seq; see raw.leaf.';
+grant select on raw.commits to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create table raw.markets_seen (
     market_no int primary key,
@@ -281,6 +301,81 @@ comment on table raw.bundles is
 'What was delivered, byte for byte: transactions of one batch behind each other, zlib-compressed. The only rows of the log that may age out.';
 grant select, insert on raw.bundles to zmart_ingest;
 grant select on raw.bundles to zmart_keeper, zmart_api, analyst;
+
+-- ---- schema log -------------------------------------------------------------------------------------------------
+
+create view log.feed as
+select
+    f.seq,
+    f.kind,
+    f.ref,
+    m.market_id,
+    m.account as market_account,
+    w.wallet,
+    f.at
+from raw.feed as f
+left join raw.markets_seen as m on f.market_no = m.market_no
+left join raw.wallets_seen as w on f.wallet_no = w.wallet_no;
+comment on view log.feed is 'One row per fact in the order in which it was committed; see raw.feed.';
+comment on column log.feed.ref is
+'retracted, moved: seq of the event. finalized_through: slot. comment, reaction: number of the comment. Null for events.';
+grant select on log.feed to zmart_ingest, zmart_keeper, zmart_api, analyst;
+
+create view log.events as
+select
+    e.seq,
+    e.order_key as position,
+    e.order_key >> 24 as slot,
+    t.signature,
+    e.ordinal,
+    e.name,
+    m.market_id,
+    m.account as market_account,
+    w.wallet,
+    e.clock,
+    to_timestamp(least(greatest(e.clock, 0), 253402300799)) as happened_at,
+    e.payload,
+    e.context,
+    e.retracted_at
+from raw.events as e
+inner join raw.transactions as t on e.transaction_no = t.transaction_no
+left join raw.markets_seen as m on e.market_no = m.market_no
+left join raw.wallets_seen as w on e.wallet_no = w.wallet_no;
+comment on view log.events is 'One row per event of the program, retracted ones included.';
+comment on column log.events.position is 'Place on chain, to sort by: slot << 24 | index in block << 9 | ordinal.';
+comment on column log.events.clock is 'The event''s own timestamp, Unix seconds of the chain''s clock.';
+comment on column log.events.payload is
+'The event''s other fields as the program wrote them; 64-bit integers as strings.';
+comment on column log.events.context is 'Data of the same transaction that the event omits; null where absent.';
+comment on column log.events.retracted_at is 'When the chain was proven not to hold the event; null while it counts.';
+grant select on log.events to zmart_ingest, zmart_keeper, zmart_api, analyst;
+
+create view log.transactions as
+select
+    t.signature,
+    t.slot,
+    t.index_in_block,
+    t.order_settled as is_order_final,
+    t.block_time,
+    t.err,
+    t.fee_lamports,
+    t.first_seen_at,
+    t.retracted_at
+from raw.transactions as t;
+comment on view log.transactions is 'One row per transaction of the program, failed and retracted ones included.';
+comment on column log.transactions.is_order_final is 'Whether its index in the block is known from the chain.';
+comment on column log.transactions.err is 'The error as JSON, null for success.';
+grant select on log.transactions to zmart_ingest, zmart_keeper, zmart_api, analyst;
+
+create view log.commits as
+select
+    c.first_seq,
+    c.last_seq,
+    encode(c.value, 'hex') as value,
+    encode(substr(c.value, 1, 8), 'hex') as mark
+from raw.commits as c;
+comment on view log.commits is 'One row per append: its range of entries, its chain value, and the mark of positions in it.';
+grant select on log.commits to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 -- ---- schema ops -------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 -- name: stated
 -- What an answer says about itself, taken from ops.as_of as a.
-a.epoch, a.seq, a.slot, a.commitment
+a.epoch, a.seq, raw.mark_of(a.seq), a.slot, a.commitment
 
 -- name: server
 -- Where versions of rows are unique beside the epoch: at one start of the server.
@@ -8,7 +8,7 @@ pg_postmaster_start_time()::text as started_at
 
 -- name: feed_position
 -- The position of ops.as_of as a, as clients send it back in `since`.
-a.epoch || ':' || a.seq
+a.epoch || ':' || a.seq || coalesce(':' || raw.mark_of(a.seq), '')
 
 -- name: as_of
 -- The same as an object in the body.

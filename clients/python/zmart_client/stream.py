@@ -22,7 +22,7 @@ import websockets
 from .types import Frame
 
 Transport: TypeAlias = Literal["sse", "websocket"]
-#: Called with the reason (`foreign_epoch`, `future_position`) and the new position.
+#: Called with the reason (`foreign_epoch`, `future_position`, `mark_mismatch`) and the new position.
 OnResync: TypeAlias = Callable[[str, str], "Awaitable[None] | None"]
 
 #: The server sends something every 15 seconds; a connection that is silent for three times that is dead.

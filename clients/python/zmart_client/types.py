@@ -1610,7 +1610,7 @@ class Resync(TypedDict):
 class ResyncEvent(TypedDict):
     """Your position is not in this log."""
 
-    reason: Literal["foreign_epoch", "future_position"]
+    reason: Literal["foreign_epoch", "future_position", "mark_mismatch"]
     epoch: str
     """Which log; another one after a restore."""
     seq: int

@@ -14,7 +14,7 @@ export interface StreamOptions {
   /** A position to begin at, as it was received; what came after it is sent first. */
   since?: string;
   transport?: "sse" | "websocket";
-  /** Called with the reason (`foreign_epoch`, `future_position`) and the new position. */
+  /** Called with the reason (`foreign_epoch`, `future_position`, `mark_mismatch`) and the new position. */
   onResync?: (reason: string, position: string) => void | Promise<void>;
   /** The access token of the wallet that is signed in; a new one where the last has run out. */
   token?: (isExpired: boolean) => Promise<string | null>;

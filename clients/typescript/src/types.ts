@@ -1483,7 +1483,7 @@ export interface Resync {
   type: "resync";
   timestamp: string;
   data: {
-  reason: "foreign_epoch" | "future_position";
+  reason: "foreign_epoch" | "future_position" | "mark_mismatch";
   /** Which log; another one after a restore. */
   epoch: string;
   /** The entry of the log. */
@@ -1495,7 +1495,7 @@ export interface Resync {
 
 /** Your position is not in this log. */
 export interface ResyncEvent {
-  reason: "foreign_epoch" | "future_position";
+  reason: "foreign_epoch" | "future_position" | "mark_mismatch";
   /** Which log; another one after a restore. */
   epoch: string;
   /** The entry of the log. */

@@ -139,6 +139,16 @@ class Log:
             [market_id(market), question, category, address(CREATOR)],
         )
 
+    def position(self, seq: int | None = None) -> str:
+        """The position of an entry as the API writes it, with its mark; the newest entry unless another is named."""
+        query = (
+            "select i.epoch || ':' || h.seq || coalesce(':' || raw.mark_of(h.seq), '') from raw.identity as i"
+            " cross join (select coalesce(%s, (select max(seq) from raw.feed)) as seq) as h"
+        )
+        row = self.owner.execute(query, (seq,)).fetchone()
+        assert row is not None
+        return str(row[0])
+
     def head(self) -> tuple[str, int]:
         """Epoch and newest seq."""
         row = self.owner.execute(

@@ -109,7 +109,7 @@ async def test_a_stream_begins_with_its_position(markets: Log, services: AppServ
     welcome = await stream.next()
     epoch, seq = markets.head()
     assert (welcome.name, welcome.id) == ("welcome", feed.FeedPosition(epoch, seq))
-    assert welcome.data == {"epoch": epoch, "seq": seq, "position": f"{epoch}:{seq}", "messages": []}
+    assert welcome.data == {"epoch": epoch, "seq": seq, "position": markets.position(), "messages": []}
     markets.buy(1, 4, yes=False)
     await markets.deliver()
     frame = await stream.next()
@@ -327,7 +327,7 @@ async def test_position_of_another_log_gets_a_resync(markets: Log, services: App
     for stream, reason in ((foreign, "foreign_epoch"), (future, "future_position")):
         resync = await stream.next()
         assert (resync.name, resync.id) == ("resync", feed.FeedPosition(epoch, seq))
-        assert resync.data == {"reason": reason, "epoch": epoch, "seq": seq, "position": f"{epoch}:{seq}"}
+        assert resync.data == {"reason": reason, "epoch": epoch, "seq": seq, "position": markets.position()}
     markets.buy(1, 2)
     await markets.deliver()
     for stream in (foreign, future):

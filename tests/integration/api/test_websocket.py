@@ -30,7 +30,7 @@ async def test_topic_frames_follow_its_snapshot(markets: Log, server: Served) ->
         epoch, seq = markets.head()
         subscribed = await socket.ask(action="subscribe", topics=[f"market:{ONE}", f"votes:{TWO}", "trades"])
         assert (subscribed["type"], subscribed["epoch"], subscribed["seq"]) == ("subscribed", epoch, seq)
-        assert subscribed["position"] == f"{epoch}:{seq}"
+        assert subscribed["position"] == markets.position()
         assert subscribed["topics"] == sorted([f"market:{ONE}", f"votes:{TWO}", "trades"])
         state, tally = subscribed["messages"]
         assert (state["type"], state["data"]["priceYes"], state["market_id"]) == ("market_state", 0.59, ONE)
@@ -38,7 +38,7 @@ async def test_topic_frames_follow_its_snapshot(markets: Log, server: Served) ->
         markets.buy(1, 4)
         await markets.deliver()
         frame = await socket.next()
-        assert (frame["epoch"], frame["seq"], frame["position"]) == (epoch, seq + 1, f"{epoch}:{seq + 1}")
+        assert (frame["epoch"], frame["seq"], frame["position"]) == (epoch, seq + 1, markets.position(seq + 1))
         assert {m["type"] for m in frame["messages"]} == {"trade", "market_state", "market_update", "price_update"}
 
 
@@ -158,7 +158,7 @@ async def test_a_place_of_another_log(markets: Log, server: Served) -> None:
         async with server.connected() as socket:
             resync = await socket.ask(action="subscribe", topics=[f"market:{ONE}"], since=since)
             assert resync["type"] == "resync"
-            assert resync["data"] == {"reason": reason, "epoch": epoch, "seq": seq, "position": f"{epoch}:{seq}"}
+            assert resync["data"] == {"reason": reason, "epoch": epoch, "seq": seq, "position": markets.position()}
             subscribed = await socket.next()
             assert (subscribed["type"], subscribed["seq"], subscribed["messages"][0]["type"]) == (
                 "subscribed",
@@ -280,10 +280,10 @@ async def test_a_new_client_is_turned_away_while_the_process_leaves(server: Serv
 
 
 @pytest.mark.parametrize("in_address", [True, False])
-async def test_a_position_with_a_mark_is_accepted(in_address: bool, markets: Log, server: Served) -> None:
+async def test_a_position_with_its_mark_is_accepted(in_address: bool, markets: Log, server: Served) -> None:
     """In the address and in a message; the acknowledgement returns it whole, and frames follow from its seq."""
     epoch, seq = markets.head()
-    since = f"{epoch}:{seq - 1}:00112233aabbccdd"
+    since = markets.position(seq - 1)
     async with server.connected(f"/ws?topics=trades,status&since={since}" if in_address else "/ws") as socket:
         subscribed = (
             await socket.next()
@@ -291,7 +291,17 @@ async def test_a_position_with_a_mark_is_accepted(in_address: bool, markets: Log
             else await socket.ask(action="subscribe", topics=["trades", "status"], since=since)
         )
         assert (subscribed["epoch"], subscribed["seq"], subscribed["position"]) == (epoch, seq - 1, since)
-        assert (await socket.next())["position"] == f"{epoch}:{seq}"
+        assert (await socket.next())["position"] == markets.position()
+
+
+@pytest.mark.parametrize("back", [0, 1])
+async def test_a_position_with_another_mark_gets_a_resync(back: int, markets: Log, server: Served) -> None:
+    """A client of a history that was cut off or put back reads the state again, at the end of the log and before it."""
+    epoch, seq = markets.head()
+    async with server.connected() as socket:
+        resync = await socket.ask(action="subscribe", topics=["trades"], since=f"{epoch}:{seq - back}:00112233aabbccdd")
+        assert (resync["type"], resync["data"]["reason"]) == ("resync", "mark_mismatch")
+        assert resync["data"]["position"] == markets.position()
 
 
 async def test_the_address_can_ask(markets: Log, server: Served) -> None:

@@ -31,8 +31,10 @@ begin
     exception when unique_violation then
         raise exception 'this wallet has already cast its % ballot on this market', p_kind using errcode = 'ZM409';
     end;
-    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-    values (v_seq, 'ballot', v_seq, v_market_no, v_wallet_no);
+    perform raw.append_entries(
+        array['ballot'], array[v_seq], array[v_market_no], array[v_wallet_no],
+        array[sha256(convert_to(p_message || E'\n' || p_signature, 'UTF8'))]
+    );
     perform folds.fold(v_seq - 1, v_seq);
     notify zmart_feed;
     return v_seq;

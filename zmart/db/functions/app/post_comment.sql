@@ -27,8 +27,10 @@ begin
     insert into app.comments (seq, market_no, wallet_no, parent_no, root_no, content)
     values (v_seq, v_market_no, v_wallet_no, p_parent_no, v_root_no, p_content)
     returning comment_no into v_comment_no;
-    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-    values (v_seq, 'comment', v_comment_no, v_market_no, v_wallet_no);
+    perform raw.append_entries(
+        array['comment'], array[v_comment_no], array[v_market_no], array[v_wallet_no],
+        array[sha256(convert_to(p_content, 'UTF8'))]
+    );
     perform folds.fold(v_seq - 1, v_seq);
     notify zmart_feed;
     return v_comment_no;

@@ -36,8 +36,12 @@ begin
         return null;
     end if;
     v_seq := raw.next_seq();
-    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-    values (v_seq, 'metadata', v_seq, v_market_no, v_wallet_no);
+    perform raw.append_entries(
+        array['metadata'], array[v_seq], array[v_market_no], array[v_wallet_no],
+        array[sha256(convert_to(jsonb_build_array(
+            p_question, p_description, p_category, p_tags, p_ends_at, p_question_cid
+        )::text, 'UTF8'))]
+    );
     perform folds.fold(v_seq - 1, v_seq);
     notify zmart_feed;
     return v_seq;

@@ -11,6 +11,8 @@ create or replace function raw.append(
     p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
     -- Signatures named without logs.
     p_wanted text [],
+    -- As in raw.append_events.
+    p_event_digests bytea [] default null,
     -- The seqs before and after; equal where nothing was new.
     out o_head bigint, out o_last bigint,
     out o_events int,
@@ -141,7 +143,7 @@ begin
     select * into o_events, o_accounts, o_market_nos, o_identified, o_wallets, o_wallet_nos
     from raw.append_events(
         v_numbers, v_left, p_owners, p_event_signatures, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
-        p_market_nos, p_accounts, p_market_ids, p_wallet_nos, p_wallets
+        p_market_nos, p_accounts, p_market_ids, p_wallet_nos, p_wallets, p_event_digests
     );
 
     select coalesce(max(f.seq), 0) into o_last from raw.feed as f;

@@ -8,6 +8,8 @@ create or replace function raw.append_events(
     p_payloads jsonb [], p_contexts jsonb [],
     -- Numbers where the writer knows them, else null; accounts and wallets only where it does not know all about them.
     p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
+    -- The digest of each event for the chain; see raw.append_entries.
+    p_event_digests bytea [] default null,
     out o_events int,
     -- What the writer may remember once this is committed.
     out o_accounts text [], out o_market_nos int [], out o_identified boolean [],
@@ -20,6 +22,9 @@ as $$
 declare
     v_head bigint;
     v_slots bigint [];
+    v_seqs bigint [];
+    v_market_nos int [];
+    v_wallet_nos int [];
 begin
     if cardinality(array_remove(p_accounts, null)) > 0 then
         insert into raw.markets_seen (market_no, account, market_id)
@@ -45,13 +50,12 @@ begin
             where m.account = named.account and m.market_id is null
             returning m.market_no
         )
-        insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-        select
-            (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by e.seq),
-            'moved', e.seq, e.market_no, e.wallet_no
+        select array_agg(e.seq order by e.seq), array_agg(e.market_no order by e.seq), array_agg(e.wallet_no order by e.seq)
+        into v_seqs, v_market_nos, v_wallet_nos
         from identified
         inner join raw.events as e on e.market_no = identified.market_no
         where e.retracted_at is null;
+        perform raw.append_moved(v_seqs, v_market_nos, v_wallet_nos);
 
         select array_agg(m.account), array_agg(m.market_no), array_agg(m.market_id is not null)
         into o_accounts, o_market_nos, o_identified
@@ -99,12 +103,20 @@ begin
         order by g.position
         returning seq, market_no, wallet_no
     )
-    insert into raw.feed (seq, kind, market_no, wallet_no)
-    select appended.seq, 'event', appended.market_no, appended.wallet_no
+    select count(*), array_agg(appended.market_no order by appended.seq), array_agg(appended.wallet_no order by appended.seq)
+    into o_events, v_market_nos, v_wallet_nos
     from appended;
-    get diagnostics o_events = row_count;
 
     if o_events > 0 then
+        perform raw.append_entries(
+            array_fill('event'::text, array[o_events]), array_fill(null::bigint, array[o_events]), v_market_nos, v_wallet_nos,
+            array(
+                select g.digest
+                from unnest(p_owners, p_event_digests) with ordinality as g (owner, digest, position)
+                where p_numbers[g.owner] > 0
+                order by g.position
+            )
+        );
         v_slots := raw.conflicting_slots(v_head);
     end if;
     v_slots := p_left || v_slots;

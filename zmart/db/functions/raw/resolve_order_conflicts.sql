@@ -60,12 +60,11 @@ begin
         inner join raw.events as e on e.order_key >= config.slot << 24 and e.order_key < (config.slot + 1) << 24
         where e.retracted_at is null
     )
-    insert into raw.feed (seq, kind, ref, market_no, wallet_no)
-    select
-        (select coalesce(max(f.seq), 0) from raw.feed as f) + row_number() over (order by touched.seq),
-        'moved', touched.seq, touched.market_no, touched.wallet_no
+    select count(*), raw.append_moved(
+        array_agg(touched.seq order by touched.seq), array_agg(touched.market_no order by touched.seq),
+        array_agg(touched.wallet_no order by touched.seq)
+    ) into v_rows
     from touched;
-    get diagnostics v_rows = row_count;
     return v_rows;
 end
 $$;

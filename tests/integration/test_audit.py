@@ -1,0 +1,191 @@
+"""The chain of the log: what is appended is chained, and what is changed afterwards is found."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from devchain import history
+from ingest.decode import decoder
+from ingest.records import TransactionRow
+from ingest.store.writer import Writer
+from zmart import errors, testing
+from zmart.db import feed
+from zmart.run.audit import audit, leaves
+from zmart.run.audit.leaves import EntryDiffers
+
+
+def deliveries(seed: int = 5, count: int = 60) -> Sequence[TransactionRow]:
+    """Transactions as the decoder makes them, so that their events have the bytes of their log lines."""
+    items = [msgspec.json.encode(item) for item in history.play(seed, count)]
+    return decoder.Decoder(history.PROGRAM_ID).decode_items(items).transactions
+
+
+def append(database: testing.PostgresDatabase, *batches: Sequence[TransactionRow]) -> None:
+    """Append each batch in a transaction of its own."""
+
+    async def run() -> None:
+        writer = await Writer.connect(database.dsn("zmart_ingest"))
+        for batch in batches:
+            await writer.append(batch, source="webhook")
+        await writer.close()
+
+    asyncio.run(run())
+
+
+def post(database: testing.PostgresDatabase, content: str) -> None:
+    """Post a comment under the first market."""
+    with database.connect() as owner:
+        owner.execute("select set_config('zmart.wallet', min(wallet), false) from raw.wallets_seen")
+        owner.execute("select app.post_comment(min(id), %s, null) from marts.markets where is_known", (content,))
+
+
+@pytest.fixture
+def filled(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
+    """A log of three appends and two comments."""
+    rows = deliveries()
+    append(marts_database, rows[:20], rows[20:21], rows[21:])
+    post(marts_database, "Quite likely")
+    post(marts_database, "Hardly")
+    return marts_database
+
+
+def position(database: testing.PostgresDatabase) -> feed.FeedPosition:
+    """The end of the log with its mark."""
+    with database.connect() as owner:
+        row = owner.execute(
+            "select i.epoch::text, h.seq, raw.mark_of(h.seq) from raw.identity as i"
+            " cross join (select max(seq) as seq from raw.feed) as h"
+        ).fetchone()
+    assert row is not None
+    return feed.FeedPosition(str(row[0]), int(str(row[1])), str(row[2]))
+
+
+def test_an_untouched_log_is_unbroken(filled: testing.PostgresDatabase) -> None:
+    """Every entry is in the chain, one commit for each append, and the value is computed again to the same."""
+    result = audit.verify(filled.dsn(), expected=position(filled))
+
+    with filled.connect() as owner:
+        rows = owner.execute("select count(*), (select max(seq) from raw.feed) from raw.commits").fetchall()
+    assert [(result.commits, result.entries)] == rows
+    assert result.unsealed == 0
+    assert result.position == position(filled)
+    assert str(result.position) == str(position(filled))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (
+            "update raw.events set payload = payload || '{\"b_parameter\": \"1\"}' where name = 'MarketCreated'",
+            "differs",
+        ),
+        ("update raw.events set clock = clock + 1 where seq = 3", "differs"),
+        ("update raw.events set name = 'MarketActivated' where seq = 1", "differs"),
+        ("update raw.transactions set signature = repeat('2', 88) where transaction_no = 1", "differs"),
+        ("update raw.markets_seen set market_id = repeat('0', 64) where market_no = 1", "differs"),
+        ("update raw.feed set kind = 'moved', ref = 1 where seq = 4", "differs"),
+        ("delete from raw.feed where seq = 5", "Entry 5 is missing"),
+        ("delete from raw.events where seq = 5", "Entry 5 is an event whose row is missing"),
+        ("delete from raw.commits where first_seq = 1", "No commit begins with entry 1"),
+        ("update raw.commits set value = sha256('') where first_seq > 1", "differs"),
+        ("update app.comments set content = 'Certainly not' where comment_no = 2", "text of the comment"),
+        ("update raw.feed set digest = sha256('x') where kind = 'comment'", "text of the comment|differs"),
+    ],
+)
+def test_a_change_is_found(filled: testing.PostgresDatabase, change: str, found: str) -> None:
+    """Whatever is changed past the functions, the first commit or entry that differs is named."""
+    with filled.connect("postgres") as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute(change.encode())
+
+    with pytest.raises(EntryDiffers, match=found):
+        audit.verify(filled.dsn())
+
+
+def test_an_erased_text_leaves_the_chain_whole(filled: testing.PostgresDatabase) -> None:
+    """The digest of a comment stays when its text is erased."""
+    with filled.connect("postgres") as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute("alter table app.comments drop constraint comments_content_check")
+        superuser.execute("update app.comments set content = '' where comment_no = 1")
+
+    assert audit.verify(filled.dsn()).unsealed == 0
+
+
+def test_a_lost_tail_and_another_tail_are_found(filled: testing.PostgresDatabase) -> None:
+    """A chain that was cut, and one that was continued differently, do not hold a position that a reader holds."""
+    held_position = position(filled)
+    with filled.connect("postgres") as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute("delete from raw.commits where first_seq > 1")
+        superuser.execute("delete from app.comments")
+        superuser.execute("delete from raw.events where seq > (select max(last_seq) from raw.commits)")
+        superuser.execute("delete from raw.feed where seq > (select max(last_seq) from raw.commits)")
+    audit.verify(filled.dsn())
+    with pytest.raises(feed.FuturePosition):
+        audit.verify(filled.dsn(), expected=held_position)
+
+    while position(filled).seq < held_position.seq:
+        post(filled, "Another end")
+
+    audit.verify(filled.dsn())
+    with pytest.raises(feed.MarkMismatch):
+        audit.verify(filled.dsn(), expected=held_position)
+
+
+def test_history_is_sealed_in_steps(filled: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries without a chain, as an upgraded database has them, are sealed; appends in between join the chain."""
+    monkeypatch.setattr(audit, "SEAL_ENTRIES", 7)
+    with filled.connect() as owner:
+        owner.execute("delete from raw.commits")
+    post(filled, "Not chained yet")
+    assert audit.verify(filled.dsn()).entries == 0
+
+    seen: list[int] = []
+    sealed = audit.seal_history(filled.dsn(), report=lambda done, of: seen.append(done))
+
+    assert sealed == position(filled).seq == seen[-1]
+    assert len(seen) > 3
+    assert audit.seal_history(filled.dsn()) == 0
+    post(filled, "Chained")
+    result = audit.verify(filled.dsn())
+    assert (result.entries, result.unsealed) == (sealed + 1, 0)
+
+
+def test_sealing_gives_the_same_value_as_appending(filled: testing.PostgresDatabase) -> None:
+    """Python's leaves are those of SQL: with the same commits, the chain has the same value."""
+    with filled.connect() as owner:
+        commits = owner.execute("select first_seq, last_seq, value from raw.commits order by last_seq").fetchall()
+        rows = owner.execute(audit.sql.entries, {"after": 0, "until": position(filled).seq}).fetchall()
+    content = {row[0]: leaves.leaf(leaves.StoredEntry(*row)) for row in rows}
+
+    value = leaves.GENESIS
+    for first, last, stored in commits:
+        value = hashlib.sha256(value + b"".join(content[seq] for seq in range(first, last + 1))).digest()
+        assert value == stored
+
+
+def test_an_entry_without_digests_is_left_for_sealing(marts_database: testing.PostgresDatabase) -> None:
+    """A process of an earlier version sends no digests: its entries get their chain later, and no mark until then."""
+    with marts_database.connect() as owner:
+        owner.execute(
+            "select raw.append_entries(array['event'], array[null::bigint], array[1], array[1], array[null::bytea])"
+        )
+        assert owner.execute("select count(*), raw.mark_of(1) from raw.commits").fetchone() == (0, None)
+
+
+def test_ingest_cannot_insert_past_the_chain(filled: testing.PostgresDatabase) -> None:
+    """The service's role appends through the function alone."""
+    with filled.connect("zmart_ingest") as ingest, pytest.raises(Exception, match="permission denied"):
+        ingest.execute("insert into raw.feed (seq, kind) values (9999, 'moved')")
+
+
+def test_an_audit_of_nothing_asks_for_migrate(empty_database: testing.PostgresDatabase) -> None:
+    """A database without a log gets one sentence."""
+    with pytest.raises(errors.ZmartError):
+        audit.verify(empty_database.dsn("postgres"))
