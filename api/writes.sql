@@ -18,7 +18,7 @@ select app.close_session(%(refresh_hash)s)
 -- A ballot whose text was signed; its place in the log.
 select app.cast_signed_ballot(
     %(market)s, %(kind)s, %(vote)s, %(message)s, %(signature)s,
-    %(nonce)s, %(nonce_expires_at)s, %(eligibility)s
+    %(nonce)s, %(nonce_expires_at)s, %(eligibility)s, %(envelope)s
 )
 
 -- name: set_market_metadata

@@ -41,8 +41,7 @@ class AuthService:
 
     async def verify(self, wallet: Address, signed: bytes, signature: str) -> sessions.IssuedRefreshToken:
         """Sign in the wallet that signed this text; raise NotSignedIn, which names the part of the proof that fails."""
-        signatures.require(wallet, signed, signature)
-        message = siws.parse(signed)
+        message = siws.parse(signatures.require(wallet, signed, signature).text)
         siws.require(
             message,
             siws.ExpectedFields(
@@ -64,7 +63,7 @@ class AuthService:
         proof = legacy.proof_of_header(authorization) if self.legacy else None
         if proof is None:
             raise errors.NotSignedIn("This Authorization header proves nothing here.", help=_SIGN_IN_HELP)
-        return legacy.wallet_of_header(proof)
+        return legacy.verify_header(proof).wallet
 
     def wallet_of_body(self, body: bytes) -> Address:
         """Return the wallet that signed in the request body; raise NotSignedIn if none did or LEGACY_AUTH is off."""
@@ -72,7 +71,7 @@ class AuthService:
         if proof is None:
             reason = "message, signature, and wallet must be provided" if self.legacy else "nobody is signed in"
             raise errors.NotSignedIn(f"Authentication required: {reason}", help=_SIGN_IN_HELP)
-        return legacy.wallet_of_body(proof)
+        return legacy.verify_body(proof).wallet
 
 
 def _sites(settings: Settings) -> dict[str, str]:

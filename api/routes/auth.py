@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime
 from typing import Annotated, Any
 
@@ -13,8 +11,8 @@ from litestar.params import QueryParameter
 
 from zmart.domain.ids import Address
 
-from .. import errors, parameters, response_docs
-from ..auth import sessions, siws, tickets, tokens
+from .. import parameters, response_docs
+from ..auth import sessions, signatures, siws, tickets, tokens
 from ..auth.nonces import Nonce
 from ..auth.service import AuthService
 from ..auth.signed_in import SECURITY, FromSignedIn
@@ -62,7 +60,7 @@ async def show_nonce(
 async def sign_in(auth: FromAuth, data: shapes.SignedMessage) -> shapes.Session:
     """Exchange a signed text for tokens. Every field of the text is checked, and its nonce is single use."""
     wallet = parameters.wallet(data.wallet)
-    refresh = await auth.verify(wallet, _signed_bytes(data), data.signature)
+    refresh = await auth.verify(wallet, signatures.signed_bytes(data.message, data.signed_message), data.signature)
     return _session(auth, wallet, refresh)
 
 
@@ -137,18 +135,6 @@ def _message(wallet: Address, auth: AuthService, nonce: Nonce, domain: str, uri:
 
 def _format_instant(instant: datetime.datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def _signed_bytes(data: shapes.SignedMessage) -> bytes:
-    match data:
-        case shapes.SignedMessage(message=str(text), signed_message=given) if not isinstance(given, str):
-            return text.encode()
-        case shapes.SignedMessage(signed_message=str(encoded), message=given) if not isinstance(given, str):
-            try:
-                return base64.b64decode(encoded, validate=True)
-            except (binascii.Error, ValueError):
-                raise errors.InvalidParameter("signed_message", "expected base64") from None
-    raise errors.InvalidParameter("message", "expected the signed text here, or its bytes in signed_message, not both")
 
 
 def _session(auth: AuthService, wallet: Address, refresh: sessions.IssuedRefreshToken) -> shapes.Session:

@@ -712,10 +712,13 @@ create table app.ballots (
     cast_at timestamptz not null default clock_timestamp(),
     message text not null,
     signature text collate "C" not null,
+    envelope bytea,
     unique (market_no, kind, wallet_no)
 );
 comment on table app.ballots is
 'One row per ballot cast through the API. vote: proposal like, dispute agree.';
+comment on column app.ballots.envelope is
+'The signed bytes, if the wallet signed an off-chain envelope around the message; else null.';
 alter table app.ballots enable row level security;
 alter table app.ballots force row level security;
 grant select on app.ballots to zmart_api;

@@ -153,7 +153,10 @@ class CastBallot(TypedDict):
     """A market's 64 hexadecimal digits, or the address of its account."""
     vote: bool
     """proposal: true likes it; dispute: true agrees with the dispute."""
-    message: str
+    message: NotRequired[str]
+    """The text of GET /api/votes/message; this or signed_message."""
+    signed_message: NotRequired[str]
+    """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
     signature: str
     """An ed25519 signature of 64 bytes, in base58 (or base64)."""
     wallet: str
@@ -368,8 +371,10 @@ class DisputeBallot(TypedDict):
     """An ed25519 signature of 64 bytes, in base58 (or base64)."""
     publicKey: str
     """A wallet's address in base58."""
-    message: str
-    """The text of GET /api/votes/message."""
+    message: NotRequired[str]
+    """The text of GET /api/votes/message; this or signed_message."""
+    signed_message: NotRequired[str]
+    """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
     vote: Literal["agree", "disagree"]
 
 
@@ -1348,8 +1353,10 @@ class ProposalBallot(TypedDict):
     """An ed25519 signature of 64 bytes, in base58 (or base64)."""
     publicKey: str
     """A wallet's address in base58."""
-    message: str
-    """The text of GET /api/votes/message."""
+    message: NotRequired[str]
+    """The text of GET /api/votes/message; this or signed_message."""
+    signed_message: NotRequired[str]
+    """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
     vote: Literal["dislike", "like"]
 
 
@@ -1680,7 +1687,7 @@ class SignedMessage(TypedDict):
     message: NotRequired[str]
     """The signed text; this or signed_message."""
     signed_message: NotRequired[str]
-    """The signed bytes in base64, as signIn returns them."""
+    """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
 
 
 class SignedTransaction(TypedDict):

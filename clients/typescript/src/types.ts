@@ -133,7 +133,10 @@ export interface CastBallot {
   market_id: string;
   /** proposal: true likes it; dispute: true agrees with the dispute. */
   vote: boolean;
-  message: string;
+  /** The text of GET /api/votes/message; this or signed_message. */
+  message?: string;
+  /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
+  signed_message?: string;
   /** An ed25519 signature of 64 bytes, in base58 (or base64). */
   signature: string;
   /** A wallet's address in base58. */
@@ -329,8 +332,10 @@ export interface DisputeBallot {
   signature: string;
   /** A wallet's address in base58. */
   publicKey: string;
-  /** The text of GET /api/votes/message. */
-  message: string;
+  /** The text of GET /api/votes/message; this or signed_message. */
+  message?: string;
+  /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
+  signed_message?: string;
   vote: "agree" | "disagree";
 }
 
@@ -1244,8 +1249,10 @@ export interface ProposalBallot {
   signature: string;
   /** A wallet's address in base58. */
   publicKey: string;
-  /** The text of GET /api/votes/message. */
-  message: string;
+  /** The text of GET /api/votes/message; this or signed_message. */
+  message?: string;
+  /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
+  signed_message?: string;
   vote: "dislike" | "like";
 }
 
@@ -1558,7 +1565,7 @@ export interface SignedMessage {
   signature: string;
   /** The signed text; this or signed_message. */
   message?: string;
-  /** The signed bytes in base64, as signIn returns them. */
+  /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
   signed_message?: string;
 }
 
