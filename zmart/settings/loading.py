@@ -156,8 +156,8 @@ def _websocket_url(rpc_url: str) -> str:
 
 def _ingest(env: Environment) -> IngestSettings:
     return IngestSettings(
-        auth_headers=env.secrets("HELIUS_AUTH_HEADER"),
-        webhook_secret=env.secret("HELIUS_WEBHOOK_SECRET"),
+        auth_headers=env.proofs("HELIUS_AUTH_HEADER"),
+        webhook_secret=env.proof("HELIUS_WEBHOOK_SECRET"),
         logs_subscribe=env.flag("INGEST_LOGS_SUBSCRIBE", default=False),
         webhook_url=env.url("HELIUS_WEBHOOK_URL", ("http", "https")),
         helius_api_url=env.url("HELIUS_API_URL", ("http", "https")) or DEFAULT_HELIUS_API_URL,
@@ -176,7 +176,7 @@ def _api(env: Environment, hosts: HostSettings) -> ApiSettings:
         streams=env.count("STREAMS", 10_000, low=1),
         streams_per_address=env.count("STREAMS_PER_ADDRESS", 1_000, low=1),
         response_cache_mib=env.count("RESPONSE_CACHE_MIB", 64, low=0),
-        metrics_token=env.secret("METRICS_TOKEN"),
+        metrics_token=env.proof("METRICS_TOKEN"),
     )
 
 
