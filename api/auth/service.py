@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import Final
+import hmac
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+from litestar import Request
+from litestar.datastructures import State
 
 from zmart.domain.ids import Address
 from zmart.settings import LOOPBACK, Settings
@@ -34,6 +38,29 @@ class AuthService:
             wallet_writes,
         )
         self.sessions = sessions.Sessions(wallet_writes)
+        token = settings.api.metrics_token
+        self._metrics_authorization = f"Bearer {token.reveal()}".encode() if token else None
+        self._operators = settings.api.operator_wallets
+
+    def site_of_request(self, request: Request[Any, Any, State]) -> tuple[str, str]:
+        """Return domain and URL of the requesting site if users may sign in from it; else of the first such site."""
+        origin = request.headers.get("origin")
+        # urlsplit raises on some values that a client can send here, such as http://[::1
+        domain = origin.partition("://")[2] if origin else request.headers.get("host", "")
+        if domain not in self.sites:
+            domain = next(iter(self.sites))
+        return domain, self.sites[domain]
+
+    def is_operator(self, authorization: str) -> bool:
+        """Return whether a bearer token is METRICS_TOKEN, or an access token of a wallet of OPERATOR_WALLETS."""
+        presented = authorization.encode("latin-1", "replace")
+        if self._metrics_authorization and hmac.compare_digest(presented, self._metrics_authorization):
+            return True
+        try:
+            claims = self.claims_of_header(authorization) if self._operators else None
+        except (errors.NotSignedIn, errors.SignInDisabled):
+            return False
+        return claims is not None and claims.wallet in self._operators
 
     def wallet_of(self, token: str) -> Address:
         """Return the wallet of an access token; raise NotSignedIn or TokenExpired if the token is not valid."""

@@ -1,8 +1,8 @@
 """Reads from Postgres with one statement per response.
 
 A statement of `sql` returns one row: its position (epoch, seq, mark, slot, commitment) and the finished JSON body,
-all from one snapshot. A response therefore never combines rows with the position of another moment, and Python neither parses
-nor copies the rows.
+all from one snapshot. A response therefore never combines rows with the position of another moment, and Python neither
+parses nor copies the rows.
 
 Most requests repeat before anything has changed. A response is cached for as long as the log ends where the response
 was read, and each request checks that (`api/reads/response_cache.py`). For a list that must be read, only rows that

@@ -35,7 +35,7 @@ async def show_nonce(
 ) -> shapes.NonceToSign:
     """Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here."""
     nonce = auth.nonces.issue()
-    domain, uri = _site(request, auth)
+    domain, uri = auth.site_of_request(request)
     message = None if wallet is None else str(_message(parameters.wallet(wallet), auth, nonce, domain, uri))
     return shapes.NonceToSign(
         nonce=nonce.text,
@@ -107,16 +107,6 @@ async def issue_ticket(auth: FromAuth, signed_in: FromSignedIn) -> shapes.Ticket
     """
     ticket = auth.tickets.issue(signed_in.wallet, signed_in.expires_at)
     return shapes.Ticket(ticket=ticket, expires_in=tickets.LIFETIME_SECONDS)
-
-
-def _site(request: Request[Any, Any, State], auth: AuthService) -> tuple[str, str]:
-    """Return the domain and URL of the requesting site if users may sign in from it; else of the first such site."""
-    origin = request.headers.get("origin")
-    # urlsplit raises on some values that a client can send here, such as http://[::1
-    domain = origin.partition("://")[2] if origin else request.headers.get("host", "")
-    if domain not in auth.sites:
-        domain = next(iter(auth.sites))
-    return domain, auth.sites[domain]
 
 
 def _message(wallet: Address, auth: AuthService, nonce: Nonce, domain: str, uri: str) -> siws.SignInMessage:

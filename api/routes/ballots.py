@@ -44,12 +44,21 @@ SignerQuery = Annotated[str, QueryParameter(max_length=44, description="Who will
     responses=response_docs.problems(404),
 )
 async def show_ballot_text(
-    services: FromServices, market_id: MarketQuery, kind: KindQuery, vote: VoteQuery, wallet: SignerQuery
+    request: Request[Any, Any, State],
+    services: FromServices,
+    market_id: MarketQuery,
+    kind: KindQuery,
+    vote: VoteQuery,
+    wallet: SignerQuery,
 ) -> shapes.BallotText:
     """Return a text with its own nonce, valid for five minutes and one ballot."""
     nonce = services.auth.nonces.issue()
     ballot = _ballot(services, parameters.market(market_id), kind, vote, parameters.wallet(wallet))
-    return shapes.BallotText(message=ballot.text(nonce.text), nonce=nonce.text, expires_at=nonce.expires_at)
+    return shapes.BallotText(
+        message=ballot.text(services.auth.site_of_request(request)[0], nonce.text),
+        nonce=nonce.text,
+        expires_at=nonce.expires_at,
+    )
 
 
 @post(
@@ -224,7 +233,7 @@ async def _cast(services: AppServices, kind: ballots.Kind, data: shapes.CastBall
         return await _cast_by_legacy_proof(services, market, data.vote, legacy.require_body(proof))
     # The signed text contains the market in the voter's own spelling.
     ballot = _ballot(services, data.market_id, kind, data.vote, wallet)
-    nonce = services.auth.nonces.check(ballot.nonce_of(proof.text))
+    nonce = services.auth.nonces.check(ballot.nonce_of(proof.text, services.auth.sites))
     return await _store_ballot(
         services, market, kind, data.vote, proof, nonce=nonce.text, nonce_expires_at=nonce.expires_at
     )

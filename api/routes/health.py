@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, Final
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 
@@ -13,12 +13,14 @@ from zmart import errors
 from zmart.db import feed
 
 from .. import response_docs, schemas
-from ..dependencies import AppServices, FromDatabase, FromServices, uptime_seconds
+from ..dependencies import AppServices, FromAuth, FromDatabase, FromServices, uptime_seconds
 from ..reads import statements
 from ..reads.database import ReadDatabase
 
 #: Service names that earlier monitors expect.
 SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
+#: A status is read from the log each time, and never cached. The paths without the prefix count as well.
+_STATUS_WEIGHT: Final = {"weight": 2}
 #: The listener polls every second; after this time without an answer, it counts as disconnected.
 SILENCE_SECONDS = 10.0
 
@@ -65,11 +67,17 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
     ["/api/status", "/status"],
     tags=["status"],
     summary="How the log and its marts are doing",
+    opt=_STATUS_WEIGHT,
     responses=response_docs.read_responses(),
 )
-async def status(database: FromDatabase) -> Response[schemas.Status]:
-    """Return position, lag, stale marts, dead letters, and how far completeness is proven."""
-    return await database.answer(statements.compose("status"), {}, is_cacheable=False)
+async def status(request: Request[Any, Any, State], database: FromDatabase, auth: FromAuth) -> Response[schemas.Status]:
+    """Return position, lag, stale marts, dead letters, open alerts, and how far completeness is proven.
+
+    Everybody sees the kinds and counts of alerts. Their texts name signatures, hosts and reasons, so they are for
+    operators: METRICS_TOKEN, or the access token of a wallet of OPERATOR_WALLETS, as a bearer token.
+    """
+    has_texts = auth.is_operator(request.headers.get("authorization", ""))
+    return await database.answer(statements.compose("status"), {"has_texts": has_texts}, is_cacheable=False)
 
 
 async def _read_readiness(database: ReadDatabase) -> tuple[feed.FeedPosition | None, list[str], list[str]]:

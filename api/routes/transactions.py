@@ -18,6 +18,8 @@ from ..reads import statements
 from ..schemas import acting as shapes
 
 _WEIGHT: Final = {"weight": 5}
+#: A transaction that is not in the log is looked up at a node, whose calls cost credits. Clients ask once a second.
+_LOOKUP_WEIGHT: Final = {"weight": 2}
 SignatureName = Annotated[str, PathParameter(description="The transaction's signature in base58.")]
 
 
@@ -62,6 +64,7 @@ async def relay_transaction(
     "/api/transactions/{signature:str}",
     tags=["acting"],
     summary="How far a transaction has come",
+    opt=_LOOKUP_WEIGHT,
     responses=response_docs.problems(404),
 )
 async def follow_transaction(

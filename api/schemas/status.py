@@ -65,16 +65,28 @@ class ModelStatus(Struct, kw_only=True):
     next_attempt_at: Instant | None
 
 
-class Alert(Struct, kw_only=True):
-    """A condition that an operator should check."""
+class AlertDetail(Struct, kw_only=True):
+    """One open alert, for operators."""
 
-    kind: str
     subject: str
     severity: Literal["info", "warning", "critical"]
     message: str
     occurrences: int
     raised_at: Instant
     last_at: Instant
+
+
+class AlertKind(Struct, kw_only=True):
+    """The open alerts of one kind: conditions that an operator should check."""
+
+    kind: str
+    severity: Annotated[Literal["info", "warning", "critical"], Meta(description="The most severe of them.")]
+    open: Annotated[int, Meta(description="How many are open.")]
+    last_at: Instant
+    details: Annotated[
+        list[AlertDetail] | None,
+        Meta(description="The newest 20 with their texts, for METRICS_TOKEN and OPERATOR_WALLETS; null for others."),
+    ]
 
 
 class Status(Struct, kw_only=True):
@@ -92,7 +104,7 @@ class Status(Struct, kw_only=True):
     models: list[ModelStatus]
     dead_letters: Annotated[int, Meta(description="Deliveries kept because they were unusable.")]
     wanted: Annotated[int, Meta(description="Transactions known of but not fetched yet.")]
-    alerts: list[Alert]
+    alerts: list[AlertKind]
     as_of: AsOf
 
 

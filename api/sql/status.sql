@@ -1,7 +1,7 @@
 -- What is known, how far, and how surely.
 
 -- name: status
--- How the log and its marts are doing, and what is proven of their completeness.
+-- How the log and its marts are doing, and what is proven of their completeness. Texts of alerts are for operators.
 select {stated}, (
     select json_build_object(
         'epoch', a.epoch,
@@ -35,10 +35,21 @@ select {stated}, (
         'dead_letters', (select count(*) from raw.dead_letters as d where d.resolved_at is null),
         'wanted', (select count(*) from raw.pending_signatures),
         'alerts', coalesce((
-            select json_agg(row_to_json(s) order by s.last_at desc) from (
-                select t.kind, t.subject, t.severity, t.message, t.occurrences, t.raised_at, t.last_at
+            select json_agg(row_to_json(s) order by s.severity = 'critical' desc, s.last_at desc) from (
+                select
+                    t.kind,
+                    (array_agg(t.severity order by array_position(array['critical', 'warning', 'info'], t.severity)))[1]
+                    as severity,
+                    count(*) as open,
+                    max(t.last_at) as last_at,
+                    case when %(has_texts)s then (
+                        array_agg(json_build_object(
+                            'subject', t.subject, 'severity', t.severity, 'message', t.message,
+                            'occurrences', t.occurrences, 'raised_at', t.raised_at, 'last_at', t.last_at
+                        ) order by t.last_at desc)
+                    )[:20] end as details
                 from ops.alerts as t where t.resolved_at is null
-                order by t.last_at desc limit 20
+                group by t.kind
             ) as s
         ), '[]'),
         'as_of', {as_of}

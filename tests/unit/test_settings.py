@@ -72,6 +72,7 @@ def test_an_empty_variable_is_an_absent_one() -> None:
         ("HELIUS_AUTH_HEADER", "[]"),
         ("HELIUS_WEBHOOK_SECRET", "short"),
         ("METRICS_TOKEN", "x"),
+        ("OPERATOR_WALLETS", "6s8bbb"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("PROPOSAL_APPROVAL_THRESHOLD", "70"),
         ("PROPOSAL_APPROVAL_THRESHOLD", "0.70001"),
@@ -124,6 +125,17 @@ def test_any_origin_needs_a_named_one_beside_it_on_a_public_host(host: str) -> N
     both = settings.load({"CORS_ORIGINS": "*, https://a.example/", "API_HOST": host})
     assert both.api.cors_origins == ("*", "https://a.example")
     assert settings.load({"CORS_ORIGINS": "*"}).api.cors_origins == ("*",)
+
+
+def test_no_site_on_this_machine_is_a_default_on_mainnet() -> None:
+    """A page on a user's own machine is trusted only where an operator names it; a public host needs a named site."""
+    mainnet = {"SOLANA_RPC_URL": "https://node.example.org", "SOLANA_CLUSTER": "mainnet", "JWT_SECRET": "s" * 32}
+    assert settings.load(mainnet).api.cors_origins == ()
+    assert settings.load({**mainnet, "SOLANA_CLUSTER": "devnet"}).api.cors_origins[0] == "http://localhost:3000"
+    named = {**mainnet, "API_HOST": "0.0.0.0", "CORS_ORIGINS": "http://localhost:3000"}
+    assert settings.load(named).api.cors_origins == ("http://localhost:3000",)
+    with pytest.raises(errors.ConfigurationError, match="CORS_ORIGINS must be at least one origin on mainnet"):
+        settings.load({**mainnet, "API_HOST": "0.0.0.0"})
 
 
 def test_headers_that_rotate_are_a_json_array() -> None:

@@ -91,6 +91,15 @@ class Environment:
         """Return a base58 account address of 32 bytes."""
         return self._parse(name, ids.parse_address, "a base58 address of 32 bytes", default)
 
+    def addresses(self, name: str) -> frozenset[Address]:
+        """Return a comma-separated list of base58 account addresses."""
+        return self._parse(
+            name,
+            lambda text: frozenset(ids.parse_address(part.strip()) for part in text.split(",") if part.strip()),
+            "base58 addresses of 32 bytes, comma separated",
+            frozenset(),
+        )
+
     def host(self, name: str) -> str:
         """Return an address to bind; loopback by default."""
         return self.text(name) or "127.0.0.1"

@@ -37,16 +37,28 @@ class Activity(TypedDict):
     block_time: str
 
 
-class Alert(TypedDict):
-    """A condition that an operator should check."""
+class AlertDetail(TypedDict):
+    """One open alert, for operators."""
 
-    kind: str
     subject: str
     severity: Literal["critical", "info", "warning"]
     message: str
     occurrences: int
     raised_at: str
     last_at: str
+
+
+class AlertKind(TypedDict):
+    """The open alerts of one kind: conditions that an operator should check."""
+
+    kind: str
+    severity: Literal["critical", "info", "warning"]
+    """The most severe of them."""
+    open: int
+    """How many are open."""
+    last_at: str
+    details: list[AlertDetail] | None
+    """The newest 20 with their texts, for METRICS_TOKEN and OPERATOR_WALLETS; null for others."""
 
 
 class AsOf(TypedDict):
@@ -1767,7 +1779,7 @@ class Status(TypedDict):
     """Deliveries kept because they were unusable."""
     wanted: int
     """Transactions known of but not fetched yet."""
-    alerts: list[Alert]
+    alerts: list[AlertKind]
     as_of: AsOf
 
 

@@ -27,15 +27,26 @@ export interface Activity {
   block_time: string;
 }
 
-/** A condition that an operator should check. */
-export interface Alert {
-  kind: string;
+/** One open alert, for operators. */
+export interface AlertDetail {
   subject: string;
   severity: "critical" | "info" | "warning";
   message: string;
   occurrences: number;
   raised_at: string;
   last_at: string;
+}
+
+/** The open alerts of one kind: conditions that an operator should check. */
+export interface AlertKind {
+  kind: string;
+  /** The most severe of them. */
+  severity: "critical" | "info" | "warning";
+  /** How many are open. */
+  open: number;
+  last_at: string;
+  /** The newest 20 with their texts, for METRICS_TOKEN and OPERATOR_WALLETS; null for others. */
+  details: AlertDetail[] | null;
 }
 
 /** The position of a response: its rows reflect this log up to this entry. */
@@ -1639,7 +1650,7 @@ export interface Status {
   dead_letters: number;
   /** Transactions known of but not fetched yet. */
   wanted: number;
-  alerts: Alert[];
+  alerts: AlertKind[];
   as_of: AsOf;
 }
 

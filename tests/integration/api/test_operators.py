@@ -1,0 +1,79 @@
+"""What is for operators only, and what costs a caller more than a read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import api_fixtures
+import httpx
+import pytest
+from api_fixtures import Log
+from wallets import SIGNING_IN, Wallet, bearer
+
+TEXT = "the node at 10.1.2.3 refuses the key"
+TOKEN = "a-token-for-metrics-and-alerts"
+
+
+@pytest.fixture
+def alerts(log: Log) -> Log:
+    """Two open alerts of one kind and a closed one of another."""
+    log.owner.execute(
+        "insert into ops.alerts (kind, subject, severity, message, resolved_at) values"
+        " ('source_stopped', 'one', 'warning', %s, null), ('source_stopped', 'two', 'critical', %s, null),"
+        " ('mart_differs', '', 'critical', 'over', now())",
+        [TEXT, TEXT],
+    )
+    return log
+
+
+async def status(client: httpx.AsyncClient, headers: dict[str, str] | None = None) -> httpx.Response:
+    """The status as a caller sees it."""
+    answer = await client.get("/api/status", headers=headers or {})
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def test_everybody_sees_kinds_and_counts_of_alerts(alerts: Log) -> None:
+    """Without a token, with a wrong one, and as another wallet: no text, no subject."""
+    wallet = Wallet()
+    configured = alerts.settings(**SIGNING_IN, METRICS_TOKEN=TOKEN, OPERATOR_WALLETS=Wallet().address)
+    async with api_fixtures.served(configured) as client:
+        others = [{}, bearer("x"), bearer(TOKEN[:-1]), {"Authorization": TOKEN}, await wallet.signed_in(client)]
+        for headers in others:
+            answer = await status(client, headers)
+            (found,) = answer.json()["alerts"]
+            assert (found["kind"], found["severity"], found["open"]) == ("source_stopped", "critical", 2)
+            assert found["details"] is None
+            assert TEXT not in answer.text
+
+
+async def test_operators_see_the_texts_of_alerts(alerts: Log) -> None:
+    """With METRICS_TOKEN, or signed in with a wallet of OPERATOR_WALLETS."""
+    wallet = Wallet()
+    configured = alerts.settings(
+        **SIGNING_IN, METRICS_TOKEN=TOKEN, OPERATOR_WALLETS=f"{Wallet().address}, {wallet.address}"
+    )
+    async with api_fixtures.served(configured) as client:
+        for headers in (bearer(TOKEN), await wallet.signed_in(client)):
+            (found,) = (await status(client, headers)).json()["alerts"]
+            assert {(one["subject"], one["message"]) for one in found["details"]} == {("one", TEXT), ("two", TEXT)}
+
+
+async def test_without_a_token_nobody_is_an_operator(alerts: Log) -> None:
+    """An empty token is none, and without JWT_SECRET no wallet is signed in."""
+    async with api_fixtures.served(alerts.settings(OPERATOR_WALLETS=Wallet().address)) as client:
+        for headers in ({}, bearer(""), {"Authorization": "Bearer"}, bearer("None")):
+            assert (await status(client, headers)).json()["alerts"][0]["details"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "weight"),
+    [("/api/status", 2), ("/status", 2), (f"/api/transactions/{'1' * 64}", 2), ("/api/markets", 1)],
+)
+async def test_what_costs_more_counts_more(log: Log, path: str, weight: int) -> None:
+    """The status is read each time, and a look-up may call a node; the path without the prefix is not free."""
+    async with api_fixtures.served(
+        log.settings(RATE_LIMIT_PER_MINUTE="100", SOLANA_RPC_URL="http://127.0.0.1:1")
+    ) as one:
+        answer: Any = await one.get(path)
+        assert answer.headers["ratelimit-remaining"] == str(100 - weight), answer.text
