@@ -29,6 +29,7 @@ import uvicorn
 from litestar import Litestar
 
 from zmart import errors, log, settings
+from zmart.db import poolers
 
 from . import app
 from .dependencies import AppServices
@@ -135,6 +136,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         configuration = settings.load()
         log.configure(configuration, service=service_name)
+        poolers.require_session_mode(configuration.postgres.foreign_dsns())
         serving = server(configuration, service_name)
     except errors.ConfigurationError as error:
         print(error, file=sys.stderr)

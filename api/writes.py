@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
@@ -45,6 +46,13 @@ class WalletWrites:
         self._connections = connections
         #: Called when something may have been written, before the response is sent.
         self._on_write = on_write
+        #: When each running write began, on the monotonic clock.
+        self._running: dict[object, float] = {}
+
+    @property
+    def running_seconds(self) -> float:
+        """Return the age of the oldest write that has not ended; 0 without one."""
+        return time.monotonic() - min(self._running.values()) if self._running else 0.0
 
     async def run_as_wallet(
         self, wallet: str, statement: str, parameters: Mapping[str, Any] | None = None
@@ -54,6 +62,8 @@ class WalletWrites:
         Raises the error that the called function rejects with (NotSignedIn, Forbidden, NotFound, Conflict,
         Unprocessable), and Unavailable or Overloaded if the statement cannot run now.
         """
+        key = object()
+        self._running[key] = time.monotonic()
         with translate_errors():
             try:
                 return await self._run(wallet, statement, parameters)
@@ -63,6 +73,7 @@ class WalletWrites:
                     raise
                 raise refusal from error
             finally:
+                del self._running[key]
                 # Also after a failure: a commit may have happened before its connection broke.
                 self._on_write()
 

@@ -25,13 +25,14 @@ import uvicorn
 
 from zmart import errors, settings
 from zmart import log as logs
-from zmart.db import redis_notify
+from zmart.db import locks, poolers, redis_notify
 from zmart.db.connection import connect
 from zmart.http.server import GracefulServer, bind_listener
 
 from . import log_stats
 from .commands import backfill, dead_letters, replay
 from .decode.decoder import Decoder
+from .keeper_watch import KeeperWatch
 from .store import behind_marts, group_commit, writer
 from .sync import logs_subscribe, sources, task, webhook_registration
 from .sync.database import SyncDatabase
@@ -50,6 +51,7 @@ def main() -> int:
         configured = settings.load()
         logs.configure(configured, service="ingest")
         parts = build_parts(configured)
+        poolers.require_session_mode(configured.postgres.foreign_dsns())
         listener = bind_listener(
             configured.hosts.ingest,
             configured.ports.ingest,
@@ -74,8 +76,11 @@ def build_parts(configured: settings.Settings) -> Parts:
         return await writer.Writer.connect(dsn)
 
     async def check_database() -> None:
-        connection = await connect(dsn, application_name="zmart ingest readiness")
-        await connection.close()
+        connection = await connect(dsn, application_name="zmart ingest readiness", statement_timeout_seconds=2.0)
+        try:
+            await locks.require_free_writer(connection)
+        finally:
+            await connection.close()
 
     committing = group_commit.Pipeline(open_writer)
     redis_url = configured.api.broadcast_url
@@ -91,6 +96,7 @@ def build_parts(configured: settings.Settings) -> Parts:
         checks={"database": check_database},
         log_stats=log_stats.LogStats(dsn),
         behind=behind_marts.BehindMarts(dsn),
+        keeper_watch=KeeperWatch(dsn, configured),
         metrics_token=token.reveal() if token else None,
     )
 

@@ -17,6 +17,7 @@ import structlog
 from zmart import errors
 from zmart.db import queries
 from zmart.db.connection import ReconnectingConnection, translate_errors
+from zmart.tasks import cancel_until_done
 
 log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
@@ -24,6 +25,8 @@ sql = queries.load("ingest.store", "queries.sql")
 #: Maximum age of a sample.
 MAX_AGE_SECONDS = 5.0
 STATEMENT_TIMEOUT_SECONDS = 5.0
+#: How long a request waits for a sample.
+ANSWER_SECONDS = 2.0
 #: With fewer events, the size of an empty Postgres database dominates.
 MIN_EVENTS = 10_000
 
@@ -60,20 +63,28 @@ class LogStats:
         self._connection = ReconnectingConnection(
             dsn, application_name="zmart ingest metrics", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
         )
-        self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[LogStatsSample] | None = None
         self._read_at = float("-inf")
         self.latest = LogStatsSample()
 
     async def refresh(self) -> LogStatsSample:
-        """Return the current sample, or one that is a few seconds old; never raises an error of the database."""
-        async with self._lock:
-            if time.monotonic() - self._read_at >= MAX_AGE_SECONDS:
-                self.latest = await self._read()
-                self._read_at = time.monotonic()
+        """Return the current sample, or one that is a few seconds old; never raises an error of the database.
+
+        A database that does not answer within ANSWER_SECONDS is reported as down; the read goes on meanwhile.
+        """
+        if self._reading is None and time.monotonic() - self._read_at < MAX_AGE_SECONDS:
+            return self.latest
+        reading = self._reading = self._reading or asyncio.create_task(self._read(), name="ingest log statistics")
+        done, _ = await asyncio.wait([reading], timeout=ANSWER_SECONDS)
+        self.latest = reading.result() if done else LogStatsSample()
+        if done and self._reading is reading:
+            self._reading, self._read_at = None, time.monotonic()
         return self.latest
 
     async def close(self) -> None:
         """Close the connection."""
+        if self._reading is not None:
+            await cancel_until_done(self._reading)
         await self._connection.close()
 
     async def _read(self) -> LogStatsSample:

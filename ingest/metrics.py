@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import prometheus_client
@@ -30,6 +30,15 @@ class SupportsState(Protocol):
 
     @property
     def state(self) -> str: ...  # noqa: D102
+
+
+class KeeperFacts(Protocol):
+    """What waits for a keeper, and its last round."""
+
+    @property
+    def waiting(self) -> int: ...  # noqa: D102
+    @property
+    def seconds_since_work(self) -> float | None: ...  # noqa: D102
 
 
 class CommitCounts(Protocol):
@@ -147,6 +156,13 @@ class Metrics:
         self._open_dead_letters = self._gauge(
             "open_dead_letters", "Dead letters that are open, by reason.", ("reason",)
         )
+        self._keeper_waiting = self._gauge("keeper_waiting", "Markets that wait for a keeper.", ("keeper",))
+        self._keeper_age = self._gauge(
+            "keeper_round_age_seconds",
+            "Seconds since a keeper's last round ended; -1 if it has never run.",
+            ("keeper",),
+        )
+        self._keepers: Callable[[], Mapping[str, KeeperFacts]] = dict
         self._log_stats: Callable[[], LogStatsSample] = LogStatsSample
         self._rates: dict[tuple[str, str], Rate] = {}
         self._per_minute = {
@@ -201,8 +217,15 @@ class Metrics:
             self._gauge(name, about).set_function(functools.partial(_log_stats_value, sample, field))
         self._log_stats = sample
 
+    def register_keepers(self, states: Callable[[], Mapping[str, KeeperFacts]]) -> None:
+        """Register the gauges of keepers, read at each scrape."""
+        self._keepers = states
+
     def render(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
+        for name, state in self._keepers().items():
+            self._keeper_waiting.labels(name).set(state.waiting)
+            self._keeper_age.labels(name).set(-1.0 if state.seconds_since_work is None else state.seconds_since_work)
         for kind, by_source in self.rates().items():
             for source, count in by_source.items():
                 self._per_minute[kind].labels(source).set(count)

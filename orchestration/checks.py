@@ -55,8 +55,10 @@ def _replay_equals_live(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefiniti
         dg.AssetCheckSpec(
             name=REPLAY,
             asset=key,
-            description="Folds the whole log beside the live mart and compares row for row, both ways, all columns, "
-            "on one snapshot. Changes nothing. When rows differ it shows some of them and raises an alert; "
+            description="Guards that readers see what the log says: folds the whole log beside the live mart and "
+            "compares "
+            "row for row, both ways, all columns, on one snapshot. Changes nothing. When rows differ it shows some "
+            "of them and raises an alert; "
             "**Materialize** on the mart mends it.",
         )
         for key in folded
@@ -142,7 +144,8 @@ def _follows_the_log(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefinition:
         dg.AssetCheckSpec(
             name=FOLLOWS,
             asset=key,
-            description="The mart takes part in every ingest transaction. One whose SQL failed on an event is left out "
+            description="Guards that readers see the present: the mart takes part in every ingest transaction. One "
+            "whose SQL failed on an event is left out "
             "of them, answers with the place where it stopped, and waits for its model to be mended and rebuilt.",
         )
         for key in folded
@@ -216,7 +219,8 @@ def _selected_marts(context: dg.AssetCheckExecutionContext) -> dict[str, dg.Asse
 @dg.asset_check(
     asset=RAW_EVENTS,
     required_resource_keys={"database"},
-    description=f"Something arrived in the last {SILENCE_SECONDS / 60:.0f} minutes, or a walk of the chain proved "
+    description="Guards against a silent webhook: something arrived in the last "
+    f"{SILENCE_SECONDS / 60:.0f} minutes, or a walk of the chain proved "
     "within that time that there was nothing. Warns otherwise: silence by itself proves nothing.",
 )
 def is_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
@@ -253,7 +257,8 @@ def _freshness(since_arrival: float | None, since_proof: float | None) -> tuple[
 @dg.asset_check(
     asset=RAW_TRANSACTIONS,
     required_resource_keys={"database"},
-    description="Each source's proven slot ranges, without a gap between them. Fails while nothing is proven: what "
+    description="Guards against missing transactions: each source's proven slot ranges, without a gap between them. "
+    "Fails while nothing is proven: what "
     "deliveries brought may be everything, but nobody has looked.",
 )
 def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
@@ -275,7 +280,8 @@ def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
 @dg.asset_check(
     asset=RAW_DEAD_LETTERS,
     required_resource_keys={"database"},
-    description="No delivery waits to be looked at. Warns with the reasons otherwise; list and retry them with "
+    description="Guards against lost deliveries: none waits to be looked at. Warns with the reasons otherwise; list "
+    "and retry them with "
     "`zmart dead-letters`.",
 )
 def none_is_open(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:

@@ -6,6 +6,7 @@ process parses them again, so that this process never loads dbt for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -110,7 +111,7 @@ def tests(manifest: Manifest) -> Iterator[tuple[str, dg.AssetCheckSpec]]:
                     name=node["name"],
                     asset=about[0],
                     additional_deps=about[1:],
-                    description=node["description"] or _describe_test(node),
+                    description=_describe_check(node),
                 ),
             )
 
@@ -134,9 +135,34 @@ def _tested_models(node: Node) -> list[str]:
     return list(dict.fromkeys([attached, *others] if attached else others))
 
 
+#: The rules of dbt's tests, as a sentence about the column or the mart.
+_RULES = {
+    "not_null": "{column} has a value in every row.",
+    "unique": "No two rows have the same {column}.",
+    "accepted_values": "{column} is one of {values}.",
+    "relationships": "Each {column} is a {field} of {to}.",
+    "grain": "No two rows have the same {columns}.",
+}
+
+
+def _describe_check(node: Node) -> str:
+    """Return what a test guards, and when it fails."""
+    text = node["description"] or _describe_test(node)
+    return text if text.startswith("Guards") else f"Guards the mart's rows: {text}"
+
+
 def _describe_test(node: Node) -> str:
     test = node.get("test_metadata")
     if not test:
         return "No row may come back."
-    arguments = ", ".join(f"{name}: {value}" for name, value in test["kwargs"].items() if name != "model")
-    return f"{test['name']} ({arguments})"
+    kwargs = {name: _describe_argument(value) for name, value in test["kwargs"].items() if name != "model"}
+    rule = _RULES.get(test["name"])
+    if rule is None:
+        return f"{test['name']} ({', '.join(f'{name}: {value}' for name, value in kwargs.items())})."
+    return rule.format_map({"column": kwargs.get("column_name", "the column"), **kwargs})
+
+
+def _describe_argument(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return re.sub(r"^ref\('(\w+)'\)$", r"\1", str(value))

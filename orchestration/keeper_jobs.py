@@ -39,8 +39,9 @@ def jobs() -> Sequence[Job]:
             JOB,
             selection=dg.AssetSelection.assets(*(shown.key(name) for name in actions.NAMES)),
             description="A round of every keeper, in the order in which a market meets them: tallies, approvals, "
-            "activations, finalizations, settlements. Each plans, proves, simulates and, unless it is a dry run, signs "
-            "and sends; select some in the launchpad for a round of only those. Pressing it twice does nothing twice.",
+            "activations, finalizations, settlements. Each plans, proves and simulates; with `confirm: true` in its "
+            "configuration, as in the schedule, it also signs and sends. Select some in the launchpad for a round of "
+            "only those. Pressing it twice does nothing twice.",
         )
     ]
 
@@ -60,7 +61,10 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
         configured = settings.load()
         if not has_key(configured):
             return dg.SkipReason("No key is configured: set BACKEND_KEYPAIR_PATH.")
-        return dg.RunRequest(asset_selection=[shown.key(name) for name in scheduled_tasks(configured)])
+        names = scheduled_tasks(configured)
+        return dg.RunRequest(
+            asset_selection=[shown.key(name) for name in names], run_config=shown.confirmed_config(names)
+        )
 
     return [keepers_every_5m]
 
@@ -121,7 +125,7 @@ async def _run_sweep(database: DatabaseResource) -> str:
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A market that should have been final a day ago raises `market_overdue`; one whose creator withdrew "
+    description="A market that a keeper could have moved a day ago raises `market_overdue`; one whose creator withdrew "
     "the pool before its winners claimed raises `liquidity_pulled`.",
 )
 def overdue_markets(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
@@ -141,8 +145,14 @@ def _overdue_messages(connection: Connection) -> dict[str, str]:
     row = connection.execute(sql.dispute_period).fetchone()
     if row is None:
         return {}
-    window = settings.load().voting.dispute_voting_window_seconds
-    rows = connection.execute(sql.overdue_markets, {"dispute_period": row[0], "window": window})
+    voting = settings.load().voting
+    parameters = {
+        "dispute_period": row[0],
+        "window": voting.dispute_voting_window_seconds,
+        "min_votes": voting.min_proposal_votes,
+        "threshold_bps": voting.proposal_approval_threshold_bps,
+    }
+    rows = connection.execute(sql.overdue_markets, parameters)
     return {market: f"Market {market} is {message}" for market, _, message in rows}
 
 

@@ -73,6 +73,13 @@ select name, is_stale, applied_seq, behind, stale_since, failed_event, coalesce(
 -- Every scheduled mart: the seq it answers for, and how many seconds that took.
 select name, applied_seq, seconds from ops.scheduled_models order by name;
 
+-- name: deployed_marts
+-- Every mart that is there: folded and scheduled tables, and views.
+select c.relname::text
+from pg_class as c
+where c.relnamespace = 'marts'::regnamespace and c.relkind in ('r', 'v', 'm', 'p')
+order by 1;
+
 -- name: row_count
 -- Rows of one mart, counted.
 select format('select count(*) from marts.%%I', %(name)s::text);

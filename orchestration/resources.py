@@ -18,6 +18,9 @@ from zmart.settings import Role
 
 Connection: TypeAlias = SyncConnection
 
+#: Counting the rows of a large log takes minutes; a stuck statement must still end.
+STATEMENT_TIMEOUT_SECONDS = 600.0
+
 
 def _dsn_from_settings(role: Role) -> str:
     return settings.load().postgres.dsn(role)
@@ -40,7 +43,12 @@ class DatabaseResource:
         """Open one autocommit connection. Raises Unavailable if the server does not answer."""
         with (
             translate_errors(),
-            connect_sync(self.dsn_of(role), autocommit=True, application_name="zmart dagster") as connection,
+            connect_sync(
+                self.dsn_of(role),
+                autocommit=True,
+                application_name="zmart dagster",
+                statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
+            ) as connection,
         ):
             yield connection
 

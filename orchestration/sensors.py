@@ -7,7 +7,7 @@ They run in the code server, twice a minute, and read a few rows each.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import dagster as dg
 
@@ -15,6 +15,7 @@ from zmart import settings
 from zmart.db import alerts, queries
 
 from .alerts import deliver
+from .assets import marts
 from .resources import DatabaseResource
 
 sql = queries.load("orchestration")
@@ -36,6 +37,7 @@ def sensors() -> Sequence[dg.SensorDefinition]:
     return [
         run_failed,
         run_recovered,
+        deployed_marts,
         orphaned_runs,
         stale_models,
         dead_letter_growth,
@@ -46,32 +48,92 @@ def sensors() -> Sequence[dg.SensorDefinition]:
 @dg.run_failure_sensor(
     default_status=_RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A run that fails raises the alert `run_failed` for its job.",
+    description="A run that fails raises the alert `run_failed`: for its job, or, where assets were chosen, for each "
+    "of "
+    "them that it did not materialize.",
 )
 def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[DatabaseResource]) -> None:
-    """Raise an alert about the job whose run failed."""
+    """Raise an alert about the job or the assets whose run failed, and resolve those of assets that it did make."""
     run = context.dagster_run
+    made = materialized_assets(context.instance, run)
     with database.connect() as connection:
-        alerts.raise_alert(
-            connection,
-            "run_failed",
-            run.job_name,
-            "warning",
-            f"A run of {run.job_name} failed: {_first_line(context.failure_event.message)} "
-            f"See run {run.run_id} in Dagster.",
-        )
+        for subject in failed_subjects(run, made):
+            alerts.raise_alert(
+                connection,
+                "run_failed",
+                subject,
+                "warning",
+                f"A run of {subject} failed: {_first_line(context.failure_event.message)} "
+                f"See run {run.run_id} in Dagster.",
+            )
+        for key in made:
+            alerts.resolve_alert(connection, "run_failed", key.to_user_string())
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     default_status=_RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A run that succeeds closes the alert `run_failed` of its job.",
+    description="A run that succeeds closes the alerts `run_failed` of its assets, and that of its job if the whole "
+    "job "
+    "ran.",
 )
 def run_recovered(context: dg.RunStatusSensorContext, database: dg.ResourceParam[DatabaseResource]) -> None:
-    """Resolve the alert about a job that works again."""
+    """Resolve the alerts about what works again, and no other."""
+    run = context.dagster_run
     with database.connect() as connection:
-        alerts.resolve_alert(connection, "run_failed", context.dagster_run.job_name)
+        for subject in recovered_subjects(run, materialized_assets(context.instance, run)):
+            alerts.resolve_alert(connection, "run_failed", subject)
+
+
+def failed_subjects(run: dg.DagsterRun, made: Collection[dg.AssetKey]) -> list[str]:
+    """Return the subjects of the alerts about a failed run: one for each chosen asset that is missing, or the job."""
+    return sorted(_chosen(run) - {key.to_user_string() for key in made}) or [run.job_name]
+
+
+def recovered_subjects(run: dg.DagsterRun, made: Collection[dg.AssetKey]) -> list[str]:
+    """Return the subjects that a successful run closes; a run of some assets says nothing of the job's others."""
+    whole_job = set() if _chosen(run) else {run.job_name}
+    return sorted(_chosen(run) | {key.to_user_string() for key in made} | whole_job)
+
+
+def _chosen(run: dg.DagsterRun) -> set[str]:
+    """Return the assets and checks that a run was started for; empty for a whole job."""
+    checks = run.asset_check_selection or ()
+    names = {f"{key.asset_key.to_user_string()} check {key.name}" for key in checks}
+    # Checks that come along with an asset are not what was asked for.
+    return {key.to_user_string() for key in run.asset_selection or ()} or names
+
+
+def materialized_assets(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[dg.AssetKey]:
+    """Return the assets that a run materialized."""
+    records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    keys = (record.asset_key for record in records)
+    return {key for key in keys if key is not None}
+
+
+@dg.sensor(
+    default_status=_RUNNING,
+    minimum_interval_seconds=_EVERY_SECONDS,
+    description="A mart that is deployed is shown as materialized. `zmart migrate` installs it and it follows the log "
+    "without Dagster, which would otherwise warn that it was never materialized.",
+)
+def deployed_marts(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
+    """Report each deployed mart to Dagster that has no materialization."""
+    with database.connect() as connection:
+        names = [str(name) for (name,) in connection.execute(sql.deployed_marts)]
+    keys = [dg.AssetKey(["marts", name]) for name in names]
+    known = {record.asset_entry.asset_key: record for record in context.instance.get_asset_records(keys)}
+    missing = [key for key in keys if key not in known or known[key].asset_entry.last_materialization is None]
+    for key in missing:
+        context.instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                asset_key=key,
+                description="Installed by zmart migrate; it follows the log by itself.",
+                tags={"dagster/data_version": marts.LIVE.value},
+            )
+        )
+    return dg.SkipReason(f"{len(missing)} of {len(keys)} deployed marts were not known to Dagster yet.")
 
 
 @dg.sensor(

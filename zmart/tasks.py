@@ -4,10 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 #: Time after which a cancelled task is cancelled again.
 _RETRY_SECONDS = 0.5
+
+Result = TypeVar("Result")
+#: Cancelled work that still runs; without a reference here it could be collected before it ends.
+_abandoned: set[asyncio.Task[Any]] = set()
+
+
+async def run_within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of `work`; raise TimeoutError after `seconds`, even where the work does not end when cancelled.
+
+    A cancelled statement waits up to ten seconds for a server that does not answer, so `asyncio.timeout` around it is
+    no deadline.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait([task], timeout=seconds)
+    except asyncio.CancelledError:
+        _abandon(task)
+        raise
+    if not done:
+        _abandon(task)
+        raise TimeoutError
+    return task.result()
+
+
+def _abandon(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    _abandoned.add(task)
+    task.add_done_callback(_forget)
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _abandoned.discard(task)
+    if not task.cancelled():
+        # Reading the exception marks it as retrieved; nobody waits for it any more.
+        task.exception()
 
 
 async def cancel_until_done(task: asyncio.Task[Any]) -> None:

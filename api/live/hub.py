@@ -37,6 +37,7 @@ PING_SECONDS = 15.0
 REPLAYS = 3
 #: Delay between attempts to read while Postgres is unavailable or the feed has a hole.
 _RETRY_SECONDS = 1.0
+_FAILED_STATEMENT = "a statement failed; the log of this process has the reason."
 #: Above this number of topics, reading every message costs less than filtering by topic.
 _MANY_TOPICS = 200
 #: After this number of reads during which topics were added, the hub reads all messages.
@@ -204,13 +205,16 @@ class Hub:
         except feed.ForeignPosition as error:
             self._start_over(error)
         except zmart_errors.ZmartError as error:
+            # The read is tried every second; each reason is logged once.
+            if self.stall_reason != str(error):
+                log.error("streams_stalled", reason=str(error))
             self.stall_reason = str(error)
-            log.error("streams_stalled", reason=str(error))
             return False
         except Exception:
             # A bug in this code, or marts that are not built yet: report the stall, but keep the task running.
-            self.stall_reason = "a statement failed; the log of this process has the reason."
-            log.exception("streams_stalled")
+            if self.stall_reason != _FAILED_STATEMENT:
+                log.exception("streams_stalled")
+            self.stall_reason = _FAILED_STATEMENT
             return False
         self.stall_reason = None
         return True

@@ -10,7 +10,8 @@ from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 
 from zmart import errors
-from zmart.db import feed
+from zmart.db import feed, locks
+from zmart.tasks import run_within
 
 from .. import response_docs, schemas
 from ..dependencies import AppServices, FromAuth, FromDatabase, FromServices, uptime_seconds
@@ -21,6 +22,8 @@ from ..reads.database import ReadDatabase
 SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
 #: A status is read from the log each time, and never cached. The paths without the prefix count as well.
 _STATUS_WEIGHT: Final = {"weight": 2}
+#: How long a readiness request waits for Postgres; a stuck server must be reported within ten seconds.
+ANSWER_SECONDS = 4.0
 #: The listener polls every second; after this time without an answer, it counts as disconnected.
 SILENCE_SECONDS = 10.0
 
@@ -50,6 +53,8 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
     """Return 200, or 503 with reasons."""
     position, reasons, warnings = await _read_readiness(services.database)
     reasons += _stream_problems(services)
+    if services.writes.running_seconds > locks.STUCK_SECONDS:
+        reasons.append(f"A write has not been committed for {services.writes.running_seconds:.0f} seconds.")
     body = schemas.Readiness(
         status="unready" if reasons else "ready",
         service=SERVICES[state.service_name],
@@ -82,15 +87,26 @@ async def status(request: Request[Any, Any, State], database: FromDatabase, auth
 
 async def _read_readiness(database: ReadDatabase) -> tuple[feed.FeedPosition | None, list[str], list[str]]:
     try:
-        rows: list[tuple[Any, ...]] = await database.rows(statements.compose("readiness"))
+        rows: list[tuple[Any, ...]] = await run_within(ANSWER_SECONDS, database.rows(statements.compose("readiness")))
+    except TimeoutError:
+        return None, [f"Postgres has not answered within {ANSWER_SECONDS:.0f} seconds."], []
     except errors.ZmartError:
         return None, ["Postgres does not answer, or refuses the role zmart_api."], []
-    epoch, seq, mark, missing, stale, behind = rows[0]
+    epoch, seq, mark, missing, stale, behind, waits = rows[0]
     reasons = [] if epoch else ["The database has no log yet; run `zmart migrate`."]
+    reasons += _stuck_commits(waits)
     reasons += [f"The mart {name} is missing; run `zmart rebuild`." for name in missing]
     warnings = [f"The mart {name} is stale; see /api/status." for name in stale]
     warnings += [f"The mart {name} is behind and catches up by itself; see /api/status." for name in behind]
     return feed.FeedPosition(epoch, seq, mark) if epoch else None, reasons, warnings
+
+
+def _stuck_commits(waits: list[str] | None) -> list[str]:
+    if waits is None:
+        return []
+    seconds, pid, login, name = waits
+    message = locks.describe_wait(float(seconds), None if pid is None else int(pid), login, name)
+    return [] if message is None else [message]
 
 
 def _stream_problems(services: AppServices) -> list[str]:

@@ -89,6 +89,21 @@ class AlertKind(Struct, kw_only=True):
     ]
 
 
+class KeeperStatus(Struct, kw_only=True):
+    """A keeper, its last round, and what waits for it."""
+
+    name: str
+    waiting: Annotated[
+        int | None, Meta(description="Markets that wait for it, estimated; null before the first estimate.")
+    ]
+    last_round_at: Annotated[Instant | None, Meta(description="Null when it has never run.")]
+    last_round_age_seconds: float | None
+    is_dry: Annotated[bool | None, Meta(description="Whether that round signed nothing.")]
+    outcome: Literal["worked", "skipped", "stopped", "failed"] | None
+    due: Annotated[int | None, Meta(description="Actions that were due in that round.")]
+    sent: int | None
+
+
 class Status(Struct, kw_only=True):
     """The status of the log and its marts."""
 
@@ -102,6 +117,7 @@ class Status(Struct, kw_only=True):
     completeness: Completeness
     lag: Lag
     models: list[ModelStatus]
+    keepers: list[KeeperStatus]
     dead_letters: Annotated[int, Meta(description="Deliveries kept because they were unusable.")]
     wanted: Annotated[int, Meta(description="Transactions known of but not fetched yet.")]
     alerts: list[AlertKind]

@@ -32,6 +32,25 @@ select {stated}, (
                 from ops.model_status as m
             ) as s
         ), '[]'),
+        'keepers', (
+            select json_agg(json_build_object(
+                'name', n.name,
+                'waiting', (b.value ->> n.name)::int,
+                'last_round_at', r.ran_at,
+                'last_round_age_seconds', round(extract(epoch from clock_timestamp() - r.ran_at), 3),
+                'is_dry', r.is_dry,
+                'outcome', r.outcome,
+                'due', r.due,
+                'sent', r.sent
+            ) order by n.place)
+            from unnest(array[
+                'proposal_tallies', 'proposal_approvals', 'market_activations', 'market_finalizations', 'dispute_settlements'
+            ]) with ordinality as n (name, place)
+            left join ops.cursors as b on b.name = 'keeper_backlog'
+            left join lateral (
+                select k.* from ops.keeper_rounds as k where k.keeper = n.name order by k.ran_at desc limit 1
+            ) as r on true
+        ),
         'dead_letters', (select count(*) from raw.dead_letters as d where d.resolved_at is null),
         'wanted', (select count(*) from raw.pending_signatures),
         'alerts', coalesce((
@@ -76,7 +95,8 @@ select
         where to_regclass('marts.' || n) is null
     ) as missing,
     array(select m.name from ops.models as m where m.stale_since is not null order by m.name) as stale,
-    array(select m.name from ops.model_status as m where m.is_behind order by m.name) as behind
+    array(select m.name from ops.model_status as m where m.is_behind order by m.name) as behind,
+    (select array[w.waited_seconds::text, w.holder_pid::text, w.holder_login, w.holder_name] from raw.writer_wait() as w) as waits
 
 -- name: protocol
 -- The program's configuration as of now, and which event said each part of it.

@@ -22,6 +22,7 @@ sql = queries.load("ingest.store", "queries.sql")
 
 #: Interval between checks for marts that are due; the pause of each mart is stored in ops.models.
 RETRY_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
 #: An attempt locks the log. An attempt that takes longer is cancelled, and the next one uses a smaller window.
 STATEMENT_TIMEOUT_SECONDS = 20.0
 
@@ -55,10 +56,18 @@ class BehindMarts:
         return attempts
 
     async def _run(self) -> None:
+        failures = 0
         while True:
             try:
                 if attempts := await self.retry():
                     log.info("marts_behind_retried", attempts=attempts)
+                failures = 0
             except (errors.ZmartError, psycopg.Error) as failure:
-                log.warning("marts_behind_not_retried", reason=str(failure))
-            await asyncio.sleep(RETRY_SECONDS)
+                failures += 1
+                log.warning("marts_behind_not_retried", reason=str(failure), failures=failures)
+            await asyncio.sleep(pause_seconds(failures))
+
+
+def pause_seconds(failures: int) -> float:
+    """Return the pause after some failures in a row, which grows: a server that is away must not fill the log."""
+    return min(RETRY_SECONDS * 2.0 ** min(max(failures - 1, 0), 30), LONGEST_PAUSE_SECONDS)

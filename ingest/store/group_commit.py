@@ -223,6 +223,9 @@ class Pipeline:
         self._writer_lock = asyncio.Lock()
         #: Time of the last commit if it failed, on the monotonic clock; None after a success.
         self._failed_at: float | None = None
+        #: Since when something uses the writer or waits for it, on the monotonic clock.
+        self._busy_since: float | None = None
+        self._users = 0
         self._connect = connect
         self._writer: BatchWriter | None = None
         self._queue: deque[QueuedDelivery] = deque()
@@ -247,6 +250,11 @@ class Pipeline:
     def is_open(self) -> bool:
         """Whether the pipeline accepts submissions."""
         return not self._closing and self._task is not None and not self._task.done()
+
+    @property
+    def busy_seconds(self) -> float:
+        """Seconds since the current use of the writer was requested, with the wait for it; 0 without one."""
+        return 0.0 if self._busy_since is None else time.monotonic() - self._busy_since
 
     @property
     def seconds_since_failure(self) -> float | None:
@@ -297,9 +305,10 @@ class Pipeline:
         """
         if not self.is_open:
             raise errors.Unavailable("Ingest is stopping.")
-        async with self._writer_lock:
-            # Every writer of the product is a Writer; tests of the pipeline alone use a smaller one.
-            yield cast("Writer", await self._get_writer())
+        with self._counting_use():
+            async with self._writer_lock:
+                # Every writer of the product is a Writer; tests of the pipeline alone use a smaller one.
+                yield cast("Writer", await self._get_writer())
 
     async def close(self, grace_seconds: float = 2.0) -> None:
         """Commit the queue for at most `grace_seconds`, fail the rest, then close the writer."""
@@ -436,14 +445,15 @@ class Pipeline:
     async def _append(self, batch: Sequence[QueuedDelivery], transactions: Sequence[TransactionRow]) -> None:
         wanted = list(itertools.chain.from_iterable(delivery.wanted for delivery in batch))
         began = time.perf_counter()
-        async with self._writer_lock:
-            writer = await self._get_writer()
-            appended = await writer.append(
-                transactions,
-                source=batch[0].source,
-                dead_letters=list(itertools.chain.from_iterable(delivery.dead_letters for delivery in batch)),
-                wanted=wanted,
-            )
+        with self._counting_use():
+            async with self._writer_lock:
+                writer = await self._get_writer()
+                appended = await writer.append(
+                    transactions,
+                    source=batch[0].source,
+                    dead_letters=list(itertools.chain.from_iterable(delivery.dead_letters for delivery in batch)),
+                    wanted=wanted,
+                )
         self.on_commit()
         if transactions and batch[0].source == "webhook":
             self.delivered_at = time.monotonic()
@@ -454,6 +464,19 @@ class Pipeline:
             result=appended,
             seconds=time.perf_counter() - began,
         )
+
+    @contextlib.contextmanager
+    def _counting_use(self) -> Iterator[None]:
+        """Record since when the writer is used without a pause of any user's success."""
+        self._users += 1
+        if self._busy_since is None:
+            self._busy_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            # A use that ended shows that the writer is not stuck: the next one is measured from here.
+            self._busy_since = time.monotonic() if self._users else None
 
     async def _get_writer(self) -> BatchWriter:
         if self._writer is None:

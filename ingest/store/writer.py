@@ -53,8 +53,9 @@ from .dead_letter_rows import (
 log = structlog.get_logger()
 sql = queries.load("ingest.store", "queries.sql")
 
-#: A window that rebuilds many keys may take long; a stuck one must still end.
-STATEMENT_TIMEOUT_SECONDS = 120.0
+#: A window that rebuilds many keys may take long; models that exceed this are behind and catch up in smaller windows
+#: (folds.fold). A server that does not answer at all is given up a few seconds later.
+STATEMENT_TIMEOUT_SECONDS = 30.0
 _CORRECTION_FAILURE = "The log refused a correction"
 
 MAX_INDEX_IN_BLOCK = arrays.MAX_INDEX_IN_BLOCK

@@ -145,6 +145,8 @@ class SyncTask:
         self._next_walk = self._next_probe = self._next_registration = self._next_report = 0.0
         #: When the log became impossible to verify, on the monotonic clock; None while it can be verified.
         self._unverified_since: float | None = None
+        #: Failures in a row.
+        self._failures = 0
         self._task: asyncio.Task[None] | None = None
         pipeline.metrics.register_completeness(lambda: self.completeness)
 
@@ -180,6 +182,7 @@ class SyncTask:
             pause = self.intervals.idle_seconds
             try:
                 await self.tick()
+                self._failures = 0
             except errors.ConfigurationError as config_error:
                 await self._on_wrong_chain(config_error)
                 return
@@ -311,8 +314,11 @@ class SyncTask:
             if now - self._unverified_since >= self.intervals.unverified_alert_seconds:
                 await self._database.alert("unverified", f"Nothing can be proven of the log: {error}")
         self._next_walk = 0.0
-        seconds = getattr(error, "retry_after_seconds", LONGEST_PAUSE_SECONDS)
-        return min(max(seconds, self.intervals.idle_seconds), LONGEST_PAUSE_SECONDS)
+        self._failures += 1
+        # A node that is away is asked, and logged, less and less often.
+        growing = self.intervals.idle_seconds * 2.0 ** min(self._failures - 1, 30)
+        requested = getattr(error, "retry_after_seconds", LONGEST_PAUSE_SECONDS)
+        return float(min(max(requested, growing), LONGEST_PAUSE_SECONDS))
 
     async def _on_wrong_chain(self, error: errors.ConfigurationError) -> None:
         log.error("wrong_chain", reason=str(error))

@@ -21,7 +21,7 @@ import datetime
 import hmac
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -32,9 +32,11 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 from litestar.types import ControllerRouterHandler
 
 from zmart import errors
+from zmart.tasks import run_within
 
 from ..decode import delivery_body
 from ..decode.decoder import DecodedDelivery, Decoder
+from ..keeper_watch import KeeperWatch
 from ..log_stats import LogStats
 from ..metrics import Metrics
 from ..store.behind_marts import BehindMarts
@@ -59,11 +61,13 @@ DECODE_CHUNK = 25
 #: Larger bodies are split in a thread, because it takes a millisecond or more.
 LARGE_BODY_BYTES = 1 << 20
 CHECK_SECONDS = 2.0
+#: A commit takes milliseconds. One that takes this long makes the server not ready, within ten seconds of its begin.
+STUCK_COMMIT_SECONDS = 5.0
 #: How long the server reports not ready after a failed commit.
 UNREADY_AFTER_FAILURE_SECONDS = 10.0
 
 #: Raises a ZmartError that describes the fault that it finds.
-Check: TypeAlias = Callable[[], Awaitable[object]]
+Check: TypeAlias = Callable[[], Coroutine[Any, Any, object]]
 AnyRequest: TypeAlias = Request[Any, Any, State]
 Answer: TypeAlias = Response[Any]
 
@@ -92,6 +96,8 @@ class Parts:
     log_stats: LogStats | None = None
     #: The task that retries marts which are behind.
     behind: BehindMarts | None = None
+    #: The task that finds keepers which do not run.
+    keeper_watch: KeeperWatch | None = None
     #: Memory budget for bodies until their signature is verified.
     unverified_budget: ByteBudget = field(default_factory=lambda: ByteBudget(UNVERIFIED_BYTES))
     body_limit_bytes: int = BODY_LIMIT_BYTES
@@ -118,6 +124,8 @@ def create_app(parts: Parts) -> Litestar:
             parts.sync_task.start()
         if parts.behind is not None:
             parts.behind.start()
+        if parts.keeper_watch is not None:
+            parts.keeper_watch.start()
         try:
             async with run_sources(parts.sources, parts.intake, parts.database):
                 yield
@@ -126,6 +134,8 @@ def create_app(parts: Parts) -> Litestar:
                 await parts.sync_task.stop()
             if parts.behind is not None:
                 await parts.behind.stop()
+            if parts.keeper_watch is not None:
+                await parts.keeper_watch.stop()
             await parts.pipeline.close(parts.grace_seconds)
             if parts.log_stats is not None:
                 await parts.log_stats.close()
@@ -200,6 +210,8 @@ class Receiver:
         unverified_budget, log_stats = parts.unverified_budget, parts.log_stats
         about = "Bytes of signed deliveries whose signature is not proven yet."
         parts.metrics.register_byte_gauge("unproven_bytes", about, lambda: unverified_budget.used_bytes)
+        if (watch := parts.keeper_watch) is not None:
+            parts.metrics.register_keepers(lambda: watch.states)
         if log_stats is not None:
             parts.metrics.register_log_stats(lambda: log_stats.latest)
         #: Only one delivery is decoded at a time. If a hundred deliveries took a turn each between two checks of the
@@ -332,8 +344,7 @@ async def readiness_problems(parts: Parts) -> list[str]:
         reasons.append(f"chain: {parts.sync_task.completeness.reason}")
     for name, check in parts.checks.items():
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                await check()
+            await run_within(CHECK_SECONDS, check())
         except TimeoutError:
             reasons.append(f"{name}: no answer within {CHECK_SECONDS:g} seconds.")
         except errors.ZmartError as exc:
@@ -347,6 +358,8 @@ async def readiness_problems(parts: Parts) -> list[str]:
 def _writer_reasons(pipeline: Pipeline) -> list[str]:
     if not pipeline.is_open:
         return ["it has stopped."]
+    if pipeline.busy_seconds > STUCK_COMMIT_SECONDS:
+        return [f"the current commit has not ended for {pipeline.busy_seconds:.0f} seconds. See: zmart logs postgres"]
     seconds = pipeline.seconds_since_failure
     if seconds is not None and seconds < UNREADY_AFTER_FAILURE_SECONDS:
         return ["the last commit failed."]

@@ -147,8 +147,10 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
         asset=KEY,
         name=CHECK,
         required_resource_keys={"database"},
-        description="Markets, positions, votes and the configuration: the marts say what the program's accounts hold, "
-        "field by field. Compared only once the log holds everything final up to the slot of the read; until that it "
+        description="Guards against a log that is not the chain: for markets, positions, votes and the "
+        "configuration, the "
+        "marts say what the program's accounts hold, field by field. Compared only once the log holds everything "
+        "final up to the slot of the read; until that it "
         "warns and compares nothing. Where something has happened since, the marts as of that slot are compared. "
         "Accounts of unknown type are counted and named. "
         "Changes nothing.",

@@ -93,6 +93,19 @@ class LogFacts:
     our_at: float
 
 
+class RoundSummary(NamedTuple):
+    """What is stored of a round, for those who watch keepers from outside."""
+
+    is_dry: bool
+    #: worked, skipped, stopped or failed.
+    outcome: str
+    #: Actions of the plan that were due.
+    due: int
+    sent: int
+    message: str
+    seconds: float
+
+
 class IntentStore:
     """Reads and writes ops.intents and ops.submissions; use it with `async with`."""
 
@@ -117,6 +130,16 @@ class IntentStore:
     async def _fetch_one(self, statement: str, **parameters: Any) -> tuple[Any, ...]:
         rows = await self._fetch_all(statement, **parameters)
         return rows[0]
+
+    async def record_round(self, task: Task, summary: RoundSummary) -> None:
+        """Store the last round of a keeper."""
+        await self._fetch_all(sql.record_round, keeper=task.name, **summary._asdict())
+
+    async def record_failed_round(self, task: Task, message: str, *, is_dry: bool) -> None:
+        """Store that a round failed; the error that it failed with matters more than one of storing this."""
+        summary = RoundSummary(is_dry=is_dry, outcome="failed", due=0, sent=0, message=message, seconds=0.0)
+        with contextlib.suppress(errors.ZmartError):
+            await self.record_round(task, summary)
 
     # Reading
 

@@ -295,7 +295,29 @@ from marts.markets as m
 cross join now
 where
     m.is_known and m.state_code = 4
-    and m.dispute_initiated_at + make_interval(secs => %(window)s) + interval '1 day' < now.at;
+    and m.dispute_initiated_at + make_interval(secs => %(window)s) + interval '1 day' < now.at
+union all
+select
+    w.market_id, w.state,
+    case w.state
+        when 'PROPOSED' then 'PROPOSED with enough votes for a day; see the plan of ' || w.keeper || '.'
+        else 'APPROVED for a day and not active; see the plan of market_activations.'
+    end
+from ops.waiting_markets(%(min_votes)s, %(threshold_bps)s, %(window)s) as w
+cross join now
+where w.state in ('PROPOSED', 'APPROVED') and w.due_at + interval '1 day' < now.at;
+
+-- name: record_round
+-- The last round of a keeper. One that did not come to its end does not move worked_at.
+insert into ops.keeper_rounds (keeper, is_dry, worked_at, outcome, due, sent, message, seconds)
+values (
+    %(keeper)s, %(is_dry)s, case when %(outcome)s = 'worked' then clock_timestamp() end,
+    %(outcome)s, %(due)s, %(sent)s, %(message)s, %(seconds)s
+)
+on conflict (keeper, is_dry) do update set
+    ran_at = clock_timestamp(), worked_at = coalesce(excluded.worked_at, ops.keeper_rounds.worked_at),
+    outcome = excluded.outcome, due = excluded.due, sent = excluded.sent, message = excluded.message,
+    seconds = excluded.seconds;
 
 -- name: withdrawn_pools
 -- Final markets whose creator withdrew the pool while holders had winnings to claim.

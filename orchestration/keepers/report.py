@@ -45,6 +45,17 @@ def plan_rows(rows: Sequence[PlanRow]) -> list[tuple[str, ...]]:
     ]
 
 
+def plan_markdown(rows: Sequence[PlanRow], *, market_url: str = "") -> str:
+    """Return a plan as a markdown table; each market is a link if the address of markets' pages is given."""
+    cells = plan_rows(rows)
+    if market_url:
+        links = (
+            f"[{market}]({market_url}{row.market.market_id})" for row, (market, *_) in zip(rows, cells, strict=True)
+        )
+        cells = [(link, *rest) for link, (_, *rest) in zip(links, cells, strict=True)]
+    return markdown(PLAN, cells)
+
+
 def submission_rows(report: RoundReport) -> list[tuple[str, ...]]:
     """Return the cells of the signed transactions."""
     return [

@@ -25,7 +25,7 @@ from zmart.settings import Settings
 from . import chain_state, fees, plans, preflight
 from .actions import Task
 from .error_policy import ErrorOutcome
-from .intent_store import IntentStore, LeaseLost, LogFacts
+from .intent_store import IntentStore, LeaseLost, LogFacts, RoundSummary
 from .plans import PlanRow, ProtocolConfig, ProvenState, Rules
 from .preflight import KeeperKeys
 from .reasons import PlanVerdict, Reason
@@ -73,6 +73,20 @@ class RoundReport:
     def is_review_needed(self) -> bool:
         """Return whether an operator has to review something."""
         return self.stopped is not None or any(row.verdict is PlanVerdict.MANUAL_REVIEW for row in self.rows)
+
+    def summary_row(self) -> RoundSummary:
+        """Return what is stored of this round."""
+        outcome, message = ("stopped", self.stopped.message) if self.stopped else ("worked", "")
+        if self.skipped:
+            outcome, message = "skipped", self.skipped
+        return RoundSummary(
+            is_dry=self.is_dry,
+            outcome=outcome,
+            due=self.count(PlanVerdict.DUE) + self.count(PlanVerdict.EXPORT),
+            sent=len(self.sent),
+            message=message,
+            seconds=self.seconds,
+        )
 
     def count(self, verdict: PlanVerdict) -> int:
         """Return the number of rows with a verdict."""
@@ -125,9 +139,15 @@ class KeeperRunner:
     async def run_round(self, task: Task, *, is_dry: bool) -> RoundReport:
         """Run one round of one keeper. Raises ConfigurationError, NodeError, Unavailable, LeaseLost."""
         began = time.monotonic()
-        report = await (self._dry_run(task) if is_dry else self._with_lease(task))
+        try:
+            report = await (self._dry_run(task) if is_dry else self._with_lease(task))
+        except errors.ZmartError as error:
+            await self.intent_store.record_failed_round(task, str(error), is_dry=is_dry)
+            raise
         await self._update_alerts(report)
-        return replace(report, seconds=time.monotonic() - began)
+        report = replace(report, seconds=time.monotonic() - began)
+        await self.intent_store.record_round(task, report.summary_row())
+        return report
 
     async def sweep(self) -> SweepResult | None:
         """Sweep all open submissions and return the result, or None while another keeper holds the lease."""

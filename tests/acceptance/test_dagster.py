@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -129,6 +131,31 @@ def test_the_three_processes_work_together(dagster: Dagster) -> None:
         "SCHEDULER",
         "QUEUED_RUN_COORDINATOR",
     }
+
+
+def test_a_foreign_page_is_refused(dagster: Dagster) -> None:
+    """The running web interface checks who sends a request; its own pages are served."""
+    base = f"http://127.0.0.1:{dagster.port}"
+    operation = urllib.parse.quote("{ version }")
+    requests = {
+        200: urllib.request.Request(base),
+        415: urllib.request.Request(f"{base}/graphql?query={operation}"),
+        421: urllib.request.Request(f"{base}/graphql", headers={"Host": "evil.example"}),
+        403: urllib.request.Request(
+            f"{base}/graphql",
+            data=b"{}",
+            headers={"Content-Type": "application/json", "Origin": "https://evil.example"},
+        ),
+    }
+    assert {expected: _status(request) for expected, request in requests.items()} == {each: each for each in requests}
+
+
+def _status(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
 
 
 def test_a_launched_rebuild_repairs_a_mart(dagster: Dagster) -> None:

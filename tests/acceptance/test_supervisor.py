@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,20 +26,27 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
+LINE_WITHIN_SECONDS = 30.0
+
 DRIVER = """
 import asyncio, json, sys
 from pathlib import Path
 from zmart import errors
-from zmart.run.supervisor import process, restarts
+from zmart.run.supervisor import probes, process, restarts
 from zmart.run.supervisor.service import Port, Service
 from zmart.run.supervisor.supervisor import Supervisor
 
 state = Path(sys.argv[1])
 
-def service(name, code, *, within=20, ceiling=None, limit=5, port=None, **more):
+def service(name, code, *, within=20, ceiling=None, alert_after=5, port=None, silent=None, dark=False, **more):
     ready = state / f"{name}.ready"
     async def probe():
         return ready.exists()
+    async def is_answering():
+        return not ready.with_suffix(".silent").exists()
+    if dark:
+        probe = probes.http_probe("127.0.0.1", port, "/ready")
+        port = None
     def launch():
         ready.unlink(missing_ok=True)
         return process.Launch(
@@ -47,12 +55,19 @@ def service(name, code, *, within=20, ceiling=None, limit=5, port=None, **more):
         name=name, launch=launch, probe=probe, ready_within_seconds=within, grace_seconds=1,
         memory_ceiling_bytes=ceiling,
         ports=(Port(variable="ITS_PORT", host="127.0.0.1", number=port),) if port else (),
-        policy=restarts.RestartPolicy(limit=limit, first_delay_seconds=0.01), **more)
+        liveness=is_answering if silent else None,
+        **({"unresponsive_seconds": silent} if silent else {}),
+        policy=restarts.RestartPolicy(first_delay_seconds=0.01, alert_after=alert_after, longest_delay_seconds=0.3),
+        **more)
 
 async def main():
     services = [service(**each) for each in json.loads(sys.argv[2])]
     say = lambda *words: print(*words, flush=True)
-    await Supervisor(services, state_dir=state, report=say).run(lambda: say("READY"))
+    def reload():
+        return [service(**each) for each in json.loads((state / "services.json").read_text())]
+    await Supervisor(
+        services, state_dir=state, report=say, reload=reload if (state / "services.json").exists() else None
+    ).run(lambda: say("READY"))
 
 try:
     asyncio.run(main())
@@ -127,6 +142,17 @@ def reaper_pids(run: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in children if b"reaper" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+#: Cannot start while it is broken, and prints why.
+UNTIL_MENDED = """
+import sys, time, pathlib
+ready = pathlib.Path(sys.argv[1])
+if ready.with_suffix(".broken").exists():
+    print("FATAL: no space left", flush=True)
+    sys.exit(3)
+ready.touch()
+time.sleep(3600)
+"""
+
 #: Prints a line every moment.
 CHATTERS = """
 import sys, time, pathlib
@@ -160,12 +186,17 @@ class Run:
         return pytest.fail("it never got ready")
 
     def line(self, *parts: str) -> str:
-        """The next line of output that contains all of these."""
+        """The next line of output that contains all of these; the supervisor is ended when it does not come."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if all(part in line for part in parts):
-                return line
+        deadline = threading.Timer(LINE_WITHIN_SECONDS, self.process.terminate)
+        deadline.start()
+        try:
+            for line in self.process.stdout:
+                self.lines.append(line)
+                if all(part in line for part in parts):
+                    return line
+        finally:
+            deadline.cancel()
         return pytest.fail(f"it ended without printing {parts}")
 
     def status(self, name: str) -> state_file.ServiceStatus:
@@ -310,20 +341,109 @@ def test_a_terminal_that_is_gone_ends_nothing(start: Callable[..., Run]) -> None
     wait_until(lambda: run.status("a").state == "ready" and run.status("a").pid not in {before, None})
 
 
-def test_a_service_over_its_restart_limit_stays_failed_until_restart(
-    start: Callable[..., Run],
-) -> None:
-    """After its limit a service is failed, the others go on, and `zmart restart` tries again."""
-    run = start(
-        {"name": "a", "code": ONCE.format("sys.exit(3)"), "limit": 1}, {"name": "b", "code": STAYS}
-    ).wait_until_ready()
-    (run.state / "a.go").touch()
-    wait_until(lambda: run.status("a").state == "failed")
-    assert run.status("b").state == "ready"
+def test_a_service_that_keeps_failing_is_started_for_ever(start: Callable[..., Run]) -> None:
+    """Pauses grow, the reason is what it printed last, the others go on, and it comes back with its cause gone."""
+    run = start({"name": "a", "code": UNTIL_MENDED}, {"name": "b", "code": STAYS}).wait_until_ready()
+    (run.state / "a.broken").touch()
+    pid = run.status("a").pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
 
-    state_file.request_restart(run.state, "a")
+    run.line("exit code 3: FATAL: no space left", "failed 5 times in a row, next start in", "error")
+    wait_until(lambda: run.status("a").failures > 7)
+    assert run.status("a").state in {"restarting", "starting"}
+    assert run.status("b").state == "ready"
+    (run.state / "a.broken").unlink()
 
     wait_until(lambda: run.status("a").state == "ready")
+
+
+def test_a_process_that_stops_answering_is_restarted(start: Callable[..., Run]) -> None:
+    """A stopped process is ended and started again; its signal to stop reaches it."""
+    run = start({"name": "a", "code": STAYS, "silent": 0.5}).wait_until_ready()
+    before = run.status("a").pid
+    assert before is not None
+    (run.state / "a.silent").touch()
+    os.kill(before, signal.SIGSTOP)
+
+    run.line("no answer for", "starting it again", "warning")
+    (run.state / "a.silent").unlink()
+
+    run.line("a is ready again")
+    assert run.status("a").pid not in {before, None}
+
+
+def test_a_stopped_process_is_restarted_without_a_probe(start: Callable[..., Run]) -> None:
+    """Where nothing can be asked, the state of the process shows that a signal stopped it."""
+    run = start({"name": "a", "code": STAYS, "unresponsive_seconds": 0.5}).wait_until_ready()
+    before = run.status("a").pid
+    assert before is not None
+    os.kill(before, signal.SIGSTOP)
+
+    run.line("no answer for", "starting it again", "warning")
+
+    run.line("a is ready again")
+    assert run.status("a").pid not in {before, None}
+
+
+def test_a_slow_start_stops_nothing(start: Callable[..., Run]) -> None:
+    """The reason that the service gives is shown, the others run, and all is ready when it is."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        run = start(
+            {"name": "a", "code": STAYS},
+            {"name": "b", "code": STAYS, "dark": True, "port": port, "within": 1.5, "after": []},
+        )
+        threading.Thread(target=_serve_not_ready, args=(listener, run.state / "mended"), daemon=True).start()
+        run.line("b not ready after 2 s (The mart trades is missing); what depends on it waits", "warning")
+        assert run.status("a").state == "ready"
+        assert "The mart trades is missing" in run.status("b").message
+
+        (run.state / "mended").touch()
+
+        run.line("READY")
+
+
+def _serve_not_ready(listener: socket.socket, mended: Path) -> None:
+    body = json.dumps({"status": "unready", "reasons": ["The mart trades is missing."]})
+    with contextlib.suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            with client:
+                client.recv(4096)
+                line = "200 OK" if mended.exists() else "503 Service Unavailable"
+                client.sendall(f"HTTP/1.1 {line}\r\nConnection: close\r\n\r\n{body}".encode())
+
+
+def test_a_stop_names_at_once_what_it_waits_for(start: Callable[..., Run]) -> None:
+    """An operator who presses Ctrl-C sees which services end, and how long it can take."""
+    run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STUBBORN}).wait_until_ready()
+    began = time.monotonic()
+
+    run.process.send_signal(signal.SIGINT)
+
+    run.line("zmart Stopping. Waiting for a, b; each is killed after at most 1 s.")
+    assert time.monotonic() - began < 1
+    assert run.wait_for_exit()[0] == 0
+
+
+def test_a_requested_restart_uses_the_configuration_of_now(start: Callable[..., Run], tmp_path: Path) -> None:
+    """The new process is started as the configuration says now; one that cannot work changes nothing."""
+    configuration = tmp_path / "services.json"
+    configuration.write_text("[]")
+    run = start({"name": "a", "code": STAYS}).wait_until_ready()
+    before = run.status("a").pid
+    with pytest.raises(errors.ConfigurationError, match="not part of the configuration"):
+        state_file.restart(run.state, "a", within_seconds=20)
+    assert run.status("a").pid == before
+    configuration.write_text(
+        json.dumps([{"name": "a", "code": f"import sys, pathlib\nprint('new', flush=True)\n{STAYS}"}])
+    )
+
+    assert state_file.restart(run.state, "a", within_seconds=20).pid not in {before, None}
+
+    log = run.state / "logs" / "a.log"
+    wait_until(lambda: log.is_file() and "new" in log.read_text())
 
 
 def test_a_running_service_restarts_when_asked(start: Callable[..., Run]) -> None:
@@ -340,7 +460,7 @@ def test_a_running_service_restarts_when_asked(start: Callable[..., Run]) -> Non
 
 def test_a_failed_restart_raises_an_error(start: Callable[..., Run]) -> None:
     """`zmart restart` does not come back as if all were well."""
-    run = start({"name": "a", "code": NEVER_AGAIN, "limit": 2}).wait_until_ready()
+    run = start({"name": "a", "code": NEVER_AGAIN}).wait_until_ready()
 
     with pytest.raises(errors.Unavailable, match="zmart logs a"):
         state_file.restart(run.state, "a")
@@ -371,14 +491,15 @@ def test_a_failed_first_start_stops_all_services(start: Callable[..., Run]) -> N
     assert live_pids(run.state) == []
 
 
-def test_a_service_never_ready_stops_all_services(start: Callable[..., Run]) -> None:
-    """Readiness has a time limit."""
-    run = start({"name": "a", "code": "import time; time.sleep(3600)", "within": 0.3})
+def test_a_start_that_takes_far_too_long_is_begun_again(start: Callable[..., Run]) -> None:
+    """A first start, too: its process may be stuck, and what depends on it goes on waiting."""
+    stuck = "import sys, time, pathlib\nseen = pathlib.Path(sys.argv[1]).with_suffix('.seen')\n"
+    stuck += "if not seen.exists():\n    seen.touch()\n    time.sleep(3600)\n"
+    run = start({"name": "a", "code": stuck + STAYS, "within": 1}, {"name": "b", "code": STAYS})
 
-    code, output = run.wait_for_exit()
+    run.line("a not ready within 3 s; starting it again", "warning")
 
-    assert code == 1
-    assert "not ready within 0 s" in output
+    run.line("READY")
 
 
 def test_a_task_has_to_succeed_before_the_next_starts(start: Callable[..., Run]) -> None:
@@ -451,5 +572,5 @@ def test_service_output_is_logged(start: Callable[..., Run]) -> None:
 
     run.process.terminate()
 
-    assert run.wait_for_exit()[1] == "a ERROR: loud error\n"
+    assert run.wait_for_exit()[1].startswith("a ERROR: loud error\n")
     assert log.read_text() == "quiet\nERROR: loud\n"

@@ -23,6 +23,19 @@ def compiling(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
     return database
 
 
+#: The server's side of a connection: it notices a client that is gone, and ends one that stops in a transaction.
+SENT = {
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "15s",
+    "statement_timeout": "30s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+ALL = "select name, setting from (select unnest(%s::text[]) as name) as n, current_setting(name) as setting"
+
+
 def _require_settings(info: psycopg.ConnectionInfo) -> None:
     parameters = info.get_parameters()
     assert {name: parameters[name] for name in KEEPALIVE} == dict(KEEPALIVE)
@@ -34,12 +47,14 @@ async def test_connections_of_their_own(compiling: testing.PostgresDatabase, aut
     connection = await connect(compiling.dsn(), autocommit=autocommit)
     await connection.rollback()
     assert await (await connection.execute("show jit")).fetchone() == ("off",)
+    assert dict(await (await connection.execute(ALL, [list(SENT)])).fetchall()) == SENT
     _require_settings(connection.info)
     await connection.close()
     with connect_sync(compiling.dsn(), autocommit=autocommit, application_name="a test") as other:
         other.rollback()
         assert other.execute("show jit").fetchone() == ("off",)
         assert other.execute("show application_name").fetchone() == ("a test",)
+        assert dict(other.execute(ALL, [list(SENT)]).fetchall()) == SENT
         _require_settings(other.info)
 
 

@@ -136,20 +136,20 @@ def test_postgres(version: int, changed: dict[str, str], answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "pids", "kind", "answer"),
+    ("url", "is_proven", "kind", "answer"),
     [
-        ("postgresql://u:p@db.example.org/z", (1, 1), None, "yes"),
-        ("postgresql://u:p@db.example.org/z", (1, 2), "transaction", "no"),
-        ("postgresql://u.x:p@aws-0-eu.pooler.supabase.com:6543/postgres", (), "transaction", "no"),
-        ("postgresql://u.x:p@aws-0-eu.pooler.supabase.com:5432/postgres", (), "session", "yes"),
-        ("postgresql://u:p@db.x.supabase.co:5432/postgres", (), None, "yes"),
-        ("postgresql://u:p@bouncer:6432/z", (), "unknown", "warn"),
-        ("postgresql://u:p@h/z?pgbouncer=true", (), "transaction", "no"),
+        ("postgresql://u:p@db.example.org/z", False, None, "yes"),
+        ("postgresql://u:p@db.example.org/z", True, "transaction", "no"),
+        ("postgresql://u.x:p@aws-0-eu.pooler.supabase.com:6543/postgres", False, "transaction", "no"),
+        ("postgresql://u.x:p@aws-0-eu.pooler.supabase.com:5432/postgres", False, "session", "yes"),
+        ("postgresql://u:p@db.x.supabase.co:5432/postgres", False, None, "yes"),
+        ("postgresql://u:p@bouncer:6432/z", False, "unknown", "warn"),
+        ("postgresql://u:p@h/z?pgbouncer=true", False, "transaction", "no"),
     ],
 )
-def test_poolers(url: str, pids: tuple[int, ...], kind: doctor_checks.Pooler | None, answer: str) -> None:
+def test_poolers(url: str, is_proven: bool, kind: doctor_checks.Pooler | None, answer: str) -> None:
     """A pooler that does not keep sessions is refused, by its address or by what it does."""
-    assert doctor_checks.detect_pooler(url, pids) == kind
+    assert doctor_checks.detect_pooler(url, is_transaction_mode=is_proven) == kind
     found = doctor_checks.check_postgres(ServerFacts(version=180006, parameters=DURABLE, pooler=kind))
     assert answers(found) == [answer]
 

@@ -6,7 +6,7 @@ from zmart.run.supervisor import process, restarts
 from zmart.run.supervisor.service import Service
 from zmart.run.supervisor.supervisor import stop_stages
 
-POLICY = restarts.RestartPolicy(limit=4, window_seconds=60, first_delay_seconds=0.5, longest_delay_seconds=1.5)
+POLICY = restarts.RestartPolicy(first_delay_seconds=0.5, longest_delay_seconds=1.5, stable_seconds=60, alert_after=4)
 
 
 def _service(name: str, *, foundation: bool = False) -> Service:
@@ -14,25 +14,18 @@ def _service(name: str, *, foundation: bool = False) -> Service:
     return Service(name=name, launch=lambda: launch, is_foundation=foundation)
 
 
-def test_delays_double_up_to_a_bound() -> None:
-    """Each stop in the recent past doubles the wait."""
-    decisions = [restarts.decide(POLICY, [10.0] * count, now=10.0) for count in (1, 2, 3)]
+def test_pauses_double_up_to_a_bound_and_never_end() -> None:
+    """Each failure in a row doubles the pause; from a number on, an operator is alerted."""
+    decisions = [restarts.decide(POLICY, failures) for failures in (1, 2, 3, 4, 10_000)]
 
-    assert decisions == [
-        restarts.RestartAfterDelay(after_seconds=0.5),
-        restarts.RestartAfterDelay(after_seconds=1.0),
-        restarts.RestartAfterDelay(after_seconds=1.5),
-    ]
+    assert [each.after_seconds for each in decisions] == [0.5, 1.0, 1.5, 1.5, 1.5]
+    assert [each.is_alarming for each in decisions] == [False, False, False, True, True]
 
 
-def test_too_many_stops_are_given_up() -> None:
-    """A service that keeps stopping is left alone, and the number is known."""
-    assert restarts.decide(POLICY, [1, 2, 3, 4], now=5) == restarts.GiveUp(stops=4)
-
-
-def test_old_stops_are_forgotten() -> None:
-    """Four stops a day are no reason to give up."""
-    assert restarts.decide(POLICY, [0, 100, 200, 300], now=300) == restarts.RestartAfterDelay(after_seconds=0.5)
+def test_a_service_that_worked_for_a_while_begins_again() -> None:
+    """A stop after a minute of work follows from no earlier one; a stop before that does."""
+    assert restarts.count_failures(POLICY, 3, ready_seconds=59) == 4
+    assert restarts.count_failures(POLICY, 3, ready_seconds=60) == 1
 
 
 def test_foundations_stop_last_and_latest_first() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from zmart.run.supervisor import dagster_services, services
 from zmart.run.supervisor.service import Service
 
 JWT = "j" * 40
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def _plan(environ: dict[str, str], **choice: object) -> list[Service]:
@@ -51,6 +53,23 @@ def foreign(tmp_path: Path) -> dict[str, str]:
 
 def _environment(plan: list[Service], name: str) -> dict[str, str]:
     return dict(next(service for service in plan if service.name == name).launch().environment)
+
+
+def test_the_documents_name_the_services_to_restart_for_each_secret(foreign: dict[str, str]) -> None:
+    """Those, and no other, are started with another environment when the secret is another."""
+    table = re.findall(r"^\| `(\w+)` \| ([\w, -]+) \|$", OPERATIONS.read_text(), re.MULTILINE)
+    names = [name for name, _ in table]
+    url = "postgresql://u:p@db/{}"
+    environ = foreign | {name: url.format("z") for name in names if name.startswith("DATABASE_URL")}
+    environ |= {name: f"https://{name.replace('_', '-')}.example.org" for name in names if name not in environ}
+    assert {*names} > {"JWT_SECRET", "METRICS_TOKEN", "ALERT_WEBHOOK_URL"}
+    before = {service.name: service.launch().environment for service in _plan(environ)}
+
+    for name, restarted in table:
+        other = {**environ, name: url.format("other") if name.startswith("DATABASE_URL") else f"{environ[name]}x"}
+        after = {service.name: service.launch().environment for service in _plan(other)}
+        changed = [service for service in before if before[service] != after[service] and service != "migrate"]
+        assert ", ".join(changed) == restarted, name
 
 
 def test_by_default_everything_runs_here(local: dict[str, str]) -> None:
@@ -223,7 +242,10 @@ def test_dagsters_storage_is_a_schema_of_its_own(local: dict[str, str]) -> None:
     url = _environment(_plan(local), "dagster")["DAGSTER_STORAGE_URL"]
 
     assert "zmart_keeper:pw-zmart_keeper@" in url
-    assert url.endswith("options=-c%20search_path%3Ddagster%20-c%20jit%3Doff")
+    assert (
+        "options=-c%20search_path%3Ddagster%20-c%20jit%3Doff%20-c%20idle_in_transaction_session_timeout%3D30000" in url
+    )
+    assert url.endswith("lock_timeout%3D90s")
 
 
 def test_a_deep_state_directory_still_gets_a_socket(tmp_path: Path) -> None:

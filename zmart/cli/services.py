@@ -20,9 +20,11 @@ import psycopg
 
 from zmart import errors
 from zmart import settings as configuration
+from zmart.db import poolers
 from zmart.db.connection import connect_sync
 from zmart.run.postgres import binaries
 from zmart.run.supervisor import services, state_file
+from zmart.run.supervisor.alerts import ServiceAlerts
 from zmart.run.supervisor.log_files import Severity
 from zmart.run.supervisor.service import Service
 from zmart.run.supervisor.supervisor import Supervisor
@@ -49,18 +51,28 @@ def up(no_traders: bool, keepers: bool, only: str) -> None:
     The command stays in the foreground. It starts an embedded Postgres unless DATABASE_URL or PGHOST is set, and a
     development chain with traders on it unless SOLANA_RPC_URL is set.
     """
-    environ = configuration.process_environment()
-    if keepers:
-        environ = {**services.KEEPER_DEMO_ENVIRONMENT, **environ}
+    environ = _read_environment(keepers=keepers)
     settings = configuration.load(environ)
     chosen = [name.strip() for name in only.split(",") if name.strip()]
+
+    def make_plan() -> list[Service]:
+        now = _read_environment(keepers=keepers)
+        return services.plan(configuration.load(now), now, only=chosen, traders=not no_traders, keepers=keepers)
+
     plan = services.plan(settings, environ, only=chosen, traders=not no_traders, keepers=keepers)
-    _require_database(settings, {service.name for service in plan})
-    asyncio.run(_up(settings, plan))
+    require_database(settings, {service.name for service in plan})
+    asyncio.run(_up(settings, plan, make_plan))
 
 
-def _require_database(settings: Settings, names: set[str]) -> None:
-    """Raise Unavailable at once if services need a Postgres that is not started with them and does not answer."""
+def _read_environment(*, keepers: bool) -> dict[str, str]:
+    """Return the environment with `.env` as it is now."""
+    environ = configuration.process_environment()
+    return {**services.KEEPER_DEMO_ENVIRONMENT, **environ} if keepers else environ
+
+
+def require_database(settings: Settings, names: set[str]) -> None:
+    """Raise at once: Unavailable for a needed Postgres that does not answer, ConfigurationError for a wrong pooler."""
+    poolers.require_session_mode(settings.postgres.foreign_dsns())
     if "migrate" in names or not names & _ON_POSTGRES:
         return
     try:
@@ -73,9 +85,15 @@ def _require_database(settings: Settings, names: set[str]) -> None:
         ) from error
 
 
-async def _up(settings: Settings, plan: Sequence[Service]) -> None:
+async def _up(settings: Settings, plan: Sequence[Service], make_plan: Callable[[], Sequence[Service]]) -> None:
     started = time.monotonic()
-    supervisor = Supervisor(plan, state_dir=settings.state_dir, report=_make_line_printer(plan))
+    supervisor = Supervisor(
+        plan,
+        state_dir=settings.state_dir,
+        report=_make_line_printer(plan),
+        reload=make_plan,
+        alerts=ServiceAlerts(lambda: settings.postgres.dsn("zmart_keeper")),
+    )
 
     def when_ready() -> None:
         click.echo(format_overview(settings, plan, time.monotonic() - started))
@@ -121,7 +139,8 @@ def logs(name: str, follow: bool, lines: int) -> None:
 def restart(name: str) -> None:
     """Restart the service NAME.
 
-    The service belongs to a running `zmart up`. The command waits until the service is ready.
+    The service belongs to a running `zmart up` and gets the settings of its `.env` as they are now. The command waits
+    until the service is ready.
     """
     started = time.monotonic()
     status = state_file.restart(configuration.load().state_dir, name)
@@ -176,7 +195,7 @@ def _status_rows(statuses: Sequence[state_file.ServiceStatus]) -> Iterator[tuple
             formatting.format_duration(time.time() - each.since),
             f"{each.memory_bytes / 1024 / 1024:.0f} MB" if each.memory_bytes else "-",
             str(each.restarts),
-            each.url or each.message,
+            each.message or each.url or "",
         )
 
 

@@ -94,6 +94,9 @@ def format_page(report: Mapping[str, Any]) -> Iterator[str]:
         elif model.get("is_behind"):
             state = f"behind since seq {model['applied_seq']}, is retried: {model['reason']}"
         yield f"{'model':<10}{model['name']:<18}{state}"
+    for keeper in report.get("keepers", ()):
+        if keeper["last_round_at"] is not None or keeper["waiting"]:
+            yield f"{'keeper':<10}{keeper['name']:<22}{_format_keeper(keeper)}"
     for alert in report.get("alerts", ()):
         yield from _format_alerts(alert)
 
@@ -138,6 +141,17 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
     if report["dead_letters"]:
         count = report["dead_letters"]
         yield f"{count} dead letter{'s' if count > 1 else ''} nobody has looked at. See: zmart dead-letters list"
+
+
+def _format_keeper(keeper: Mapping[str, Any]) -> str:
+    """Return the last round of a keeper, and how many markets wait for it."""
+    waiting = f"markets that wait for it: {keeper['waiting'] if keeper['waiting'] is not None else 'unknown'}"
+    if keeper["last_round_at"] is None:
+        return f"has never run; {waiting}"
+    kind = "dry round" if keeper["is_dry"] else "round"
+    age = _format_age(keeper["last_round_age_seconds"])
+    counts = f"{keeper['due']} due, {keeper['sent']} sent"
+    return f"{kind} {age} {keeper['outcome']}, {counts}; {waiting}"
 
 
 def _format_ingest(report: Mapping[str, Any] | None) -> list[tuple[str, str]]:

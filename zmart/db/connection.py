@@ -1,9 +1,13 @@
 """Opens connections to Postgres and translates the driver's errors into ours; no other module does either.
 
-A connection sets its name (`application_name`), a statement timeout, and the just-in-time compiler to off. All are set
+A connection sets its name (`application_name`), timeouts for statements and locks, and `SESSION`. All are set
 after connecting rather than as start-up options, which session poolers refuse. dbt and Dagster open their own
 connections, with psycopg2, and do not allow a SET: they use `with_session_options`, in the start-up options that they
 send anyway for the role and the search path.
+
+Every wait for the server ends. The server's own timeouts end a statement that is slow. The client's deadline, a little
+longer, ends the wait for a server that is stopped or unreachable behind a proxy that keeps the connection open; the
+connection is closed then, because the server may still answer the old statement. TCP keepalives end the rest.
 
 Callers wrap their statements in `translate_errors()`: the branch of `zmart.errors` then shows whether another attempt
 can help. Mistakes in our own SQL are not translated, because they are bugs. Services that run against a schema that may
@@ -24,6 +28,7 @@ import psycopg
 import psycopg_pool
 from psycopg import conninfo, sql
 from psycopg import errors as pg
+from psycopg.abc import RV, PQGen
 
 from zmart import errors
 
@@ -34,10 +39,28 @@ SyncConnection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 STATEMENT_TIMEOUT_SECONDS = 30.0
 #: A server on the same network answers in milliseconds; a dead one must be noticed.
 CONNECT_TIMEOUT_SECONDS = 10
+#: How often a wait looks whether it was interrupted; the driver's own default.
+POLL_SECONDS = 0.1
+#: How much longer than the server's statement timeout the client waits for the server's answer.
+DEADLINE_MARGIN_SECONDS = 5.0
+#: No lock of ours is held for longer, except by a statement that has no timeout either.
+LOCK_TIMEOUT_SECONDS = 15.0
+#: For dbt, which waits for readers of marts; an analyst's statement may take 60 s.
+START_UP_LOCK_TIMEOUT_SECONDS = 90
 #: Settings of every connection, whatever the server's own configuration is. With the just-in-time compiler on, as in an
 #: unchanged Postgres, a delivery of five transactions takes 1.4 to 10 s instead of 0.01 to 0.06: a fold's statement is
-#: compiled each time, and is too short to win that back.
-SESSION: Mapping[str, str] = MappingProxyType({"jit": "off"})
+#: compiled each time, and is too short to win that back. The others free the locks of a client that is stopped in the
+#: middle of a transaction, or whose host is gone: without them a dead host holds the log's lock for two hours.
+SESSION: Mapping[str, str] = MappingProxyType(
+    {
+        "jit": "off",
+        "idle_in_transaction_session_timeout": "30000",
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "10000",
+    }
+)
 #: The kernel notices within this time that a peer vanished without closing its connection.
 KEEPALIVE: Mapping[str, str] = MappingProxyType(
     {
@@ -47,6 +70,54 @@ KEEPALIVE: Mapping[str, str] = MappingProxyType(
         "tcp_user_timeout": "10000",
     }
 )
+
+
+class DeadlineConnection(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """A connection that is closed when the server does not answer in time."""
+
+    #: Seconds that one answer may take; None where a statement has no timeout.
+    deadline_seconds: float | None = STATEMENT_TIMEOUT_SECONDS + DEADLINE_MARGIN_SECONDS
+
+    async def wait(
+        self,
+        gen: PQGen[RV],
+        interval: float = POLL_SECONDS,
+        timeout: float | None = None,  # noqa: ASYNC109 - the driver's
+    ) -> RV:
+        """Wait as the driver does; raise OperationalError and close the connection after the deadline."""
+        if timeout is not None or self.deadline_seconds is None:
+            return await super().wait(gen, interval, timeout)
+        try:
+            return await super().wait(gen, interval, self.deadline_seconds)
+        except pg._WaitTimeout:
+            self.pgconn.finish()
+            raise _deadline_error(self.deadline_seconds) from None
+
+
+class SyncDeadlineConnection(psycopg.Connection[tuple[Any, ...]]):
+    """The same for synchronous code."""
+
+    #: Seconds that one answer may take; None where a statement has no timeout.
+    deadline_seconds: float | None = STATEMENT_TIMEOUT_SECONDS + DEADLINE_MARGIN_SECONDS
+
+    def wait(self, gen: PQGen[RV], interval: float = POLL_SECONDS, timeout: float | None = None) -> RV:
+        """Wait as the driver does; raise OperationalError and close the connection after the deadline."""
+        if timeout is not None or self.deadline_seconds is None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.deadline_seconds)
+        except pg._WaitTimeout:
+            self.pgconn.finish()
+            raise _deadline_error(self.deadline_seconds) from None
+
+
+def _deadline_error(seconds: float) -> psycopg.OperationalError:
+    return psycopg.OperationalError(f"no answer within {seconds:.0f} s; the connection is closed")
+
+
+def deadline_seconds(statement_timeout_seconds: float) -> float | None:
+    """Return how long the client waits for the answer to a statement with this timeout; None without a timeout."""
+    return statement_timeout_seconds + DEADLINE_MARGIN_SECONDS if statement_timeout_seconds else None
 
 
 async def connect(
@@ -63,7 +134,7 @@ async def connect(
     Unavailable when the server does not answer, and Unauthorized when it refuses the login.
     """
     with translate_errors():
-        connection = await psycopg.AsyncConnection.connect(
+        connection = await DeadlineConnection.connect(
             with_keepalive(dsn),
             autocommit=autocommit,
             prepare_threshold=prepare_threshold,
@@ -77,16 +148,16 @@ def connect_sync(
     dsn: str,
     *,
     application_name: str | None = None,
-    statement_timeout_seconds: float | None = None,
+    statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
     connect_timeout_seconds: int = CONNECT_TIMEOUT_SECONDS,
     autocommit: bool = False,
     prepare_threshold: int | None = 5,
 ) -> SyncConnection:
     """Open one synchronous connection; the driver's errors are not translated.
 
-    `statement_timeout_seconds` of None uses the server's timeout, 0 means none.
+    `statement_timeout_seconds` of 0 means none.
     """
-    connection = psycopg.connect(
+    connection = SyncDeadlineConnection.connect(
         with_keepalive(dsn),
         autocommit=autocommit,
         prepare_threshold=prepare_threshold,
@@ -96,6 +167,7 @@ def connect_sync(
         connection.execute(_settings(application_name, statement_timeout_seconds), prepare=False)
         if not autocommit:
             connection.commit()
+        connection.deadline_seconds = deadline_seconds(statement_timeout_seconds)
     except BaseException:
         connection.close()
         raise
@@ -109,7 +181,8 @@ def with_keepalive(dsn: str) -> str:
 
 def with_session_options(options: str) -> str:
     """Return the start-up options `options` with `SESSION` added, for drivers that we cannot configure."""
-    return " ".join(filter(None, [options, *(f"-c {name}={value}" for name, value in SESSION.items())]))
+    session = {**SESSION, "lock_timeout": f"{START_UP_LOCK_TIMEOUT_SECONDS}s"}
+    return " ".join(filter(None, [options, *(f"-c {name}={value}" for name, value in session.items())]))
 
 
 class ReconnectingConnection:
@@ -262,20 +335,22 @@ def session_setup(
         await connection.execute(statements, prepare=False)
         if not connection.autocommit:
             await connection.commit()
+        if isinstance(connection, DeadlineConnection):
+            connection.deadline_seconds = deadline_seconds(statement_timeout_seconds)
 
     return set_up
 
 
 def _settings(
     application_name: str | None,
-    statement_timeout_seconds: float | None,
+    statement_timeout_seconds: float,
     session: Mapping[str, str] = MappingProxyType({}),
 ) -> sql.Composed:
-    settings = {**SESSION, **session}
+    settings = {**SESSION, **session, "statement_timeout": str(round(statement_timeout_seconds * 1000))}
+    if statement_timeout_seconds:
+        settings["lock_timeout"] = str(round(min(statement_timeout_seconds, LOCK_TIMEOUT_SECONDS) * 1000))
     if application_name is not None:
         settings["application_name"] = application_name
-    if statement_timeout_seconds is not None:
-        settings["statement_timeout"] = str(round(statement_timeout_seconds * 1000))
     return sql.SQL("; ").join(
         sql.SQL("set {} = {}").format(sql.Identifier(name), value) for name, value in settings.items()
     )

@@ -86,7 +86,7 @@ def pending_migrations(dsn: str, *, directory: Traversable | None = None) -> lis
     """Return the names of the files that `migrate` would apply, without applying them."""
     with (
         translate_errors(),
-        connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
+        connect_sync(dsn, application_name="zmart migrate", statement_timeout_seconds=0, autocommit=True) as connection,
     ):
         history = _applied_migrations(connection) if _exists(connection, _SQL.has_history) else []
         functions = _applied_functions(connection) if _exists(connection, _SQL.has_function_history) else {}
@@ -99,7 +99,7 @@ def prepare(dsn: str) -> list[str]:
     missing: list[str] = []
     with (
         translate_errors(),
-        connect_sync(dsn, application_name="zmart migrate", autocommit=True) as connection,
+        connect_sync(dsn, application_name="zmart migrate", statement_timeout_seconds=0, autocommit=True) as connection,
     ):
         connection.add_notice_handler(lambda notice: missing.append(notice.message_primary or ""))
         connection.execute(_SQL.disable_timeouts)
@@ -209,7 +209,9 @@ def _deployment_lock(dsn: str) -> Iterator[SyncConnection]:
 
 @contextmanager
 def _owner_connection(dsn: str) -> Iterator[SyncConnection]:
-    with connect_sync(dsn, autocommit=True, application_name="zmart migrate") as connection:
+    with connect_sync(
+        dsn, application_name="zmart migrate", statement_timeout_seconds=0, autocommit=True
+    ) as connection:
         _check_server(connection)
         connection.execute(_SQL.disable_timeouts)
         _become_owner(connection)

@@ -12,6 +12,7 @@ from .connection import (
     CONNECT_TIMEOUT_SECONDS,
     STATEMENT_TIMEOUT_SECONDS,
     Connection,
+    DeadlineConnection,
     session_setup,
     with_keepalive,
 )
@@ -45,6 +46,7 @@ def pool(
     """
     return psycopg_pool.AsyncConnectionPool(
         with_keepalive(dsn),
+        connection_class=DeadlineConnection,
         min_size=min_size,
         max_size=max_size,
         max_waiting=max_waiting,

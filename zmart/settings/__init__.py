@@ -10,13 +10,14 @@ work raises `ConfigurationError` with the variable's name, the expected value an
 never repeated when it is a secret.
 """
 
-from .addresses import connect_host, server_url
+from .addresses import connect_host, is_loopback, server_url
 from .earlier_variables import REPLACED_VARIABLES, replaced_variables
 from .env_file import RUN_VARIABLE, dotenv, process_environment
 from .environment import Environment
 from .groups import (
     ApiSettings,
     ChainSettings,
+    DagsterSettings,
     HostSettings,
     IngestSettings,
     IpfsSettings,
@@ -42,6 +43,7 @@ __all__ = [
     "ApiSettings",
     "ChainSettings",
     "Cluster",
+    "DagsterSettings",
     "Eligibility",
     "Environment",
     "HostSettings",
@@ -60,6 +62,7 @@ __all__ = [
     "connect_host",
     "dotenv",
     "dsn_with_role",
+    "is_loopback",
     "load",
     "postgres_uri",
     "process_environment",

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a server that binds `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 def connect_host(host: str) -> str:
     """Return the host to connect to for a server that binds `host`: loopback for an any-address."""

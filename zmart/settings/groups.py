@@ -10,6 +10,7 @@ from pathlib import Path
 from zmart import errors
 from zmart.domain.ids import Address
 
+from .addresses import is_loopback
 from .postgres_urls import dsn_with_role, postgres_uri
 from .values import Cluster, Eligibility, LogLevel, Network, Role, Secret
 
@@ -31,6 +32,11 @@ class PostgresSettings:
     def is_embedded(self) -> bool:
         """Return whether `zmart up` runs the server."""
         return self.url is None
+
+    def foreign_dsns(self) -> list[str]:
+        """Return every configured address of another server than the embedded one."""
+        urls = [*([] if self.url is None else [self.url]), *self.role_urls.values()]
+        return [url.reveal() for url in urls]
 
     def has_own_login(self, role: Role) -> bool:
         """Return whether `role` has its own login; without one, the login of DATABASE_URL changes to that role."""
@@ -228,6 +234,16 @@ class IpfsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DagsterSettings:
+    """Who may use Dagster's web interface."""
+
+    #: Required to serve it elsewhere than on loopback.
+    password: Secret | None
+    #: Names besides localhost and DAGSTER_HOST under which it is reached, for example a proxy's.
+    allowed_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that can be configured."""
 
@@ -243,6 +259,7 @@ class Settings:
     monitor: MonitorSettings
     keepers: KeeperSettings
     ipfs: IpfsSettings
+    dagster: DagsterSettings
     #: The address to which alerts are posted; they are always written to ops.alerts.
     alert_webhook_url: Secret | None
 
@@ -257,6 +274,14 @@ class Settings:
                 "ANALYST_SQL is set, but DATABASE_URL_ANALYST, the login that it needs for itself, is not.",
                 help="Set DATABASE_URL_ANALYST to the login of the role analyst (alter role analyst password '...'), "
                 "or remove ANALYST_SQL.",
+            )
+
+    def require_dagster_password(self) -> None:
+        """Raise ConfigurationError where other machines could reach Dagster without a password."""
+        if not is_loopback(self.hosts.dagster) and self.dagster.password is None:
+            raise errors.ConfigurationError(
+                f"DAGSTER_HOST is {self.hosts.dagster}, so other machines reach Dagster, and it has no password.",
+                help="Set DAGSTER_PASSWORD_FILE to a file with a password, or remove DAGSTER_HOST.",
             )
 
     def secrets(self) -> tuple[Secret, ...]:

@@ -15,6 +15,7 @@ from .environment import Environment
 from .groups import (
     ApiSettings,
     ChainSettings,
+    DagsterSettings,
     HostSettings,
     IngestSettings,
     IpfsSettings,
@@ -38,6 +39,8 @@ LOOPBACK = ("127.0.0.1", "localhost")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:3001")
 #: A key for HMAC-SHA256 shorter than its hash weakens it (RFC 7518 section 3.2).
 JWT_SECRET_BYTES = 32
+#: Nothing slows an attacker's guesses down, so they must be hopeless.
+DAGSTER_PASSWORD_CHARACTERS = 16
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -71,6 +74,7 @@ def read(env: Environment) -> Settings:
         voting=_voting(env),
         monitor=_monitor(env),
         keepers=_keepers(env),
+        dagster=_dagster(env),
         ipfs=_ipfs(env),
         alert_webhook_url=env.secret_url("ALERT_WEBHOOK_URL", ("http", "https")),
     )
@@ -245,6 +249,18 @@ def _hosts(env: Environment) -> HostSettings:
         dagster=env.host("DAGSTER_HOST"),
         devchain=env.host("DEVCHAIN_HOST"),
     )
+
+
+def _dagster(env: Environment) -> DagsterSettings:
+    password = env.secret_file("DAGSTER_PASSWORD")
+    if password is not None and len(password.reveal()) < DAGSTER_PASSWORD_CHARACTERS:
+        env.refuse(
+            "DAGSTER_PASSWORD_FILE",
+            f"a file with at least {DAGSTER_PASSWORD_CHARACTERS} characters",
+            "Make one with: openssl rand -hex 32",
+        )
+    names = (env.text("DAGSTER_ALLOWED_HOSTS") or "").lower().split(",")
+    return DagsterSettings(password=password, allowed_hosts=tuple(filter(None, (name.strip() for name in names))))
 
 
 def _voting(env: Environment) -> VotingSettings:

@@ -521,6 +521,23 @@ class Holders(TypedDict):
     as_of: AsOf
 
 
+class KeeperStatus(TypedDict):
+    """A keeper, its last round, and what waits for it."""
+
+    name: str
+    waiting: int | None
+    """Markets that wait for it, estimated; null before the first estimate."""
+    last_round_at: str | None
+    """Null when it has never run."""
+    last_round_age_seconds: float | None
+    is_dry: bool | None
+    """Whether that round signed nothing."""
+    outcome: Literal["failed", "skipped", "stopped", "worked"] | None
+    due: int | None
+    """Actions that were due in that round."""
+    sent: int | None
+
+
 class Lag(TypedDict):
     """The age of the newest entry and event."""
 
@@ -1775,6 +1792,7 @@ class Status(TypedDict):
     completeness: Completeness
     lag: Lag
     models: list[ModelStatus]
+    keepers: list[KeeperStatus]
     dead_letters: int
     """Deliveries kept because they were unusable."""
     wanted: int

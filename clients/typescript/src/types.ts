@@ -459,6 +459,22 @@ export interface Holders {
   as_of: AsOf;
 }
 
+/** A keeper, its last round, and what waits for it. */
+export interface KeeperStatus {
+  name: string;
+  /** Markets that wait for it, estimated; null before the first estimate. */
+  waiting: number | null;
+  /** Null when it has never run. */
+  last_round_at: string | null;
+  last_round_age_seconds: number | null;
+  /** Whether that round signed nothing. */
+  is_dry: boolean | null;
+  outcome: "failed" | "skipped" | "stopped" | "worked" | null;
+  /** Actions that were due in that round. */
+  due: number | null;
+  sent: number | null;
+}
+
 /** The age of the newest entry and event. */
 export interface Lag {
   last_entry_at: string | null;
@@ -1646,6 +1662,7 @@ export interface Status {
   completeness: Completeness;
   lag: Lag;
   models: ModelStatus[];
+  keepers: KeeperStatus[];
   /** Deliveries kept because they were unusable. */
   dead_letters: number;
   /** Transactions known of but not fetched yet. */

@@ -15,6 +15,7 @@ import pytest
 from keeper_stack import DISPUTE_PERIOD, QUICK, WINDOW, KeeperStack
 
 from orchestration import keeper_jobs
+from orchestration.assets import keepers as keeper_assets
 from orchestration.definitions import define
 from orchestration.keepers import __main__ as command
 from orchestration.keepers import actions
@@ -87,18 +88,30 @@ async def test_a_market_from_creation_to_claims(
 
 
 async def test_the_job_of_the_ui_does_the_same(stack: KeeperStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each asset shows its plan, its simulations and what it sent; a dry run signs nothing."""
+    """Each asset shows its plan, its simulations and what it sent; only a confirmed run of keepers alone signs."""
     market = stack.propose(1)
     await stack.sync_log()
     for name, value in stack.environment().items():
         monkeypatch.setenv(name, value)
     database = DatabaseResource(dsn_of=stack.database.dsn)
-    dry = {"ops": {f"keepers__{name}": {"config": {"dry_run": True}} for name in actions.NAMES}}
+    confirmed = keeper_assets.confirmed_config(actions.NAMES)
+    dry = {"ops": {f"keepers__{name}": {"config": {"confirm": True, "dry_run": True}} for name in actions.NAMES}}
 
     async with stack.producing_blocks():
+        planned = await asyncio.to_thread(_run, database, {})
         tried = await asyncio.to_thread(_run, database, dry)
+        bulk = [dg.AssetKey(["keepers", "proposal_tallies"]), dg.AssetKey(["marts", "holders"])]
+        some = keeper_assets.confirmed_config(["proposal_tallies"])
+        with_others = await asyncio.to_thread(_run, database, some, "__ASSET_JOB", bulk)
         assert stack.fetch_all("select count(*) from ops.submissions") == [(0,)]
-        done = await asyncio.to_thread(_run, database, {})
+        done = await asyncio.to_thread(_run, database, confirmed)
+
+    modes = [str(each["proposal_tallies"]["mode"]) for each in (planned, tried, with_others, done)]
+    assert [mode.partition(":")[0] for mode in modes] == [*["PLAN ONLY, nothing was signed"] * 3, "ACTED"]
+    assert "`confirm: true`" in modes[0]
+    assert "`dry_run: true`" in modes[1]
+    assert "other assets" in modes[2]
+    assert f"#/market/{'01' * 32}" in str(done["proposal_tallies"]["plan"])
 
     tried_plan, plan = (str(each["proposal_tallies"]["plan"]) for each in (tried, done))
     assert "| PROPOSED | due | due | final_likes 9, final_dislikes 1 |" in tried_plan
@@ -117,10 +130,20 @@ async def test_the_job_of_the_ui_does_the_same(stack: KeeperStack, monkeypatch: 
     assert stack.intents() == [("proposal_tallies", "done", 0)]
 
 
-def _run(database: DatabaseResource, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _run(
+    database: DatabaseResource,
+    config: dict[str, Any],
+    name: str = keeper_jobs.JOB,
+    selection: list[dg.AssetKey] | None = None,
+) -> dict[str, dict[str, Any]]:
     with dg.DagsterInstance.ephemeral() as instance:
-        job = define(database).resolve_job_def(keeper_jobs.JOB)
-        result = job.execute_in_process(instance=instance, run_config=config)
+        job = define(database).resolve_job_def(name)
+        result = job.execute_in_process(instance=instance, run_config=config, asset_selection=selection)
+        (run,) = instance.get_runs()
+        acted = any(
+            "ACTED" in str(e.materialization.metadata.get("mode")) for e in result.get_asset_materialization_events()
+        )
+        assert run.tags["zmart/keepers"] == ("acts" if acted else "plan only")
     return {
         event.asset_key.path[-1]: {name: value.value for name, value in event.materialization.metadata.items()}
         for event in result.get_asset_materialization_events()

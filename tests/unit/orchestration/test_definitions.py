@@ -35,12 +35,14 @@ CRONS = {
     "discussion_snapshots_daily": ("anchor_discussions", "0 0 * * *"),
     "keepers_every_5m": ("keepers", "4-59/5 * * * *"),
     "observation_hourly": ("observe_log", "30 * * * *"),
+    "purge_runs_daily": ("purge_runs", "20 3 * * *"),
     "reconciliation_hourly": ("reconciliation", "10 * * * *"),
     "refresh_marts_every_5m": ("refresh_marts", "2-59/5 * * * *"),
 }
 SENSORS = {
     "alert_delivery",
     "dead_letter_growth",
+    "deployed_marts",
     "keeper_sweep",
     "orphaned_runs",
     "run_failed",
@@ -117,6 +119,15 @@ def test_every_folded_mart_is_checked_against_its_replay(graph: dg.AssetGraph) -
         assert about == FOLDED
 
 
+def test_each_check_says_what_it_guards() -> None:
+    """An operator who sees a failed check knows what is at stake."""
+    for check in definitions.asset_checks or ():
+        assert isinstance(check, dg.AssetChecksDefinition)
+        for spec in check.check_specs:
+            assert (spec.description or "").startswith("Guards"), spec.name
+            assert "(" not in (spec.description or "").partition(":")[0]
+
+
 def test_every_test_of_dbt_is_a_check(graph: dg.AssetGraph, models: dbt_manifest.Manifest) -> None:
     """dbt's data tests and the checks of the log are there, and nothing besides."""
     tests = [node["name"] for node in models["nodes"].values() if node["resource_type"] == "test"]
@@ -135,6 +146,7 @@ def test_jobs() -> None:
         "dbt_build",
         "keepers",
         "observe_log",
+        "purge_runs",
         "rebuild_marts",
         "reconcile_accounts",
         "reconciliation",

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+import dagster as dg
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from test_keeper_plans import proposed, resolving
 
-from orchestration import keeper_jobs
+from orchestration import documents, keeper_jobs
+from orchestration.assets import keepers
+from orchestration.definitions import definitions
 from orchestration.keepers import report as rendering
 from orchestration.keepers.actions import NAMES, TASKS
 from orchestration.keepers.plans import PlanRow
@@ -41,6 +48,36 @@ def test_what_the_schedule_starts() -> None:
     assert keeper_jobs.scheduled_tasks(bare) == ["proposal_tallies", "proposal_approvals"]
     assert keeper_jobs.has_key(keyed)
     assert keeper_jobs.scheduled_tasks(keyed) == list(NAMES)
+
+
+def test_the_schedule_confirms_what_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its runs sign, and contain keepers only."""
+    monkeypatch.setenv("BACKEND_KEYPAIR_PATH", "k")
+    (schedule,) = keeper_jobs.schedules()
+    data = schedule.evaluate_tick(dg.build_schedule_context(repository_def=definitions.get_repository_def()))
+    assert data.run_requests is not None
+    (request,) = data.run_requests
+    names = ["proposal_tallies", "proposal_approvals"]
+    assert request.asset_selection == [keepers.key(name) for name in names]
+    assert request.run_config == keepers.confirmed_config(names)
+    config = keepers.KeeperRunConfig(**request.run_config["ops"]["keepers__proposal_tallies"]["config"])
+    assert keepers.why_dry(config, request.asset_selection, is_dry_by_setting=False) == ""
+    assert "MARKET_MONITOR_DRY_RUN" in keepers.why_dry(config, request.asset_selection, is_dry_by_setting=True)
+
+
+def test_each_keeper_links_to_its_documents() -> None:
+    """The links lead to pages and sections that are served; no other file is."""
+    client = TestClient(Starlette(routes=[documents.route()]))
+    for asset in keepers.assets():
+        text = str(asset.metadata_by_key[asset.key]["documents"].value)
+        links = re.findall(r"\]\((/[^)]+)\)", text)
+        assert any(link.startswith("/zmart-docs/runbook#") for link in links)
+        for link in links:
+            path, _, section = link.partition("#")
+            page = client.get(path)
+            assert page.status_code == 200
+            assert f'id="{section}"' in page.text or not section, link
+    assert [client.get(f"/zmart-docs/{name}").status_code for name in ("helius", "..%2F.env")] == [404, 404]
 
 
 def report(*rows: PlanRow) -> RoundReport:

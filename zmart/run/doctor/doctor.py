@@ -26,7 +26,7 @@ import psycopg
 from zmart import errors
 from zmart import settings as configuration
 from zmart.chain import addresses, codec, helius, rpc, signer
-from zmart.db import migrate, queries
+from zmart.db import migrate, poolers, queries
 from zmart.db.connection import connect_sync, translate_errors
 from zmart.settings import ROLES, Role, Settings, server_url
 
@@ -39,8 +39,6 @@ from .doctor_checks import Finding, PortFacts, PrivilegeFacts, RoleFacts, Secret
 _SQL = queries.load("zmart.run.doctor", "doctor.sql")
 
 TIMEOUT_SECONDS = 5
-#: Enough statements to notice that they do not all run in one backend.
-_STATEMENTS = 5
 
 #: Privileges that must be granted, or must not (design of the roles: the API reads and calls functions, nothing else).
 _EXPECTED_PRIVILEGES: tuple[tuple[Role, str, str, bool], ...] = (
@@ -195,9 +193,9 @@ class _SettingsExamination:
     def _read_server_facts(self, connection: psycopg.Connection[Any]) -> ServerFacts:
         row = connection.execute(_SQL.parameters).fetchone()
         assert row is not None
-        pids = [number for _ in range(_STATEMENTS) for (number,) in connection.execute(_SQL.backend_pid)]
         url = self.settings.postgres.url
-        kind = None if url is None else doctor_checks.detect_pooler(url.reveal(), pids)
+        is_proven = any(poolers.is_transaction_pooler(dsn) for dsn in self.settings.postgres.foreign_dsns())
+        kind = None if url is None else doctor_checks.detect_pooler(url.reveal(), is_transaction_mode=is_proven)
         names = ("fsync", "full_page_writes", "synchronous_commit")
         return ServerFacts(version=row[0], parameters=dict(zip(names, row[1:], strict=True)), pooler=kind)
 

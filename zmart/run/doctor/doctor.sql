@@ -6,10 +6,6 @@ select
     current_setting('full_page_writes'),
     current_setting('synchronous_commit');
 
--- name: backend_pid
--- Which process of the server runs this statement.
-select pg_backend_pid();
-
 -- name: roles
 -- Our roles, and whether they stand above row security.
 select

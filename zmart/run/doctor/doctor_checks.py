@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from zmart import settings
 from zmart.chain import client, helius
+from zmart.db.poolers import NEXT_STEP
 from zmart.settings import ROLES, Cluster, Role
 
 Answer: TypeAlias = Literal["yes", "warn", "no", "skip"]
@@ -198,15 +199,15 @@ class ServerFacts:
     pooler: Pooler | None = None
 
 
-def detect_pooler(url: str, backend_pids: Sequence[int] = ()) -> Pooler | None:
+def detect_pooler(url: str, *, is_transaction_mode: bool = False) -> Pooler | None:
     """Return the kind of connection pooler in front of the server, as far as its address or behaviour shows.
 
-    Statements of one connection that ran in several backends are proof. Supabase's pooler keeps sessions on 5432 and
+    `is_transaction_mode` is the proof of `zmart.db.poolers`. Supabase's pooler keeps sessions on 5432 and
     transactions on 6543; PgBouncer listens on 6432 in either mode.
     """
     parts = urlsplit(url)
     query = parse_qs(parts.query)
-    if len(set(backend_pids)) > 1 or parts.port == 6543 or query.get("pgbouncer") == ["true"]:
+    if is_transaction_mode or parts.port == 6543 or query.get("pgbouncer") == ["true"]:
         return "transaction"
     if re.search(r"\bpooler\b", parts.hostname or ""):
         return "session" if parts.port in (None, 5432) else "unknown"
@@ -232,8 +233,7 @@ def check_postgres(facts: ServerFacts) -> list[Finding]:
 def _check_pooler(check: Check, kind: Pooler | None) -> None:
     """Add a finding for a pooler: LISTEN, temporary tables and prepared statements need a persistent session."""
     if kind == "transaction":
-        step = "Use the direct or session-mode address (Supabase: port 5432)."
-        check.fail("DATABASE_URL leads to a transaction pooler, which does not keep sessions.", step)
+        check.fail("DATABASE_URL leads to a pooler in transaction mode, which keeps no sessions.", NEXT_STEP)
     if kind == "unknown":
         step = "Make sure that it is in session mode, or use the direct address."
         check.warn("DATABASE_URL seems to lead to a pooler.", step)

@@ -1,7 +1,7 @@
 """Configures Dagster's three processes for the supervisor.
 
     dagster-code     holds the definitions on a Unix socket, evaluates sensors, and starts runs as its children
-    dagster          the web interface, on loopback unless DAGSTER_HOST is set: it has no users or logins
+    dagster          the web interface behind orchestration.web_guard, on loopback unless DAGSTER_HOST is set
     dagster-daemon   starts runs that are due, and takes runs from the queue
 
 One code server serves the other two, so the definitions are loaded once. Dagster's instance is configured by
@@ -33,6 +33,8 @@ WORKSPACE = rebuild.PROJECT / "workspace.yaml"
 _LONGEST_SOCKET_PATH = 107
 #: The daemons whose heartbeats are required; the others (backfills, assets) are Dagster's own affair.
 _DAEMONS = ("SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR")
+#: A daemon beats every 30 s; a busy one is late by a minute.
+_BEAT_MOST_AGE_SECONDS = 180.0
 
 
 def dagster_home(state_dir: Path) -> Path:
@@ -90,9 +92,9 @@ def code_server_arguments(state_dir: Path) -> list[str]:
     return ["dagster", "api", "grpc", *location, "--location-name", "zmart", "--log-level", "warning"]
 
 
-def webserver_arguments(host: str, port: int) -> list[str]:
+def webserver_arguments() -> list[str]:
     """Return the arguments of the web interface."""
-    return ["dagster_webserver", "-h", host, "-p", str(port), "-w", str(WORKSPACE), "--dagster-log-level", "warning"]
+    return ["orchestration.webserver"]
 
 
 def daemon_arguments() -> list[str]:
@@ -112,13 +114,26 @@ class DaemonHeartbeat:
         self._launched = time.time()
 
     def __call__(self) -> bool:
-        """Query the storage for current heartbeats; return False while there is no storage."""
+        """Query the storage for heartbeats since the launch; return False while there is no storage."""
         try:
-            with connect_sync(storage_url(self._dsn()), connect_timeout_seconds=5) as connection:
-                rows = connection.execute(_BEATS, {"since": self._launched, "names": list(_DAEMONS)})
-                return rows.fetchone() == (len(_DAEMONS),)
+            return self._count(since=self._launched) == len(_DAEMONS)
         except psycopg.Error:
             return False
+
+    def is_recent(self) -> bool:
+        """Return whether each daemon's last heartbeat is recent; True while the storage does not answer.
+
+        A restart of the daemon does not mend the storage.
+        """
+        try:
+            return self._count(since=time.time() - _BEAT_MOST_AGE_SECONDS) == len(_DAEMONS)
+        except psycopg.Error:
+            return True
+
+    def _count(self, *, since: float) -> int:
+        with connect_sync(storage_url(self._dsn()), connect_timeout_seconds=5) as connection:
+            row = connection.execute(_BEATS, {"since": since, "names": list(_DAEMONS)}).fetchone()
+        return 0 if row is None else int(row[0])
 
 
 _BEATS = """

@@ -109,6 +109,14 @@ class RotatedLog:
             self._file.close()
             self._file = None
 
+    def last_line(self) -> str:
+        """Return the last line that is not empty, or ""."""
+        return next((line.strip() for line in reversed(self._last) if line.strip()), "")
+
+    def last_error(self) -> str:
+        """Return the last line with an error among the last ones, or ""."""
+        return next((line.strip() for line in reversed(self._last) if severity(line) == "error"), "")
+
     def tail(self) -> str:
         """Return the last lines, each indented on its own line."""
         return "".join(f"\n    {line}" for line in self._last if line)

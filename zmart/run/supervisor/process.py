@@ -118,6 +118,13 @@ def signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether a process is stopped by a signal; one that a debugger holds is not."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
+
+
 def memory_bytes(root: int) -> int:
     """Return the memory of a process, its descendants and its group, with shared pages counted in proportion.
 

@@ -35,6 +35,10 @@ class Service:
     #: Returns whether the service is ready; None means ready at once.
     probe: Probe | None = None
     ready_within_seconds: float = 60.0
+    #: Returns whether the running process answers. A process that has not for `unresponsive_seconds`, or that a signal
+    #: stopped for as long, is restarted.
+    liveness: Probe | None = None
+    unresponsive_seconds: float = 30.0
     #: Services to wait for, if they run; None means all earlier services.
     after: tuple[str, ...] | None = None
     #: It has to end by itself, successfully, before the next service starts.

@@ -51,6 +51,7 @@ _SECRET_PREFIXES = (
     "ALERT_WEBHOOK_URL",
     "METRICS_TOKEN",
     "DAGSTER_STORAGE_URL",
+    "DAGSTER_PASSWORD",
     "ZMART_TEST_DSN",
 )
 _LOGIN_VARIABLES: Mapping[Role, str] = {
@@ -83,6 +84,8 @@ def plan(
     selected = _selected_names(settings, only, traders=traders)
     if selected & {"api", "ws"}:
         settings.require_analyst_login()
+    if "dagster" in selected:
+        settings.require_dagster_password()
     service_plan = _ServicePlan(
         settings, {**_development_defaults(settings), **environ, **_generated_secrets(settings, selected)}
     )
@@ -129,8 +132,11 @@ class _ServicePlan:
         host, port = self._settings.hosts.ingest, self._settings.ports.ingest
         return Service(
             name="ingest",
-            launch=lambda: self._python_launch(["ingest"], passing=("HELIUS_",), roles=("zmart_ingest",)),
+            launch=lambda: self._python_launch(
+                ["ingest"], passing=("HELIUS_", "METRICS_TOKEN"), roles=("zmart_ingest",)
+            ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
+            liveness=probes.http_liveness(connect_host(host), port, "/health"),
             ports=(Port(variable="INGEST_PORT", host=host, number=port),),
             url=f"{server_url(host, port)}/helius/webhook",
         )
@@ -149,6 +155,7 @@ class _ServicePlan:
             launch=lambda: self._python_launch(arguments, passing=("HELIUS_",)),
             # A validator on this port answers `/health`, too.
             probe=probes.http_probe(connect_host(host), ports.devchain, "/health"),
+            liveness=probes.http_liveness(connect_host(host), ports.devchain, "/health"),
             ports=tuple(
                 Port(variable="DEVCHAIN_PORT", host=host, number=number)
                 for number in (ports.devchain, ports.devchain_ws)
@@ -167,6 +174,7 @@ class _ServicePlan:
                 roles=self._api_roles(),
             ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
+            liveness=probes.http_liveness(connect_host(host), port, "/health"),
             ports=(Port(variable="API_PORT", host=host, number=port),),
             url=server_url(host, port),
         )
@@ -183,6 +191,7 @@ class _ServicePlan:
             ),
             after=("migrate",),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
+            liveness=probes.http_liveness(connect_host(host), port, "/health"),
             ports=(Port(variable="WS_PORT", host=host, number=port),),
             url=server_url(host, port, scheme="ws"),
         )
@@ -205,6 +214,9 @@ class _ServicePlan:
             name="postgres",
             launch=launch,
             probe=probes.thread_probe(server.is_ready),
+            liveness=probes.postgres_liveness(lambda: (embedded.HOST, server.port)),
+            # A server that recovers from a crash on a slow disk answers, too; one that is stopped does not.
+            unresponsive_seconds=60.0,
             is_foundation=True,
             # Its shared memory alone exceeds the services' ceiling, by design.
             memory_ceiling_bytes=None,
@@ -237,6 +249,7 @@ class _ServicePlan:
             launch=launch,
             after=("migrate",),
             probe=probes.socket_probe(dagster_services.code_server_socket(state_dir)),
+            liveness=probes.grpc_liveness(dagster_services.code_server_socket(state_dir)),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
             # Its runs, dbt among them, are its child processes.
             memory_ceiling_bytes=3 * MEMORY_CEILING_BYTES,
@@ -246,9 +259,10 @@ class _ServicePlan:
         host, port = self._settings.hosts.dagster, self._settings.ports.dagster
         return Service(
             name="dagster",
-            launch=lambda: self._dagster_launch(dagster_services.webserver_arguments(host, port)),
+            launch=lambda: self._dagster_launch(dagster_services.webserver_arguments(), passing=("DAGSTER_PASSWORD",)),
             after=("dagster-code",),
             probe=probes.http_probe(connect_host(host), port, "/server_info"),
+            liveness=probes.http_liveness(connect_host(host), port, "/server_info"),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
             ports=(Port(variable="DAGSTER_PORT", host=host, number=port),),
             url=server_url(host, port),
@@ -266,6 +280,9 @@ class _ServicePlan:
             launch=launch,
             after=("dagster-code",),
             probe=probes.thread_probe(beat),
+            liveness=probes.thread_probe(beat.is_recent),
+            # It beats every 30 s.
+            unresponsive_seconds=60.0,
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
         )
 

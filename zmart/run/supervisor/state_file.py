@@ -39,6 +39,10 @@ class ServiceStatus:
     #: Unix time of the last change of state.
     since: float = field(default_factory=time.time)
     restarts: int = 0
+    #: Failures in a row, without a longer time of working in between.
+    failures: int = 0
+    #: Requested restarts that were not made, because the configuration cannot work.
+    refused_restarts: int = 0
     memory_bytes: int = 0
     url: str | None = None
     message: str = ""
@@ -108,8 +112,10 @@ def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN
             raise errors.Unavailable("zmart ended meanwhile.", help="Start it with `zmart up`.")
         if _is_restarted(before, now) and now.state == "ready":
             return now
-        if _is_restarted(before, now) and now.state == "failed":
+        if _is_restarted(before, now) and (now.state == "failed" or now.failures):
             raise errors.Unavailable(f"{name} failed: {now.message}.", help=f"See why: zmart logs {name}")
+        if before is not None and now.refused_restarts > before.refused_restarts:
+            raise errors.ConfigurationError(f"{name} goes on as it was: {now.message}")
         time.sleep(POLL_SECONDS)
     raise errors.Unavailable(
         f"{name} is not ready after {within_seconds:.0f} s.", help=f"See why: zmart logs {name}; zmart ps"
@@ -119,7 +125,6 @@ def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN
 def _is_restarted(before: ServiceStatus | None, now: ServiceStatus) -> bool:
     if before is None or now.restarts > before.restarts:
         return True
-    # A service that the supervisor had given up on is started without counting as a restart.
     return now.pid not in {before.pid, None}
 
 
