@@ -23,7 +23,7 @@ Worked queries over the schema `marts`, each with its result on a generated mont
 (`analytics/sample_data.py`). [marts.md](marts.md) describes every column. Run one on your own log:
 
 ```sh
-psql "$(.venv/bin/zmart dsn analyst)" -f analytics/queries/01_volume_and_fees_by_day.sql
+.venv/bin/zmart psql analyst -f analytics/queries/01_volume_and_fees_by_day.sql
 ```
 
 The role `analyst` is read-only. A query ends after 60 seconds, an idle transaction too, so that no query blocks the
