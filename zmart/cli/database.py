@@ -31,8 +31,8 @@ def dsn(role: Role) -> None:
 def psql(role: Role, arguments: tuple[str, ...]) -> None:
     """Run psql as ROLE with ARGUMENTS.
 
-    The password is in psql's environment, which other accounts of the machine cannot read, and not in its arguments, which
-    every account can list.
+    The password is in psql's environment, which other accounts of the machine cannot read, and not in its arguments,
+    which every account can list.
     """
     program = find_psql()
     if program is None:
