@@ -844,7 +844,6 @@ create index sessions_expires_at_idx on app.sessions (expires_at);
 create index sessions_replaced_by_idx on app.sessions (replaced_by);
 alter table app.sessions enable row level security;
 alter table app.sessions force row level security;
-grant select on app.sessions to zmart_api;
 
 create table app.redeemed_nonces (
     nonce text collate "C" primary key,
@@ -858,7 +857,6 @@ comment on table app.redeemed_nonces is
 create index redeemed_nonces_expires_at_idx on app.redeemed_nonces (expires_at);
 alter table app.redeemed_nonces enable row level security;
 alter table app.redeemed_nonces force row level security;
-grant select on app.redeemed_nonces to zmart_api;
 
 create unlogged table app.allowances (
     bucket text collate "C" primary key,
