@@ -20,8 +20,8 @@ from ..reads.database import ReadDatabase
 
 #: Service names that earlier monitors expect.
 SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
-#: A status is read from the log each time, and never cached. The paths without the prefix count as well.
-_STATUS_WEIGHT: Final = {"weight": 2}
+#: A status is read from the log each time, and never cached. The path without the prefix counts as well.
+_STATUS_WEIGHT: Final = {"weight": 1}
 #: How long a readiness request waits for Postgres; a stuck server must be reported within ten seconds.
 ANSWER_SECONDS = 4.0
 #: The listener polls every second; after this time without an answer, it counts as disconnected.

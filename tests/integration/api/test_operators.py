@@ -1,4 +1,4 @@
-"""What is for operators only, and what costs a caller more than a read."""
+"""What is for operators only, and what counts in a caller's allowance."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ async def test_without_a_token_nobody_is_an_operator(alerts: Log) -> None:
 
 @pytest.mark.parametrize(
     ("path", "weight"),
-    [("/api/status", 2), ("/status", 2), (f"/api/transactions/{'1' * 64}", 2), ("/api/markets", 1)],
+    [("/api/status", 1), ("/status", 1), (f"/api/transactions/{'1' * 64}", 2), ("/api/markets", 1)],
 )
 async def test_what_costs_more_counts_more(log: Log, path: str, weight: int) -> None:
-    """The status is read each time, and a look-up may call a node; the path without the prefix is not free."""
+    """A look-up may call a node; the status without its prefix is not free, because it is read each time."""
     async with api_fixtures.served(
         log.settings(RATE_LIMIT_PER_MINUTE="100", SOLANA_RPC_URL="http://127.0.0.1:1")
     ) as one:
