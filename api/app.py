@@ -97,14 +97,14 @@ WINDOW_QUERY_SETTINGS: Mapping[str, str] = {
 }
 
 _TAGS = {
-    "markets": "Markets and what happened in them.",
+    "markets": "Markets and their events.",
     "trades": "Trades of all markets.",
-    "wallets": "What wallets hold and did.",
-    "discussions": "What is said under markets.",
+    "wallets": "User positions, and what wallets did.",
+    "discussions": "Comments under markets.",
     "auth": "Signing in with a wallet.",
-    "acting": "Transactions for a wallet to sign, and what becomes of them.",
-    "push": "What happens, as it happens.",
-    "status": "What is known, how far, and how surely.",
+    "acting": "Transactions for a wallet to sign, and their status.",
+    "push": "Push of events as they happen.",
+    "status": "The state of the log, its completeness and its finality.",
 }
 
 
@@ -171,7 +171,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         openapi_config=OpenAPIConfig(
             title="ZMART",
             version="0.1.0",
-            description="Prediction markets on Solana: an append-only log, folded and served live.",
+            description="Prediction markets on Solana: an append-only log, folded into marts and pushed to clients.",
             render_plugins=[openapi.Render()],
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),

@@ -70,9 +70,9 @@ class Ballot:
         """Return the nonce of a text that is exactly this ballot's on one of our sites; else raise NotSignedIn."""
         site, nonce = _SITE.search(text), _NONCE.search(text)
         if site is None or nonce is None or self.text(site[1], nonce[1]) != text:
-            raise errors.NotSignedIn("The signed text is not that of this ballot.", help=_HELP)
+            raise errors.NotSignedIn("The signed text does not belong to this ballot.", help=_HELP)
         if site[1] not in sites:
-            raise errors.NotSignedIn("The signed ballot names a site that is none of ours.", help=_HELP)
+            raise errors.NotSignedIn("The signed ballot names a site that this API does not serve.", help=_HELP)
         return nonce[1]
 
 

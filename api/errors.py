@@ -8,7 +8,6 @@ details; the details are in the log.
 from __future__ import annotations
 
 import datetime
-import http
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +27,7 @@ from litestar.types import ExceptionHandlersMap
 from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.db import feed
+from zmart.http import statuses
 from zmart.http.problems import MEDIA_TYPE, problem_members, retry_after
 
 from .schemas import FieldProblem, Problem
@@ -129,14 +129,14 @@ _STATUS_AND_CODE: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (errors.Unauthorized, 500, "internal"),
 )
 
-_INTERNAL_ERROR_MESSAGE = "Something went wrong on our side. It has been logged; please try again."
+_INTERNAL_ERROR_MESSAGE = "The server failed. The error has been logged; please try again."
 _MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([^']+)'")
 #: The messages of transient errors contain internals (addresses, statements); a caller only needs to retry.
 _UNAVAILABLE_MESSAGES = {
     "unavailable": "The database is not answering at the moment. Please try again shortly.",
     "overloaded": "Too many requests are waiting at the moment. Please try again shortly.",
-    "sign_in_off": "Nobody can sign in here at the moment.",
-    "chain_unavailable": "The chain is not answering us at the moment. Please try again shortly.",
+    "sign_in_off": "Sign-in is not available on this server at the moment.",
+    "chain_unavailable": "The Solana node does not answer at the moment. Please try again shortly.",
 }
 
 
@@ -191,7 +191,7 @@ def handle_http_exception(request: Request[Any, Any, State], error: HTTPExceptio
             path,
             status=405,
             code="method_not_allowed",
-            message=f"{request.method} is not possible on {path}",
+            message=f"{request.method} is not supported by {path}",
             headers=error.headers,
         )
     if isinstance(error, ValidationException):
@@ -204,7 +204,7 @@ def handle_http_exception(request: Request[Any, Any, State], error: HTTPExceptio
         )
     if status >= 500:
         return handle_unexpected_error(request, error)
-    code = http.HTTPStatus(status).name.lower()
+    code = statuses.code(status)
     return problem_response(path, status=status, code=code, message=error.detail, headers=error.headers)
 
 
@@ -296,7 +296,7 @@ def _field_problems(extra: object) -> list[FieldProblem]:
 def _missing_parameter(detail: str) -> list[FieldProblem]:
     """Return the missing parameter's name, which the framework gives only in the message text."""
     named = _MISSING_PARAMETER.match(detail)
-    return [FieldProblem(field=named[1], message="needed, and missing")] if named else []
+    return [FieldProblem(field=named[1], message="required, but missing")] if named else []
 
 
 def _path(request: Request[Any, Any, State]) -> str:

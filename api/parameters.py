@@ -27,10 +27,10 @@ Wallet = Annotated[str, PathParameter(description="A wallet's address in base58.
 PageLimit = Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")]
 TradeLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows on a page.")]
 VoteLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Rows on a page.")]
-Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000, description="Rows to pass over.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000, description="Rows to skip.")]
 CursorText = Annotated[
     str | None,
-    QueryParameter(max_length=300, description="`next_cursor` of the page before; exact and cheap."),
+    QueryParameter(max_length=300, description="`next_cursor` of the previous page; exact and fast."),
 ]
 StateText = Annotated[
     str | None,
@@ -38,7 +38,9 @@ StateText = Annotated[
 ]
 SearchText = Annotated[
     str | None,
-    QueryParameter(min_length=1, max_length=200, description="Words of question or description, or any part of them."),
+    QueryParameter(
+        min_length=1, max_length=200, description="Words of the question or description, or parts of words."
+    ),
 ]
 MarketFilter = Annotated[str | None, QueryParameter(description="Only of this market: its id or its address.")]
 WalletFilter = Annotated[str | None, QueryParameter(description="Only of this wallet.")]
@@ -73,7 +75,7 @@ def future_instant(field: str, instant: datetime.datetime) -> datetime.datetime:
         zoned = instant if instant.tzinfo else instant.replace(tzinfo=datetime.UTC)
         found = zoned.astimezone(datetime.UTC)
     except OverflowError:
-        raise errors.InvalidParameter(field, "expected an instant of this calendar") from None
+        raise errors.InvalidParameter(field, "expected a date and time that exists in the calendar") from None
     if found <= datetime.datetime.now(datetime.UTC):
         raise errors.InvalidParameter(field, "expected an instant in the future")
     return found
@@ -104,7 +106,7 @@ def require_valid_body(body: bytes) -> None:
     except UnicodeDecodeError:
         raise errors.InvalidText("The body must be UTF-8 without surrogates.") from None
     if "\0" in text:
-        raise errors.InvalidText("The body must not hold U+0000.")
+        raise errors.InvalidText("The body must not contain U+0000.")
     if "\\u" in text:
         _require_valid_json(text)
 
@@ -115,11 +117,11 @@ def _require_valid_json(text: str) -> None:
         decoded = json.dumps(json.loads(text), ensure_ascii=False)
         decoded.encode()
     except UnicodeEncodeError:
-        raise errors.InvalidText("The body must not hold lone surrogates.") from None
+        raise errors.InvalidText("The body must not contain lone surrogates.") from None
     except (ValueError, RecursionError):
         return
     if "\\u0000" in decoded.replace("\\\\", ""):
-        raise errors.InvalidText("The body must not hold U+0000.")
+        raise errors.InvalidText("The body must not contain U+0000.")
 
 
 def _require_valid_utf8(decoded: bytes) -> None:
@@ -128,4 +130,4 @@ def _require_valid_utf8(decoded: bytes) -> None:
     except UnicodeDecodeError:
         raise errors.InvalidText("Path and query must be UTF-8 without surrogates.") from None
     if b"\0" in decoded:
-        raise errors.InvalidText("Path and query must not hold U+0000.")
+        raise errors.InvalidText("Path and query must not contain U+0000.")

@@ -18,10 +18,12 @@ from . import errors, schemas
 Kind: TypeAlias = Literal["buy", "sell"]
 
 _WARNINGS = {
-    "past_turning_point": "The sides differ by more than 3.46 b: the shown price falls while shares cost more.",
-    "becomes_past_turning_point": "After this trade the shown price falls while further shares cost more.",
-    "no_shares": "The program would take this trade and give no shares for it.",
-    "sales_unproven": "The program as deployed on public clusters refuses to pay out any sale; simulate it first.",
+    "past_turning_point": (
+        "The shares of both sides differ by more than 3.46 b: the displayed price falls while shares cost more."
+    ),
+    "becomes_past_turning_point": "After this trade the displayed price falls while further shares cost more.",
+    "no_shares": "The program would accept this trade and transfer no shares for it.",
+    "sales_unproven": "The program deployed on public clusters rejects the payout of every sale; simulate it first.",
 }
 
 

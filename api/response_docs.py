@@ -12,17 +12,17 @@ from . import schemas
 
 #: The meaning of a status, for any operation.
 STATUS_DESCRIPTIONS = {
-    304: "The caller has these rows already: `If-None-Match` named their `ETag`.",
-    400: "A parameter cannot be used; `details` names it.",
-    401: "Nobody is signed in, or the token is no longer good.",
-    403: "It is not the signed-in wallet's to change.",
-    404: "There is no such thing.",
-    409: "It exists already, or is not in a state that allows it.",
-    413: "The body is larger than is read.",
-    422: "A text holds U+0000 or is no UTF-8, or a value is outside what is allowed.",
-    429: "Too many requests; `Retry-After` says when to try again.",
-    500: "A mistake of ours.",
-    503: "The database is away or busy; `Retry-After` says when to try again.",
+    304: "The rows have not changed: their `ETag` is in `If-None-Match`.",
+    400: "A parameter is invalid; `details` names it.",
+    401: "The request is not authenticated, or its token is no longer valid.",
+    403: "The signed-in wallet has no right to change it.",
+    404: "There is no such resource.",
+    409: "It exists already, or its state does not allow the operation.",
+    413: "The body is too large.",
+    422: "A text contains U+0000 or is not UTF-8, or a value is outside the allowed range.",
+    429: "Too many requests; retry after the seconds in `Retry-After`.",
+    500: "The server failed.",
+    503: "The database is unavailable or busy; retry after the seconds in `Retry-After`.",
     504: "A statement or another server took too long.",
 }
 #: Statuses that every endpoint can return.

@@ -97,7 +97,7 @@ def _refresh_readme() -> None:
 def _warn_if_busy() -> None:
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     if load > cores / 2:
-        print(f"Others are at work here (load average {load:.1f} on {cores} cores): expect noise.", file=sys.stderr)
+        print(f"The machine is busy (load average {load:.1f} on {cores} cores): expect noise.", file=sys.stderr)
 
 
 def _exit_on_signal(_: int, __: FrameType | None) -> NoReturn:

@@ -38,12 +38,12 @@ class ConnectionsFigure(Figure):
         Target(label="growth with stalled clients", bound="at most", value=16.0),
     )
     method = (
-        f"One `python -m api`. {IDLE:,} WebSockets are welcomed and subscribe to `status`; what the process weighs "
-        "more than before (proportional set size), divided by them, is the memory of one. Then they leave, and "
-        f"{STALLED} clients follow all trades and markets without ever reading, while the writer commits "
-        f"{EVENTS_A_COMMIT} events five times a second for five minutes and one client reads everything. "
-        f"They reconnect every {RECONNECT_SECONDS:.0f} s: each is closed when its queue is full. Growth is the weight "
-        "at the end less the weight after a quarter of that time, when queues and buffers have been full once."
+        f"One `python -m api`. {IDLE:,} WebSockets are accepted and subscribe to `status`; the growth of the process "
+        f"(proportional set size) divided by their number is the memory of one. Then they close, and {STALLED} "
+        f"clients follow all trades and markets without ever reading, while the writer commits {EVENTS_A_COMMIT} "
+        "events five times a second for five minutes and one client reads everything. They reconnect every "
+        f"{RECONNECT_SECONDS:.0f} s: each is closed when its queue is full. Growth is the memory at the end minus the "
+        "memory after a quarter of that time, when queues and buffers have been full once."
     )
     limit_seconds = 700.0
 
@@ -59,7 +59,7 @@ class ConnectionsFigure(Figure):
             Sample(label="memory of an idle socket", unit="KiB", values=(socket_bytes / 2**10,)),
             Sample(label="growth with stalled clients", unit="MiB", values=((late - early) / 2**20,)),
             Sample(label="the process at the end", unit="MiB", values=(late / 2**20,)),
-            Sample(label="frames to the one who reads", unit="frames", values=(float(frames),)),
+            Sample(label="frames to the client that reads", unit="frames", values=(float(frames),)),
         ]
 
 
@@ -103,7 +103,7 @@ def _measure_stalled(api: RunningProcess, database: testing.PostgresDatabase, se
         if failed:
             raise NotMeasured(f"The writer failed: {failed[0]!r}")
         if not reader.messages:
-            raise NotMeasured("The client that reads heard nothing.")
+            raise NotMeasured("The client that reads received nothing.")
         return early, late, reader.messages
 
 

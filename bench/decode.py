@@ -66,11 +66,11 @@ class DecodeFigure(Figure):
     unit = "x"
     targets = (Target(label="events, ours to Anchor", bound="at least", value=6.0),)
     method = (
-        "The same file of raw webhook deliveries (25 transactions each, 3 % failed) is decoded by both in "
-        "turn, in memory, one thread each. `events` is like for like: JSON to typed events, and the target "
-        "is about that. `rows` is all that ingest.decode makes of a delivery "
-        "(market accounts derived, payloads written, context from instructions and balances, digests); "
-        "`rows and bodies` bundles the delivered bytes for the log besides."
+        "The same file of raw webhook deliveries (25 transactions each, 3 % failed) is decoded by both in turn, in "
+        "memory, one thread each. `events` compares equal work: JSON to typed events, and the target is about "
+        "that. `rows` is everything that ingest.decode makes of a delivery (market accounts derived, payloads "
+        "written, context from instructions and balances, digests); `rows and bodies` also compresses the "
+        "delivered bytes for the log."
     )
     limit_seconds = 300.0
 
@@ -134,7 +134,7 @@ def _anchor_reader(file: Path) -> Iterator[Callable[[int], float]]:
             stdin.flush()
             answer = environment.parse_line(stdout.readline(), "Anchor's reader")
             if answer["events"] != found:
-                raise NotMeasured(f"Anchor found {answer['events']} events where there are {found}.")
+                raise NotMeasured(f"Anchor found {answer['events']} events, ours {found}.")
             return float(answer["seconds"])
 
         try:

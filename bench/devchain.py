@@ -38,10 +38,9 @@ class DevchainFigure(Figure):
     unit = "buys/s"
     targets = (Target(label="buys landed", bound="at least", value=300.0),)
     method = (
-        "`python -m devchain` with its traders, webhooks off. Signed buys of twenty wallets in one open "
-        "market are sent by eight senders with sendTransaction, preflight skipped; afterwards every "
-        "signature must be known and without an error. Signing is done before the clock starts, verifying "
-        "is the chain's."
+        "`python -m devchain` with its traders, webhooks off. Eight senders send signed buys of twenty wallets in "
+        "one open market with sendTransaction, preflight skipped; afterwards every signature must be known and "
+        "without an error. Signing is done before the clock starts; the chain verifies."
     )
     limit_seconds = 240.0
 

@@ -32,12 +32,12 @@ class FanOutFigure(Figure):
     unit = "x"
     targets = (Target(label="times the Node ws server's", bound="at least", value=1.0),)
     method = (
-        f"{SOCKETS} sockets follow all trades. Ingest's writer commits them {COMMIT_EVENTS} at a time, as fast as it "
-        "can, and the clock runs from the first commit to the last byte at the last socket. Ours is `python -m api`; "
-        "the peer is `bench/peers/fanout.mjs`, which listens to the same doorbell, reads the same log with a simpler "
-        "statement and sends each message from one buffer with Node's `ws`, without places, queues or topics. Both "
-        "run on the same database in turn, and one thread here reads the sockets of either, so the rate is that of "
-        "sender, receiver, writer and Postgres on one machine."
+        f"{SOCKETS} sockets follow all trades. Ingest's writer commits them {COMMIT_EVENTS} at a time, as fast as "
+        "it can, and the clock runs from the first commit to the last byte at the last socket. Ours is `python -m "
+        "api`; the peer is `bench/peers/fanout.mjs`, which listens for the same notifications, reads the same log "
+        "with a simpler statement and sends each message from one buffer with Node's `ws`, without positions, "
+        "queues or topics. Both run on the same database in turn, and one thread here reads the sockets of either, "
+        "so the rate is that of sender, receiver, writer and Postgres on one machine."
     )
     limit_seconds = 400.0
 

@@ -49,5 +49,5 @@ def select_figures(name: str | None) -> list[Figure]:
     """Return all figures, or the one with that name; raise NotFound, which lists the names, for an unknown one."""
     found = [figure for figure in ALL if name in {None, figure.name}]
     if not found:
-        raise errors.NotFound(f"There is no figure {name!r}.", help=f"There are: {', '.join(names())}.")
+        raise errors.NotFound(f"There is no figure {name!r}.", help=f"Use one of: {', '.join(names())}.")
     return found

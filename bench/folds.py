@@ -32,10 +32,10 @@ class FoldsFigure(Figure):
         for size, value in REACH.items()
     )
     method = (
-        "On top of a log of 200,000 events (1,000,000 with --full), batches of each size in turn go through"
-        " ingest's writer on a server with fsync on; keys are skewed (Zipf 1.1 over 500 markets and 5,000 "
-        "wallets). `folds alone` counts the statement that brings every mart up to the head, `whole append`"
-        " all of the commit, payloads and fsync included. A round is 4,000 events of each size."
+        "On top of a log of 200,000 events (1,000,000 with --full), batches of each size in turn go through "
+        "ingest's writer on a server with fsync on; keys are skewed (Zipf 1.1 over 500 markets and 5,000 wallets). "
+        "`folds alone` counts the statement that brings every mart up to the end of the log, `whole append` the "
+        "whole commit, payloads and fsync included. A round is 4,000 events of each size."
     )
     limit_seconds = 1_200.0
 

@@ -328,7 +328,7 @@ def _instruction(event: events.Event) -> tuple[str, Mapping[str, Any], list[int]
             return "finalize_market", {"dispute_agree": None, "dispute_disagree": None}, [_CONFIG, _MARKET, _WALLET]
         case events.WinningsClaimed():
             return "claim_winnings", {}, [_CONFIG, _MARKET, _OTHER, _WALLET, _FEES, _SYSTEM]
-    raise AssertionError(f"{event.name} does not happen here.")
+    raise AssertionError(f"{event.name} does not occur in this history.")
 
 
 def _actor(event: events.Event) -> Address | None:

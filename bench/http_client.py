@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
             raise NotMeasured(f"A request was answered with {begun[:200]!r}")
         found = _LENGTH.search(begun, 0, head)
         if found is None:
-            raise NotMeasured("An answer has no length.")
+            raise NotMeasured("A response has no length.")
         self._head = None
         return head + 4 + int(found[1]) - len(begun)
 
@@ -83,7 +83,7 @@ async def closed_loop_rate(port: int, paths: Sequence[str], seconds: float) -> f
         assert connection.transport is not None
         connection.transport.abort()
     if not answers:
-        raise NotMeasured("Nothing was answered.")
+        raise NotMeasured("The server sent no response.")
     return rate
 
 

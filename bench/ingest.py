@@ -37,15 +37,14 @@ class IngestFigure(Figure):
     unit = "x"
     targets = (Target(label="ours to Express without bodies", bound="at least", value=2.0),)
     method = (
-        "`python -m ingest` and an Express + Anchor + pg indexer (peers/indexer.mjs) take the same "
-        "deliveries of 25 transactions from 40 senders, on one Postgres with fsync on, in turn; each round "
-        "has fresh transactions. Both answer after the commit, and both commit in groups of up to 500 "
-        "transactions or 5 ms; the peer may have four groups in flight. Ours writes log, delivered bytes, "
-        "feed and all folded marts; `newest first` takes the same history from its end, on a database of its "
-        "own. The peer writes the log alone, once without and once with the delivered transactions, and the "
-        "target is about the lighter one. Every round ends with a count of the committed rows. The limits are "
-        "what Postgres does with the rows of ours once they are decoded, marts left out: COPY, and one INSERT "
-        "... SELECT a table, in commits of 500."
+        "`python -m ingest` and an Express + Anchor + pg indexer (peers/indexer.mjs) take the same deliveries of "
+        "25 transactions from 40 senders, on one Postgres with fsync on, in turn; each round has fresh "
+        "transactions. Both answer after the commit, and both commit in groups of up to 500 transactions or 5 ms; "
+        "the peer may have four groups in flight. Ours writes log, delivered bytes, feed and all folded marts; "
+        "`newest first` takes the same history from its end, on a separate database. The peer writes the log "
+        "alone, once without and once with the delivered transactions, and the target is about the lighter one. "
+        "Every round ends with a count of the committed rows. The limits are the speed of Postgres with our rows "
+        "once they are decoded, without marts: COPY, and one INSERT ... SELECT per table, in commits of 500."
     )
     limit_seconds = 600.0
 

@@ -9,7 +9,7 @@ insert into raw.markets_seen (market_no, account, market_id)
 select n, 'account-' || n, lpad(to_hex(n), 64, '0') from generate_series(1, %(markets)s) as n;
 
 -- name: transactions
--- Something for half of the wallets to have been seen in.
+-- An event for half of the wallets, so that they count as seen.
 insert into raw.transactions (transaction_no, signature, slot, order_settled, digest)
 select n, 'signature-' || n, n, true, '' from generate_series(1, %(wallets)s) as n;
 
@@ -20,7 +20,7 @@ select n, n::bigint << 24, n, 0, 'ProposalVoteSubmitted', 1 + n %% %(markets)s, 
 from generate_series(2, %(wallets)s, 2) as n;
 
 -- name: markets
--- Proposals that nobody has tallied.
+-- Proposals without a tally.
 insert into marts.markets (
     market_no, id, on_chain_address, is_known, created_key, state_key, state_code, shares_yes, shares_no, total_volume,
     trades_count, protocol_fees_paid, resolver_fees_earned, lp_fees_earned, liquidity_change, resolver_paid, claims_count,
@@ -32,7 +32,7 @@ select
 from raw.markets_seen as m;
 
 -- name: ballots
--- Ballots of every market by as many wallets: seven of ten on chain, nine of ten in favour in half of the markets.
+-- Ballots of every market by the same number of wallets: seven of ten on chain, nine of ten in favour in half of the markets.
 insert into marts.ballots (market_no, kind, wallet_no, market_id, user_wallet, precedence, vote, source, cast_at, last_seq)
 select
     m.market_no, 'proposal', w.wallet_no, m.market_id, w.wallet, 0,

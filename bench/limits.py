@@ -31,10 +31,10 @@ class LimitsFigure(Figure):
     unit = "x"
     targets = (Target(label="limited to unlimited", bound="at least", value=0.8),)
     method = (
-        f"Two `python -m api` over one database take turns at {CONNECTIONS} connections that ask for markets "
-        "by their ids, without pause. One allows every address 100 requests a minute, the other has no limit "
-        f"(RATE_LIMIT_PER_MINUTE=0). Every {PER_ADDRESS} requests come from another address, told by a trusted proxy; "
-        "the limited server leases from Postgres for each and refuses nobody."
+        f"Two `python -m api` over one database take turns at {CONNECTIONS} connections that request markets by "
+        "their ids, without pause. One allows every address 100 requests a minute, the other has no limit "
+        f"(RATE_LIMIT_PER_MINUTE=0). Every {PER_ADDRESS} requests come from another address, which a trusted proxy "
+        "reports; the limited server leases from Postgres for each and rejects none."
     )
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:

@@ -53,11 +53,11 @@ class LiveFigure(Figure):
         Target(label="p99, after the commit, SSE", bound="at most", value=25.0),
     )
     method = (
-        f"Ingest's writer commits one event at a time, about {PER_SECOND} a second at uneven moments; "
-        f"{CLIENTS} clients follow `trades` over each transport at a running `python -m api`, each on a thread of its "
-        "own that notes when a frame arrives. `after the commit` counts from the moment the writer knows that it has"
-        " committed (a frame that was faster counts as 0), `after the append began` from before the writer "
-        "sent anything, and so bounds the truth from above. Every frame must arrive at every client, or "
+        f"Ingest's writer commits one event at a time, about {PER_SECOND} a second at uneven moments; {CLIENTS} "
+        "clients follow `trades` over each transport at a running `python -m api`, each on a thread of its own "
+        "that records when a frame arrives. `after the commit` counts from the moment the writer knows that it has "
+        "committed (a frame that was faster counts as 0), `after the append began` from before the writer sent "
+        "anything, so it is an upper bound of the real latency. Every frame must arrive at every client, or "
         "nothing is reported."
     )
     limit_seconds = 240.0
@@ -166,7 +166,7 @@ async def _measure_round(
         appended = await writer.append([row], source="bench")
         ended = time.perf_counter()
         if appended.last_seq is None:
-            raise NotMeasured("The writer knew a fresh transaction already.")
+            raise NotMeasured("The writer had stored a new transaction already.")
         moments[appended.last_seq] = began, ended
     await _wait_for_frames(listeners, set(moments))
     found: _Seconds = collections.defaultdict(list)

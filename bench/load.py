@@ -134,10 +134,20 @@ async def _open_connections(port: int, count: int) -> AsyncIterator[list[HttpSen
 @contextlib.contextmanager
 def _name_failures(running: RunningProcess) -> Iterator[None]:
     """Raise NotMeasured with the server's name and the failure, in one sentence."""
+    failed: BaseExceptionGroup | None = None
     try:
         yield
-    except* NotMeasured as group:
-        raise NotMeasured(f"{running.name}: {group.exceptions[0]}") from group
-    except* (OSError, TimeoutError, asyncio.IncompleteReadError) as group:
-        running.check()
-        raise NotMeasured(f"{running.name} did not answer ({group.exceptions[0]!r}): {running.last_line()}") from group
+    except* (NotMeasured, OSError, asyncio.IncompleteReadError) as group:
+        # Raised after the clause: Python 3.11.2 (Debian 12) wraps exceptions raised inside `except*` in another group.
+        failed = group
+    if failed is not None:
+        raise _describe_failure(running, failed) from failed
+
+
+def _describe_failure(running: RunningProcess, group: BaseExceptionGroup) -> NotMeasured:
+    """Return one sentence for the failures; one that names its cause precedes those of the connections."""
+    named = group.subgroup(NotMeasured)
+    if named is not None:
+        return NotMeasured(f"{running.name}: {named.exceptions[0]}")
+    running.check()
+    return NotMeasured(f"{running.name} did not answer ({group.exceptions[0]!r}): {running.last_line()}")

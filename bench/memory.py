@@ -29,10 +29,10 @@ class MemoryFigure(Figure):
     unit = "x"
     targets = (Target(label="memory, last tenth to third", bound="at most", value=1.1),)
     method = (
-        "`python -m ingest` takes a history of 200,000 events (1,000,000 with --full, any number with --events) "
-        "in deliveries of 25 transactions from 40 senders. After each tenth its resident memory is read, with the "
-        "seconds the tenth took; the first two fill what is filled once. At the end the database is measured: "
-        "log, delivered bytes, feed, all marts and their indexes, per million events."
+        "`python -m ingest` takes a history of 200,000 events (1,000,000 with --full, any number with --events) in "
+        "deliveries of 25 transactions from 40 senders. After each tenth its resident memory is read, with the "
+        "seconds the tenth took; the first two fill caches and buffers. At the end the database is measured: log, "
+        "delivered bytes, feed, all marts and their indexes, per million events."
     )
     limit_seconds = 3_600.0
 

@@ -120,18 +120,18 @@ class ReadsFigure(Figure):
     )
     method = (
         f"`python -m api` and an Express server (peers/reader.mjs) over the same marts take turns at {CONNECTIONS} "
-        "connections that ask without pause: one market, a page of 20 markets, a page of 50 trades. Both answer the "
-        "same names from the same rows (compared before measuring); only ours reads a whole answer in one snapshot and "
-        f"has an ETag. `moving` asks for one of {COLD_MARKETS} markets and any page while {COMMITS_PER_SECOND} times a "
-        f"second {TRANSACTIONS_PER_COMMIT} transactions are committed with their folds; `cold`: the same while nothing "
-        "happens, and ours keeps nothing (RESPONSE_CACHE_MIB=0), so that every row is written each time; "
-        f"`hot` asks for the same {HOT_PAGES} pages again and again, and ours gives an answer again "
-        "after a look whether the log has moved, which it does not meanwhile. `processor time` is that of server and "
-        "Postgres together for one "
-        "answer. Latencies are those of single requests for any page, "
-        f"{PER_SECOND} a second. `10 x the history` is the median latency on the log to that on a tenth of it, of "
-        f"answers of one size: trades are those of the {GROWN_MARKETS} busiest markets, whose pages are full in both. "
-        "The search asks for rare and common words, phrases and parts of words. The limiter of the API is off."
+        "connections that send requests without pause: one market, a page of 20 markets, a page of 50 trades. Both "
+        "return the same names from the same rows (compared before measuring); only ours reads a whole response in "
+        f"one snapshot and has an ETag. `moving` requests one of {COLD_MARKETS} markets and any page while "
+        f"{COMMITS_PER_SECOND} times a second {TRANSACTIONS_PER_COMMIT} transactions are committed with their "
+        "folds; `cold`: the same without commits, and ours caches nothing (RESPONSE_CACHE_MIB=0), so that every "
+        f"row is rendered each time; `hot` requests the same {HOT_PAGES} pages repeatedly, and ours returns a "
+        "cached response after it has checked that the log has not advanced. `processor time` is that of server "
+        "and Postgres together for one response. Latencies are those of single requests for any page, "
+        f"{PER_SECOND} a second. `10 x the history` is the median latency on the log relative to that on a tenth "
+        f"of it, for responses of one size: trades are those of the {GROWN_MARKETS} busiest markets, whose pages "
+        "are full in both. The search uses rare and common words, phrases and parts of words. The limiter of the "
+        "API is off."
     )
     limit_seconds = 1_200.0
 
@@ -287,10 +287,10 @@ def _moving_log(database: testing.PostgresDatabase, log_events: int) -> Iterator
     try:
         while not ready.wait(1):
             if not writing.is_alive():
-                raise NotMeasured("The log does not move.")
+                raise NotMeasured("The log does not advance.")
         yield
         if not writing.is_alive():
-            raise NotMeasured("The log has stopped moving.")
+            raise NotMeasured("The log has stopped advancing.")
     finally:
         stop.set()
         writing.join()
@@ -396,7 +396,7 @@ def _growth_latencies(
     """Measure latencies of responses that are as long on a short history as on a long one."""
     busiest = _markets(database, GROWN_MARKETS)
     if busiest[-1][1] < COLD_PAGES + 50 and effort.pace != "quick":
-        raise NotMeasured(f"Not {GROWN_MARKETS} markets have {COLD_PAGES + 50} trades: ask for more events.")
+        raise NotMeasured(f"Fewer than {GROWN_MARKETS} markets have {COLD_PAGES + 50} trades: generate more events.")
     trades = [
         f"/api/markets/{one}/trades?limit=50&offset={offset}" for one, _ in busiest for offset in range(COLD_PAGES)
     ]

@@ -26,12 +26,11 @@ class RebuildFigure(Figure):
         Target(label="time for ten times the log", bound="at most", value=12.0),
     )
     method = (
-        "What `zmart rebuild` does, on a log of 200,000 events (1,000,000 with --full): each mart is folded"
-        " beside the live one and the difference merged, as many at once as there are processors. `all marts`"
-        " divides the events of the log by the "
-        "time for all of them; the rounds begin with marts that are right already, `from emptied marts` "
-        "with none of their rows. The time for ten times the log is held against a log of a tenth; small "
-        "logs flatter it, so judge it with --full."
+        "The work of `zmart rebuild`, on a log of 200,000 events (1,000,000 with --full): each mart is folded "
+        "beside the live one and the difference merged, as many at once as there are processors. `all marts` "
+        "divides the events of the log by the time for all of them; the rounds begin with marts that are correct "
+        "already, `from emptied marts` with none of their rows. The time for ten times the log is compared with a "
+        "log of a tenth; small logs make it look better, so judge it with --full."
     )
     limit_seconds = 1_800.0
 
@@ -84,7 +83,7 @@ def _time_rebuild(database: testing.PostgresDatabase, names: Sequence[str], *, e
     differed = rebuild.rebuild(database.dsn(), names, report=lambda _: None)
     took = time.perf_counter() - began
     if differed and expect_none:
-        raise NotMeasured(f"{differed} rows of {', '.join(names)} were not what a rebuild makes of the log.")
+        raise NotMeasured(f"{differed} rows of {', '.join(names)} differed from a rebuild of the log.")
     return took
 
 

@@ -33,11 +33,11 @@ class StartupFigure(Figure):
         Target(label="memory of all processes", bound="at most", value=1.2 * 1024),
     )
     method = (
-        "`make up` with a new ZMART_STATE_DIR and free ports, packages installed before: initdb, "
-        "migrations, models, development chain with its past, every service, until it says that all are "
-        "ready. Memory is the proportional set size (shared pages divided among those who share them) of "
-        "the supervisor and everything below it, Postgres included, after a while with nothing but the "
-        "traders' transaction every few seconds."
+        "`make up` with a new ZMART_STATE_DIR and free ports, packages installed before: initdb, migrations, "
+        "models, development chain with its history, every service, until it reports that all are ready. Memory is "
+        "the proportional set size (shared pages divided among the processes that share them) of the supervisor "
+        "and all its child processes, Postgres included, after a while with only the traders' transaction every "
+        "few seconds."
     )
     limit_seconds = 600.0
     #: The command to run; it ends with everything that it started.

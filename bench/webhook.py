@@ -27,11 +27,10 @@ class WebhookFigure(Figure):
         Target(label="p99, deliveries of 25", bound="at most", value=100.0),
     )
     method = (
-        "Deliveries leave at their appointed times, whether or not earlier ones were answered, and latency "
-        "counts from the appointment to the answer, which comes after a commit with fsync, folds included. "
-        "Once with one transaction in each (500 requests a second, the hardest way to have 500 "
-        "transactions), once with 25. The sender shares the machine with the server and wakes up to a "
-        "millisecond late, which is counted, too."
+        "Deliveries are sent at fixed times, whether or not earlier ones were answered, and latency counts from "
+        "that time to the response, which comes after a commit with fsync, folds included. Once with one "
+        "transaction in each (500 requests a second, the hardest way to have 500 transactions), once with 25. The "
+        "sender shares the machine with the server and wakes up to a millisecond late, which is counted, too."
     )
     limit_seconds = 240.0
 

@@ -61,7 +61,7 @@ def schemas() -> dict[str, Schema]:
         for title, schema in json.loads((DOCS / f"{name}.json").read_text())["components"]["schemas"].items():
             same = found.setdefault(title, schema)
             if same != schema:
-                raise SystemExit(f"{title} means two things; rename one of them.")
+                raise SystemExit(f"{title} has two definitions; rename one of them.")
     return dict(sorted(found.items()))
 
 
@@ -157,7 +157,7 @@ class Python:
                 return self.plain[kind]
             case _ if not schema.keys() - {"description", "default"}:
                 return "Any"
-        raise SystemExit(f"Not understood: {schema}")
+        raise SystemExit(f"Unsupported schema: {schema}")
 
     def types(self) -> str:
         """Return the source of the module `types`."""
@@ -169,7 +169,7 @@ class Python:
 
     def shape(self, name: str, schema: Schema) -> Iterator[str]:
         """Yield the lines of one type; it uses the call syntax if a field's name is a keyword of Python."""
-        sentence = _escape(schema.get("description") or "Part of an answer.")
+        sentence = _escape(schema.get("description") or "Part of a response.")
         properties, required = schema.get("properties", {}), schema.get("required", ())
         kinds = {
             field: kind if field in required else f"NotRequired[{kind}]"
@@ -285,7 +285,7 @@ class TypeScript:
                 return self.plain[kind]
             case _ if not schema.keys() - {"description", "default"}:
                 return "unknown"
-        raise SystemExit(f"Not understood: {schema}")
+        raise SystemExit(f"Unsupported schema: {schema}")
 
     def fields(self, properties: dict[str, Schema], required: Any, indent: str = "") -> str:
         """Return the body of an object type."""

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What must hold before a change lands, in small steps that each answer yes or no.
+# Checks a change before it is merged: small steps, each with the result yes or no.
 set -u
 bin=.venv/bin
 failed=
@@ -9,11 +9,11 @@ trap 'rm -rf "$scratch"' EXIT
 step() {
     name=$1
     shift
-    if "$@" >"$scratch/said" 2>&1; then
+    if "$@" >"$scratch/output" 2>&1; then
         printf '  yes  %s\n' "$name"
     else
         printf '  NO   %s\n' "$name"
-        cat "$scratch/said"
+        cat "$scratch/output"
         failed="$failed $name"
     fi
 }
@@ -40,6 +40,6 @@ step "no addresses in the locks" no_addresses
 step "documents" $bin/pytest -q -p no:cacheprovider tests/unit/docs
 
 if [ -n "$failed" ]; then
-    printf 'These do not hold:%s\n' "$failed" >&2
+    printf 'These checks failed:%s\n' "$failed" >&2
     exit 1
 fi

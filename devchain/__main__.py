@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
                 host,
                 port,
                 server="The development chain",
-                help="Stop what holds it, or set DEVCHAIN_PORT and DEVCHAIN_HOST.",
+                help="Stop the process that listens there, or set DEVCHAIN_PORT and DEVCHAIN_HOST.",
             )
             for port in (ports.devchain, ports.devchain_ws)
         ]

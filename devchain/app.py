@@ -77,7 +77,7 @@ class DevchainServer:
         """Return the reasons why the chain is not ready; empty when it is."""
         if self._failure is not None:
             return [f"The chain stopped: {self._failure!r}."]
-        return [] if self.chain.is_ready else ["The chain is still playing its past."]
+        return [] if self.chain.is_ready else ["The chain is still replaying its history."]
 
 
 def create_app(server: DevchainServer) -> Litestar:

@@ -1,9 +1,9 @@
 -- name: get_fact
--- What is known under a name, or no row.
+-- The fact with a name, or no row.
 select value from facts where name = :name;
 
 -- name: set_fact
--- Write a fact, or another value of it.
+-- Store a fact, or replace its value.
 insert into facts (name, value) values (:name, :value)
 on conflict (name) do update set value = excluded.value;
 
@@ -18,11 +18,11 @@ insert into transactions (slot, position, signature, raw, err, outcome, is_ours)
 values (:slot, :position, :signature, :raw, :err, :outcome, :is_ours);
 
 -- name: add_mention
--- That a transaction names an account.
+-- Record that a transaction names an account.
 insert or ignore into mentions (address, slot, position) values (:address, :slot, :position);
 
 -- name: put_account
--- An account as a block left it.
+-- Store an account as of a block.
 insert into accounts (address, lamports, owner, executable, data)
 values (:address, :lamports, :owner, :executable, :data)
 on conflict (address) do update set
@@ -30,7 +30,7 @@ on conflict (address) do update set
   executable = excluded.executable, data = excluded.data;
 
 -- name: drop_account
--- An account that a block left empty.
+-- Delete an account that a block left empty.
 delete from accounts where address = :address;
 
 -- name: accounts
@@ -43,7 +43,7 @@ select slot, parent_slot, height, time, blockhash, previous_blockhash
 from blocks order by slot desc limit :limit;
 
 -- name: block
--- The block of a slot, or no row where the slot was skipped.
+-- The block of a slot, or no row if the slot was skipped.
 select slot, parent_slot, height, time, blockhash, previous_blockhash
 from blocks where slot = :slot;
 
@@ -52,7 +52,7 @@ from blocks where slot = :slot;
 select slot from blocks where slot between :first and :last order by slot limit :limit;
 
 -- name: first_slot
--- The oldest block that is kept.
+-- The oldest stored block.
 select min(slot) from blocks;
 
 -- name: transactions_of_block
@@ -74,11 +74,11 @@ from transactions t join blocks b on b.slot = t.slot
 where t.signature = :signature;
 
 -- name: transaction_count
--- How many transactions there are.
+-- The number of transactions.
 select count(*) from transactions;
 
 -- name: place_of
--- Where a signature is, or no row.
+-- The place of a signature, or no row.
 select slot, position from transactions where signature = :signature;
 
 -- name: mentions_of
@@ -99,39 +99,39 @@ where is_ours and (slot, position) > (:slot, :position) and slot <= :up_to
 order by slot, position limit :limit;
 
 -- name: revert_mentions
--- Forget what the transactions of a dropped slot named.
+-- Delete the accounts named by the transactions of a dropped slot.
 delete from mentions where slot = :slot;
 
 -- name: revert_transactions
--- Forget the transactions of a dropped slot.
+-- Delete the transactions of a dropped slot.
 delete from transactions where slot = :slot;
 
 -- name: revert_block
--- Forget the block of a dropped slot.
+-- Delete the block of a dropped slot.
 delete from blocks where slot = :slot;
 
 -- name: drop_empty_blocks
--- Forget old blocks that hold nothing.
+-- Delete old empty blocks.
 delete from blocks where slot < :slot
   and not exists (select 1 from transactions t where t.slot = blocks.slot);
 
 -- name: plan_delivery
--- A webhook body to post at some time.
+-- Queue a webhook body to post at some time.
 insert into deliveries (due_at, places) values (:due_at, :places);
 
 -- name: due_deliveries
--- Bodies whose time has come, the oldest first.
+-- Due bodies, the oldest first.
 select id, due_at, attempts, places from deliveries
 where due_at <= :now order by due_at, id limit :limit;
 
 -- name: next_due
--- When the next body is due, or null.
+-- The time of the next body, or null.
 select min(due_at) from deliveries;
 
 -- name: postpone_delivery
--- Try a body again later.
+-- Retry a body later.
 update deliveries set due_at = :due_at, attempts = attempts + 1 where id = :id;
 
 -- name: delete_delivery
--- A body was answered, or given up.
+-- Remove a body that was answered or given up.
 delete from deliveries where id = :id;

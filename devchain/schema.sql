@@ -1,5 +1,5 @@
--- The development chain's own memory, in SQLite. A block is written in one transaction, so that
--- whatever kills the process leaves whole blocks.
+-- The storage of the development chain, in SQLite. A block is written in one transaction, so that
+-- a process that is killed leaves whole blocks.
 
 create table if not exists facts (
   name text primary key,
@@ -43,10 +43,10 @@ create table if not exists accounts (
   data blob not null
 ) without rowid;
 
--- Webhook bodies waiting for an answer; a delivery that was answered is gone.
+-- Webhook bodies without a response; an answered delivery is deleted.
 create table if not exists deliveries (
   id integer primary key,
-  -- Seconds since 1970 before which it is not tried.
+  -- Seconds since 1970 before which it is not sent.
   due_at real not null,
   attempts integer not null default 0,
   -- JSON array of [slot, position].

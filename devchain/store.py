@@ -102,7 +102,7 @@ class LedgerStore:
                 self._set_fact("program_id", self._program_id)
         elif self.fact("program_id") != self._program_id:
             raise errors.ConfigurationError(
-                f"{self.path} holds a chain of program {self.fact('program_id')}.",
+                f"{self.path} contains a chain of program {self.fact('program_id')}.",
                 help="Set SOLANA_PROGRAM_ID_CORE to it, or remove the file for a new chain.",
             )
         return genesis

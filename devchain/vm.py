@@ -95,7 +95,7 @@ def make_vm(program_id: Address, program_file: Path) -> LiteSVM:
         vm.add_program(Pubkey.from_string(program_id), program_file.read_bytes())
     except OSError as exc:
         message = f"The program {program_file} cannot be read: {exc.strerror or exc}."
-        raise errors.ConfigurationError(message, help="Name a compiled program.") from exc
+        raise errors.ConfigurationError(message, help="Set the path of a compiled program.") from exc
     except Exception as exc:
         message = f"{program_file} is not a program that LiteSVM can load: {exc}."
         raise errors.ConfigurationError(message, help="Build it with cargo build-sbf.") from exc

@@ -33,7 +33,7 @@ from . import log_stats
 from .commands import backfill, dead_letters, replay
 from .decode.decoder import Decoder
 from .keeper_watch import KeeperWatch
-from .store import behind_marts, group_commit, writer
+from .store import group_commit, mart_retries, writer
 from .sync import logs_subscribe, sources, task, webhook_registration
 from .sync.database import SyncDatabase
 from .webhook.app import Parts, create_app
@@ -56,7 +56,7 @@ def main() -> int:
             configured.hosts.ingest,
             configured.ports.ingest,
             server="Ingest",
-            help="Stop what holds it, or set INGEST_PORT and INGEST_HOST.",
+            help="Stop the process that listens there, or set INGEST_PORT and INGEST_HOST.",
         )
         asyncio.run(task.verify_cluster_at_startup(configured))
     except errors.ConfigurationError as exc:
@@ -95,7 +95,7 @@ def build_parts(configured: settings.Settings) -> Parts:
         environment=configured.chain.cluster.value,
         checks={"database": check_database},
         log_stats=log_stats.LogStats(dsn),
-        behind=behind_marts.BehindMarts(dsn),
+        mart_retrier=mart_retries.MartRetrier(dsn),
         keeper_watch=KeeperWatch(dsn, configured),
         metrics_token=token.reveal() if token else None,
     )

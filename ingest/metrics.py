@@ -54,32 +54,32 @@ class CommitCounts(Protocol):
 
 #: Gauges of completeness, by the name of the value.
 _COMPLETENESS_GAUGES = {
-    "verified_through": "Slot through which nothing the confirmed chain lists is missing.",
-    "finalized_through": "Slot through which log and finalized chain are the same.",
-    "confirmed_slot": "Newest confirmed slot the walk saw.",
-    "finalized_slot": "Newest finalized slot the walk saw.",
+    "verified_through": "Slot up to which the log contains everything that the confirmed chain lists.",
+    "finalized_through": "Slot up to which log and finalized chain are equal.",
+    "confirmed_slot": "Newest confirmed slot that the walk has read.",
+    "finalized_slot": "Newest finalized slot that the walk has read.",
     "lag_slots": "Confirmed slots that are not verified yet.",
-    "wanted_left": "Signatures still to be fetched.",
+    "wanted_left": "Signatures still to fetch.",
     "unverified": "1 while the chain cannot be compared with the log, else 0.",
 }
 #: Gauges of the database's statistics, by the field of LogStatsSample.
 _LOG_STATS_GAUGES = {
-    "database_up": ("database_up", "1 when the database answered the last look, else 0."),
+    "database_up": ("database_up", "1 when the last query of the database succeeded, else 0."),
     "head_seq": ("head_seq", "Last seq of the feed."),
     "last_event_age_seconds": ("last_event_age_seconds", "Seconds since the newest event was committed."),
-    "coverage_gaps": ("coverage_gaps", "Slot ranges between proven ones that nothing proves complete."),
+    "coverage_gaps": ("coverage_gaps", "Slot ranges that no source has proven complete."),
     "wanted": ("wanted_open", "Signatures in raw.pending_signatures."),
-    "suspects": ("suspects", "Transactions of ours that the finalized history does not list."),
-    "stale_models": ("stale_models", "Folded marts that stopped and wait for a rebuild."),
+    "suspects": ("suspects", "Transactions in the log that the finalized history does not list."),
+    "stale_models": ("stale_models", "Folded marts that stopped and need a rebuild."),
     "behind_models": ("behind_models", "Folded marts that are behind the log and retried."),
     "database_bytes": ("database_bytes", "Size of the database."),
 }
 #: Measured times of a commit, by the field of AppendResult; a test double that takes no lock has none of them.
 _COMMIT_TIMES = {
-    "lock_held_seconds": ("writer_lock_held_seconds", "How long a commit held the writer lock."),
-    "lock_wait_seconds": ("writer_lock_wait_seconds", "How long a batch waited for the writer lock."),
-    "folds_seconds": ("folds_seconds", "How long the folded marts took of a commit."),
-    "commit_seconds": ("commit_seconds", "From COMMIT to the server's word that it is on disk."),
+    "lock_held_seconds": ("writer_lock_held_seconds", "Time for which a commit had the writer lock."),
+    "lock_wait_seconds": ("writer_lock_wait_seconds", "Time for which a batch waited for the writer lock."),
+    "folds_seconds": ("folds_seconds", "Time that the folded marts took of a commit."),
+    "commit_seconds": ("commit_seconds", "Time from COMMIT to the server's confirmation that it is on disk."),
 }
 
 
@@ -140,22 +140,20 @@ class Metrics:
         self.deliveries = self._counter("deliveries", "Deliveries by outcome.", ("outcome",))
         self.refused = self._counter("refused", "Deliveries that were not acknowledged, by HTTP status.", ("status",))
         self.transactions = self._counter("transactions", "Transactions that reached the log.", ("source",))
-        self.ignored = self._counter("ignored", "Delivered items our program took no part in.")
+        self.ignored = self._counter("ignored", "Delivered items without a call of the program.")
         self.events = self._counter("events", "Events appended to the log.", ("source",))
-        self.duplicates = self._counter("duplicates", "Transactions the log had already.", ("source",))
+        self.duplicates = self._counter("duplicates", "Transactions that were in the log already.", ("source",))
         self.dead_letters = self._counter("dead_letters", "Dead letters written.", ("source",))
-        self.wanted = self._counter("wanted", "Signatures noted for fetching.", ("source",))
+        self.wanted = self._counter("wanted", "Signatures queued for fetching.", ("source",))
         self.failures = self._counter("failed_batches", "Batches that could not be committed.")
         self.batch_size = self._histogram("batch_transactions", "Per commit.", _BATCH_BUCKETS)
         self.append_seconds = self._histogram(
-            "append_seconds", "From handing a batch to the writer to its commit.", _SECONDS_BUCKETS
+            "append_seconds", "Time from handing a batch to the writer to its commit.", _SECONDS_BUCKETS
         )
         self.times = {
             field: self._histogram(name, about, _SECONDS_BUCKETS) for field, (name, about) in _COMMIT_TIMES.items()
         }
-        self._open_dead_letters = self._gauge(
-            "open_dead_letters", "Dead letters that are open, by reason.", ("reason",)
-        )
+        self._open_dead_letters = self._gauge("open_dead_letters", "Open dead letters, by reason.", ("reason",))
         self._keeper_waiting = self._gauge("keeper_waiting", "Markets that wait for a keeper.", ("keeper",))
         self._keeper_age = self._gauge(
             "keeper_round_age_seconds",

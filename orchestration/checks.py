@@ -24,7 +24,7 @@ sql = queries.load("orchestration")
 
 REPLAY = "replay_equals_live"
 FOLLOWS = "follows_the_log"
-NOT_DEPLOYED = "Not deployed here. Run the job dbt_build, or: zmart migrate"
+NOT_DEPLOYED = "Not deployed in this database. Run the job dbt_build, or: zmart migrate"
 
 #: A chain may be quiet, but then a walk of it must have proven that within this time.
 SILENCE_SECONDS = 15 * 60.0
@@ -56,10 +56,8 @@ def _replay_equals_live(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefiniti
             name=REPLAY,
             asset=key,
             description="Guards that readers see what the log says: folds the whole log beside the live mart and "
-            "compares "
-            "row for row, both ways, all columns, on one snapshot. Changes nothing. When rows differ it shows some "
-            "of them and raises an alert; "
-            "**Materialize** on the mart mends it.",
+            "compares all rows and columns in both directions, on one snapshot. Changes nothing. When rows differ it "
+            "shows some of them and raises an alert; **Materialize** on the mart corrects them.",
         )
         for key in folded
     ]
@@ -106,7 +104,7 @@ def _describe(verdict: rebuild.MartCheck) -> str:
         return f"Stopped following the log: {verdict.stale_reason}"
     if verdict.differing_rows:
         return f"Rows that differ from a rebuild: {verdict.differing_rows:,}."
-    return "Live equals rebuilt."
+    return "The live mart equals its rebuild."
 
 
 def _metadata(database: DatabaseResource, verdict: rebuild.MartCheck) -> Mapping[str, Any]:
@@ -132,8 +130,8 @@ def _update_alert(database: DatabaseResource, verdict: rebuild.MartCheck) -> Non
                 "mart_differs",
                 verdict.name,
                 "critical",
-                f"The mart {verdict.name} differs from a rebuild, in {verdict.differing_rows:,} of its rows. "
-                f"See its check {REPLAY} in Dagster; mend it with: zmart rebuild {verdict.name}",
+                f"The mart {verdict.name} differs from a rebuild, in {verdict.differing_rows:,} of its rows. See "
+                f"its check {REPLAY} in Dagster; correct it with: zmart rebuild {verdict.name}",
             )
         elif verdict.is_consistent:
             alerts.resolve_alert(connection, "mart_differs", verdict.name)
@@ -144,9 +142,9 @@ def _follows_the_log(folded: Sequence[dg.AssetKey]) -> dg.AssetChecksDefinition:
         dg.AssetCheckSpec(
             name=FOLLOWS,
             asset=key,
-            description="Guards that readers see the present: the mart takes part in every ingest transaction. One "
-            "whose SQL failed on an event is left out "
-            "of them, answers with the place where it stopped, and waits for its model to be mended and rebuilt.",
+            description="Guards that readers see the present: the mart takes part in every ingest transaction. A mart "
+            "whose SQL failed on an event is excluded from them, returns the state before that event, and waits until "
+            "its model is corrected and rebuilt.",
         )
         for key in folded
     ]
@@ -173,7 +171,7 @@ def _follow_status(row: tuple[Any, ...] | None) -> tuple[bool, str, Mapping[str,
     if row is None:
         return False, NOT_DEPLOYED, {}
     is_stale, applied_seq, behind, since, failed_event, reason = row
-    metadata = {"answers for seq": applied_seq, "entries behind": behind}
+    metadata = {"reflects seq": applied_seq, "entries behind": behind}
     if not is_stale:
         return not behind, f"Behind the log, and retried: {reason}" if behind else "Follows the log.", metadata
     stopped = {"stale since": dg.MetadataValue.timestamp(since), "failed at event": failed_event}
@@ -200,7 +198,7 @@ def _dbt_tests(specs: Mapping[str, dg.AssetCheckSpec]) -> dg.AssetChecksDefiniti
                     asset_key=key.asset_key,
                     check_name=key.name,
                     passed=outcome.is_successful,
-                    description=outcome.message or "No row came back.",
+                    description=outcome.message or "No row was returned.",
                     metadata={"rows found": outcome.failures, "seconds": outcome.seconds},
                 )
 
@@ -219,9 +217,9 @@ def _selected_marts(context: dg.AssetCheckExecutionContext) -> dict[str, dg.Asse
 @dg.asset_check(
     asset=RAW_EVENTS,
     required_resource_keys={"database"},
-    description="Guards against a silent webhook: something arrived in the last "
-    f"{SILENCE_SECONDS / 60:.0f} minutes, or a walk of the chain proved "
-    "within that time that there was nothing. Warns otherwise: silence by itself proves nothing.",
+    description="Guards against a silent webhook: an event arrived in the last "
+    f"{SILENCE_SECONDS / 60:.0f} minutes, or a walk of the chain proved within that time that there was none. Warns "
+    "otherwise: silence alone proves nothing.",
 )
 def is_fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Check that entries arrive, or that their absence is proven."""
@@ -251,15 +249,14 @@ def _freshness(since_arrival: float | None, since_proof: float | None) -> tuple[
         return True, "News arrive."
     if since_proof is not None and since_proof <= SILENCE_SECONDS:
         return True, f"Nothing arrived for {minutes}, and a walk of the chain found nothing either."
-    return False, f"Nothing arrived for {minutes}, and nothing proves that the chain was quiet."
+    return False, f"Nothing arrived for {minutes}, and no walk has proven that the chain was quiet."
 
 
 @dg.asset_check(
     asset=RAW_TRANSACTIONS,
     required_resource_keys={"database"},
     description="Guards against missing transactions: each source's proven slot ranges, without a gap between them. "
-    "Fails while nothing is proven: what "
-    "deliveries brought may be everything, but nobody has looked.",
+    "Fails while nothing is proven: the deliveries may be complete, but no walk has verified it.",
 )
 def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Check that the log is proven complete, and report from which slot to which."""
@@ -280,9 +277,8 @@ def coverage_is_proven(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckR
 @dg.asset_check(
     asset=RAW_DEAD_LETTERS,
     required_resource_keys={"database"},
-    description="Guards against lost deliveries: none waits to be looked at. Warns with the reasons otherwise; list "
-    "and retry them with "
-    "`zmart dead-letters`.",
+    description="Guards against lost deliveries: no dead letter is open. Warns with the reasons otherwise; list and "
+    "retry them with `zmart dead-letters`.",
 )
 def none_is_open(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Check that everything that was delivered could be used."""

@@ -22,13 +22,14 @@ OWNERS = ["team:operators"]
 
 _MATERIALIZE_HELP = {
     "fold": "**Materialize** folds this mart again from the whole log and merges the rows that differ, in place: "
-    "readers, grants and views notice nothing. A healthy mart reports 0 rows. A stale one follows the log again "
-    "afterwards. Changed SQL is installed by the job `dbt_build`.",
-    "scheduled": "**Materialize** computes this mart again from the others and merges the rows that differ, in place: "
-    "readers see the old rows or the new. The schedule `refresh_marts_every_5m` presses it every five minutes; "
-    "`ops.scheduled_models` says up to which seq it answers. Changed SQL is installed by the job `dbt_build`.",
-    "view": "A view: always as fresh as what it reads, so nothing has to be done. **Materialize** installs its "
-    "SQL again from the checkout, replacing it in place.",
+    "readers, grants and views are not affected. A healthy mart reports 0 rows. A stale one follows the "
+    "log again afterwards. The job `dbt_build` installs changed SQL.",
+    "scheduled": "**Materialize** computes this mart again from the others and merges the rows that differ, in "
+    "place: readers see the old rows or the new. The schedule `refresh_marts_every_5m` runs it every "
+    "five minutes; `ops.scheduled_models` has the seq that it reflects. The job `dbt_build` installs changed "
+    "SQL.",
+    "view": "A view: always as new as its sources, so nothing has to be done. **Materialize** installs its SQL "
+    "again from the checkout, in place.",
 }
 
 _UNUSED = {

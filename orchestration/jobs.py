@@ -37,22 +37,24 @@ def jobs(manifest: models.Manifest) -> Sequence[Job]:
         dg.define_asset_job(
             REBUILD,
             selection=dg.AssetSelection.assets(*folded).without_checks(),
-            description="Folds every folded mart again from the whole log and merges what differs, in place; select "
-            "one in the launchpad to rebuild only that. Readers notice nothing. The number of rows that differed is in "
-            "each materialization's metadata; on a healthy system it is 0.",
+            description="Folds every folded mart again from the whole log and merges the rows that differ, in "
+            "place; select one in the launchpad to rebuild only that. Readers are not affected. The "
+            "number of rows that differed is in each materialization's metadata; on a healthy system "
+            "it is 0.",
         ),
         dg.define_asset_job(
             REFRESH,
             selection=dg.AssetSelection.assets(*scheduled).without_checks(),
-            description="Computes leaderboards, histories and platform numbers again, all on one snapshot, and merges "
-            "what differs, in place. Readers see the old rows or the new. Each says up to which seq it answers.",
+            description="Computes leaderboards, histories and platform numbers again, all on one snapshot, and "
+            "merges the rows that differ, in place. Readers see the old rows or the new. Each mart "
+            "stores the seq that it reflects.",
         ),
         dg.define_asset_job(
             RECONCILIATION,
             selection=dg.AssetSelection.all_asset_checks()
             - dg.AssetSelection.checks(*tests)
             - dg.AssetSelection.checks_for_assets(accounts.KEY),
-            description="Proves that live equals rebuilt for every folded mart, that all follow the log, that the log "
+            description="Verifies that every folded mart equals its rebuild, that all follow the log, that the log "
             "is fresh and its coverage proven, and that no dead letter is open. Changes nothing.",
         ),
         dg.define_asset_job(
@@ -64,7 +66,7 @@ def jobs(manifest: models.Manifest) -> Sequence[Job]:
         dg.define_asset_job(
             OBSERVE,
             selection=dg.AssetSelection.assets(*(["raw", name] for name in log.OBSERVED)),
-            description="Reads how much there is in the log and how new it is. Changes nothing.",
+            description="Reads the size of the log and the age of its newest rows. Changes nothing.",
         ),
         _dbt_build(models.keys(manifest), dict(models.tests(manifest))),
     ]
@@ -93,9 +95,9 @@ def _dbt_build(keys: dict[str, dg.AssetKey], tests: dict[str, dg.AssetCheckSpec]
 
     @dg.job(
         name=DBT_BUILD,
-        description="Installs every model of the checkout and runs every test, unit tests first. An unchanged fold is "
-        "left alone; a changed one is built beside the live mart and swapped in: readers see the old rows or the new. "
-        "Press it after editing sql_models/.",
+        description="Installs every model of the checkout and runs every test, unit tests first. An unchanged fold "
+        "is not touched; a changed one is built beside the live mart and swapped in: readers see the "
+        "old rows or the new. Run it after editing sql_models/.",
     )
     def dbt_build() -> None:
         build_and_test_everything()
@@ -116,6 +118,6 @@ def _evaluation(spec: dg.AssetCheckSpec, outcome: DbtNodeResult) -> dg.AssetChec
         asset_key=spec.asset_key,
         check_name=spec.name,
         passed=outcome.is_successful,
-        description=outcome.message or "No row came back.",
+        description=outcome.message or "No row was returned.",
         metadata={"rows found": dg.MetadataValue.int(outcome.failures)},
     )

@@ -38,10 +38,10 @@ def jobs() -> Sequence[Job]:
         dg.define_asset_job(
             JOB,
             selection=dg.AssetSelection.assets(*(shown.key(name) for name in actions.NAMES)),
-            description="A round of every keeper, in the order in which a market meets them: tallies, approvals, "
-            "activations, finalizations, settlements. Each plans, proves and simulates; with `confirm: true` in its "
-            "configuration, as in the schedule, it also signs and sends. Select some in the launchpad for a round of "
-            "only those. Pressing it twice does nothing twice.",
+            description="Runs every keeper once, in the order of a market's life: tallies, approvals, activations, "
+            "finalizations, settlements. Each plans, verifies and simulates; with `confirm: true` in its "
+            "configuration, which the schedule has, it also signs and sends. Select some in the launchpad to run only "
+            "those. A second run does not repeat the work of the first.",
         )
     ]
 
@@ -54,7 +54,7 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
         job_name=JOB,
         cron_schedule=cron(settings.load().voting.aggregation_interval_ms),
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every VOTE_AGGREGATION_INTERVAL: a round of the keepers. Waits until a key is configured; "
+        description="Every VOTE_AGGREGATION_INTERVAL: runs the keepers. Waits until a key is configured; "
         "finalizations and settlements wait until MARKET_MONITOR_ENABLED is on.",
     )
     def keepers_every_5m(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -104,8 +104,9 @@ def sensors() -> Sequence[dg.SensorDefinition]:
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="Looks after what keepers signed: sends again what may still land, closes what the log shows finally, "
-    "ends what can never land, opens again what the chain took back. Signs nothing.",
+    description="Follows the transactions that keepers signed: sends those again that may still land, closes those "
+    "that the log contains finally, ends those that can never land, reopens those that the chain "
+    "dropped. Signs nothing.",
 )
 def keeper_sweep(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
     """Sweep, if there is anything to sweep."""
@@ -116,17 +117,17 @@ async def _run_sweep(database: DatabaseResource) -> str:
     dsn = database.dsn_of("zmart_keeper")
     async with IntentStore(dsn) as intent_store:
         if not await intent_store.has_open_submissions():
-            return "Nothing is under way."
+            return "No transaction is open."
     async with runner.open_runner(settings.load(), dsn=dsn) as keepers:
         swept = await keepers.sweep()
-    return "A keeper is at work; it sweeps itself." if swept is None else f"{swept.summary()}."
+    return "A keeper is running; it sweeps itself." if swept is None else f"{swept.summary()}."
 
 
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A market that a keeper could have moved a day ago raises `market_overdue`; one whose creator withdrew "
-    "the pool before its winners claimed raises `liquidity_pulled`.",
+    description="A market that a keeper could have moved a day ago raises `market_overdue`; a market whose creator "
+    "withdrew the pool before its winners claimed raises `liquidity_pulled`.",
 )
 def overdue_markets(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
     """Make sure that each market that is overdue, or cannot pay, has an open alert."""

@@ -1,5 +1,5 @@
 -- name: heads
--- Where the log stands: last seq, newest arrival, newest event's clock and place on chain, seconds since both.
+-- The state of the log: last seq, newest arrival, newest event's clock and place on chain, seconds since both.
 select
     f.seq,
     f.at,
@@ -25,14 +25,14 @@ where c.relnamespace = 'raw'::regnamespace and c.relname = any(%(names)s);
 select max(ref) from raw.feed where kind = 'finalized_through';
 
 -- name: transactions
--- Transactions by what is known of them: provisional order, retracted, still to be fetched.
+-- Number of transactions by state: provisional order, retracted, still to be fetched.
 select
     (select count(*) from raw.transactions where not order_settled),
     (select count(*) from raw.transactions where retracted_at is not null),
     (select count(*) from raw.pending_signatures);
 
 -- name: dead_letters
--- Open dead letters by reason, with how often they came and since when.
+-- Open dead letters by reason, with their number and the first time.
 select
     reason_code,
     count(*),
@@ -47,7 +47,7 @@ group by reason_code
 order by 2 desc, 1;
 
 -- name: coverage
--- What each source has proven: slots, transactions, the gaps between its ranges, seconds since the last proof.
+-- Each source's proofs: slots, transactions, the gaps between its ranges, seconds since the last proof.
 select
     source,
     min(from_slot),
@@ -66,11 +66,11 @@ group by source
 order by source;
 
 -- name: models
--- Every folded model and where it stands.
+-- Every folded model and its state.
 select name, is_stale, applied_seq, behind, stale_since, failed_event, coalesce(reason, '') from ops.model_status order by name;
 
 -- name: scheduled
--- Every scheduled mart: the seq it answers for, and how many seconds that took.
+-- Every scheduled mart: the seq that it reflects, and the seconds that its refresh took.
 select name, applied_seq, seconds from ops.scheduled_models order by name;
 
 -- name: deployed_marts
@@ -81,7 +81,7 @@ where c.relnamespace = 'marts'::regnamespace and c.relkind in ('r', 'v', 'm', 'p
 order by 1;
 
 -- name: row_count
--- Rows of one mart, counted.
+-- The number of rows of one mart.
 select format('select count(*) from marts.%%I', %(name)s::text);
 
 -- name: difference_sample
@@ -105,8 +105,8 @@ from ops.models as m
 where m.name = %(name)s;
 
 -- name: pending_notifications
--- Alerts that nobody was told of, critical ones that nobody acknowledges, and told ones that are over: those that were never
--- refused first, the oldest of them before others, so that refused ones cannot fill the limit. One that was refused often
+-- Alerts to post: new ones, critical ones that no operator has acknowledged, and posted ones that are resolved: those never
+-- rejected first, the oldest of them before others, so that rejected ones cannot fill the limit. One that was rejected often
 -- waits a while.
 select alert_no, kind, subject, severity, message, occurrences, raised_at, last_at, acknowledged_at, acknowledged_by, resolved_at
 from ops.alerts
@@ -123,7 +123,7 @@ order by refused_at nulls first, coalesce(resolved_at, raised_at), alert_no
 limit 20;
 
 -- name: mark_alert_posted
--- Remember that an alert was posted, or that it is over.
+-- Record that an alert, or its resolution, was posted.
 update ops.alerts set
     posted_at = case when %(is_over)s then posted_at else clock_timestamp() end,
     resolution_posted_at = case when %(is_over)s then clock_timestamp() end,
@@ -131,12 +131,12 @@ update ops.alerts set
 where alert_no = %(alert_no)s;
 
 -- name: alert_refused
--- Count that the chat did not accept an alert.
+-- Count that the chat rejected an alert.
 update ops.alerts set refusals = refusals + 1, refused_at = clock_timestamp(), refusal = %(refusal)s
 where alert_no = %(alert_no)s;
 
 -- name: alerts_refused
--- Alerts that still have to be posted and were refused several times in a row, the oldest first, without the alert about them.
+-- Alerts that still have to be posted and were rejected several times in a row, the oldest first, without the alert about them.
 select alert_no, kind, refusals, refusal
 from ops.alerts
 where
@@ -148,7 +148,7 @@ where
 order by alert_no;
 
 -- name: slots_held
--- The first slot the log knows a transaction of, and the last it holds finally.
+-- The first slot of a transaction in the log, and the last final one.
 select
     (select min(slot) from raw.transactions) as first_slot,
     raw.finalized_through() as final_slot;
@@ -163,22 +163,22 @@ select m.account, b.user_wallet, b.kind, b.vote, b.source
 from marts.ballots as b inner join raw.markets_seen as m on b.market_no = m.market_no;
 
 -- name: log_identity
--- Whose log it is: genesis hash and program.
+-- The chain and the program of the log: genesis hash and address.
 select genesis_hash, program_id from raw.identity;
 
 -- name: insert_account
--- Keep an account as a node showed it at a slot.
+-- Store an account as a node returned it at a slot.
 insert into raw.accounts (account, slot, kind, lamports, data)
 values (%(account)s, %(slot)s, %(kind)s, %(lamports)s, %(data)s)
 on conflict (account, slot) do nothing;
 
 -- name: delete_old_accounts
--- Forget reads older than the one before this one.
+-- Delete the reads before the previous one.
 delete from raw.accounts
 where slot < (select max(a.slot) from raw.accounts as a where a.slot < %(slot)s);
 
 -- name: save_uncompared
--- Keep which markets a check did not compare; those that it did are forgotten.
+-- Store the markets that a check did not compare; those that it compared are removed.
 with kept as (
     insert into ops.uncompared_accounts (account, reason)
     select n.account, n.reason from unnest(%(accounts)s::text[], %(reasons)s::text[]) as n (account, reason)
@@ -187,13 +187,13 @@ with kept as (
 delete from ops.uncompared_accounts as u where not u.account = any(%(accounts)s::text[]);
 
 -- name: long_uncompared
--- Markets that no check has compared for so many hours, the longest first.
+-- Markets that no check has compared for this many hours, the longest first.
 select u.account, u.reason from ops.uncompared_accounts as u
 where u.since <= clock_timestamp() - make_interval(hours => %(hours)s)
 order by u.since, u.account;
 
 -- name: latest_account_read
--- The slot of the newest read, how old it is in seconds, and whether the log holds everything final up to it.
+-- The slot of the newest read, its age in seconds, and whether the log contains everything final up to it.
 select
     a.slot,
     extract(epoch from clock_timestamp() - max(a.read_at))::float,
@@ -208,21 +208,21 @@ limit 1;
 select account, lamports, data from raw.accounts where slot = %(slot)s and kind <> 'unknown';
 
 -- name: unknown_accounts
--- The accounts of one read that could not be decoded, with how each begins.
+-- The accounts of one read that could not be decoded, with their first bytes.
 select account, 'begins with ' || coalesce(nullif(encode(substr(data, 1, 8), 'hex'), ''), 'nothing')
 from raw.accounts
 where slot = %(slot)s and kind = 'unknown'
 order by account;
 
 -- name: changed_since
--- The accounts and numbers of markets that something happened to after a slot, or that a retraction or a late order
--- concerns now; a null is the configuration.
+-- The accounts and numbers of markets with an event after a slot, or with a retraction or a late order
+-- after it; a null is the configuration.
 select distinct m.account, m.market_no
 from raw.events as e left join raw.markets_seen as m on e.market_no = m.market_no
 where e.order_key >= (%(slot)s::bigint + 1) << 24;
 
 -- name: slots_after
--- The slots after a slot, up to another, in which something happened to a market, or (null) to the configuration.
+-- The slots after a slot, up to another, with an event of a market, or (null) of the configuration.
 select distinct e.order_key >> 24 as slot
 from raw.events as e
 where
@@ -231,7 +231,7 @@ where
 order by slot;
 
 -- name: has_provisional_order
--- Whether the order of a market's transactions up to a slot is provisional somewhere.
+-- Whether the order of a market's transactions up to a slot is provisional anywhere.
 select exists (
     select from raw.transactions as t inner join raw.events as e on t.transaction_no = e.transaction_no
     where
@@ -253,7 +253,7 @@ select m.account, b.user_wallet, b.kind, b.vote, b.source
 from marts.ballots_as_of(%(slot)s, %(market_no)s) as b inner join raw.markets_seen as m on b.market_no = m.market_no;
 
 -- name: configuration_as_of
--- What events said of the configuration, up to a slot, in order; all of them where that is null.
+-- The configuration's events up to a slot, in order; all of them if that is null.
 select * from marts.protocol_config
 where order_key < (coalesce(%(slot)s::bigint, 549755813886) + 1) << 24
 order by order_key;

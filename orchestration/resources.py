@@ -122,7 +122,7 @@ def _require_result(result: Any) -> Any:
     """
     if result.exception is not None or result.result is None:
         raise errors.ConfigurationError(
-            f"dbt could not do it: {result.exception}", help="Mend the model named above."
+            f"dbt failed: {result.exception}", help="Correct the model named above."
         ) from result.exception
     return result.result
 

@@ -20,7 +20,7 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
             # Not on the hour: at midnight UTC the discussions of the day are anchored.
             cron_schedule="10 * * * *",
             default_status=_RUNNING,
-            description="Every hour: prove that live equals rebuilt, and that the log is fresh, whole and used.",
+            description="Every hour: verifies that marts equal their rebuilds, and that the log is fresh and complete.",
         ),
         dg.ScheduleDefinition(
             name="refresh_marts_every_5m",
@@ -34,13 +34,13 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
             job_name=jobs.OBSERVE,
             cron_schedule="30 * * * *",
             default_status=_RUNNING,
-            description="Every hour: note how much there is in the log and how new it is.",
+            description="Every hour: records the size and the age of the log.",
         ),
         dg.ScheduleDefinition(
             name="data_tests_daily",
             job_name=jobs.DATA_TESTS,
             cron_schedule="15 3 * * *",
             default_status=_RUNNING,
-            description="Every night: dbt's tests of the data.",
+            description="Every night: runs dbt's tests of the data.",
         ),
     ]

@@ -14,7 +14,7 @@ import dagster as dg
 from zmart import settings
 from zmart.db import alerts, queries
 
-from .alerts import deliver
+from .alert_webhook import deliver
 from .assets import marts
 from .resources import DatabaseResource
 
@@ -139,7 +139,7 @@ def deployed_marts(context: dg.SensorEvaluationContext, database: dg.ResourcePar
 @dg.sensor(
     default_status=_RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A run whose worker died with an earlier code server is reported as failed; its pool is free again.",
+    description="A run whose worker ended with an earlier code server is reported as failed; its pool is free again.",
 )
 def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Report runs whose worker no longer exists as failed."""
@@ -155,7 +155,9 @@ def orphaned_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 @dg.sensor(
     default_status=_RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="A mart that stopped following the log has an open alert `mart_stale`, even after someone closed it.",
+    description=(
+        "A mart that stopped following the log has an open alert `mart_stale`, even after an operator closed it."
+    ),
 )
 def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
     """Make sure that every stale mart has an open alert."""
@@ -170,8 +172,8 @@ def stale_models(context: dg.SensorEvaluationContext, database: dg.ResourceParam
                 "mart_stale",
                 name,
                 "critical",
-                f'The mart {name} stopped at seq {seq}: event {failed_event} failed with "{reason}". Ingest goes on. '
-                f"Mend the model, then run: zmart rebuild {name}",
+                f'The mart {name} stopped at seq {seq}: event {failed_event} failed with "{reason}". Ingest '
+                f"continues. Correct the model, then run: zmart rebuild {name}",
             )
     return dg.SkipReason(f"{len(stale)} stale marts, {len(unreported)} of them new.")
 
@@ -210,8 +212,8 @@ def dead_letter_growth(
 @dg.sensor(
     default_status=_RUNNING,
     minimum_interval_seconds=_EVERY_SECONDS,
-    description="Posts to ALERT_WEBHOOK_URL, whoever raised it: every new alert once, a critical one again each day "
-    "until it is acknowledged, and that one is over. Waits until the address is set.",
+    description="Posts to ALERT_WEBHOOK_URL: every new alert once, a critical one again each day until it is "
+    "acknowledged, and every resolved one. Waits until the address is set.",
 )
 def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SkipReason:
     """Post the alerts that are due.

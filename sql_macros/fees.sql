@@ -1,9 +1,9 @@
 {#
-    Fees as the program takes them (protocol.md 2.5), from what its events say (protocol.md 8.6).
+    Fees as the program takes them (protocol.md 2.5), computed from its events (protocol.md 8.6).
 
     A buy's event carries cost + floor(cost * bps / 10000); that is strictly increasing in cost, so the cost before fees is
-    the smallest integer that reaches it. A sell's event carries what is left of the gross; one or two gross amounts leave
-    the same; the market account's change of lamports (net + protocol part), the market's b or its totals tell which.
+    the smallest integer that reaches it. A sell's event carries the net amount; one or two gross amounts result in the same
+    net amount. The market account's change of lamports (net + protocol part), the market's b or its totals decide.
 #}
 
 {% macro cost_before_fees(paid, bps) -%}
@@ -23,7 +23,7 @@
     coalesce(div(div({{ amount }} * {{ bps }}, 10000) * {{ protocol_bps }}, nullif({{ bps }}, 0)), 0)
 {%- endmacro %}
 
-{# Whether two values of the cost function with this b can lie so far apart. A cost is floor(b * a / 1e9) with a whole a, so a
+{# Whether two values of the cost function with this b can have this difference. A cost is floor(b * a / 1e9) with a whole a, so a
    difference is floor(b * k / 1e9) or one more; where b is whole SOL, exactly a multiple of b / 1e9 (protocol.md 2.2). #}
 {% macro is_difference_of_costs(amount, b) -%}
     case
@@ -34,13 +34,13 @@
     end
 {%- endmacro %}
 
-{# How many earlier trades of a market are read to settle one sell. #}
+{# The number of earlier trades of a market that are read to resolve one sell. #}
 {% macro most_earlier_trades() -%}
     5000
 {%- endmacro %}
 
-{# A fence between steps. Without it the planner writes the expressions of one step out wherever the next one names them, and the
-   next does the same: five steps later each trade costs a thousand operations instead of thirty. #}
+{# A fence between steps. Without it the planner repeats the expressions of one step wherever the next one refers to them, and so
+   on: after five steps each trade costs a thousand operations instead of thirty. #}
 {% macro computed_once() -%}
     offset 0
 {%- endmacro %}

@@ -1,21 +1,21 @@
 {#
     fold: one select, three uses.
 
-    A fold model is an ordinary `select key, aggregates from {{ log_events([...]) }} group by key`. Its config says how two
-    partial results of the same key combine, which is all that is needed to keep the table live: the aggregate of a
-    window of the log, merged into the table, equals the aggregate of everything. The order in which windows come, and
-    how they are cut, cannot matter, because each rule commutes.
+    A fold model is an ordinary `select key, aggregates from {{ log_events([...]) }} group by key`. Its config defines how
+    two partial results of the same key combine, which is all that is needed to keep the table live: the aggregate of a
+    window of the log, merged into the table, equals the aggregate of everything. The order and the limits of the windows
+    cannot matter, because each rule commutes.
 
-        sum  min  max  or   what they say; null is "nothing said"
-        any                 the value is the same wherever it is said
+        sum  min  max  or   as in SQL; null means that the window has no value
+        any                 all values that are not null are equal
         last <key column>   the value at the greatest key (a column of the model, combined by max)
         first <key column>  the value at the smallest key (a column combined by min)
 
-    Columns that follow from others of the same row (`meta: {generated: <expression>}`) are generated columns: Postgres
-    keeps them true.
+    Columns that follow from others of the same row (`meta: {generated: <expression>}`) are generated columns, which
+    Postgres computes.
 
     The work is done by folds.install (zmart/db/functions/folds): it builds the table beside the live one or in place, writes
-    folds.apply_<model> and folds.refold_<model>, and makes them live in one transaction. This file only writes texts.
+    folds.apply_<model> and folds.refold_<model>, and makes them live in one transaction. This file only builds texts.
 #}
 
 {% macro fold_combine(column, rule) -%}
@@ -61,13 +61,13 @@
     {%- set names = columns | map(attribute='name') | list -%}
     {%- set select_sql = select_sql | trim -%}
     {%- if not combine -%}
--- A row for each row of the log: nothing to combine.
+-- A row for each row of the log: nothing is combined.
 insert into /*target*/ ({{ names | join(', ') }})
 select {{ names | join(', ') }} from (
 {{ select_sql }}
 ) as s
     {%- else -%}
--- One row per {{ key | join(', ') }}. The rule of each column stands behind it: what two partial results of one row become.
+-- One row per {{ key | join(', ') }}. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into /*target*/ as t
 using (
 {{ select_sql }}
@@ -84,7 +84,7 @@ when not matched then insert (
     {%- endif -%}
 {%- endmacro %}
 
-{# Names and types of the select must be those the contract promises; an error here touches nothing. #}
+{# Names and types of the select must be those of the contract; an error here changes nothing. #}
 {% macro keeps_contract(select_sql, columns) -%}
     {%- set promised = [] -%}
     {%- for column in columns -%}
@@ -100,7 +100,7 @@ when not matched then insert (
     {%- endif -%}
 {%- endmacro %}
 
-{# What a fold must say besides: where it reads the log, and how each column combines. #}
+{# Check that a fold also marks where it reads the log and defines how each column combines. #}
 {% macro fold_check(select_sql, columns, key, combine) -%}
     {%- if '(true /*fold*/)' not in select_sql -%}
         {{ exceptions.raise_compiler_error("This fold reads no log rows: use log_events([...]) or log_ballots().") }}
@@ -121,7 +121,7 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
 {%- endmacro %}
 
 {# The step that the model shares with others: an ephemeral model that reads the log, its name and its select as dbt wrote it in
-   front of ours. folds.apply works it out once for all who share it; its name says what it is made of. #}
+   front of ours. folds.apply computes it once for all models that share it; its name contains the digest of its text. #}
 {% macro shared_step() -%}
     {%- set steps = [] -%}
     {%- for cte in model.extra_ctes if '(true /*fold*/)' in cte.sql -%}
@@ -134,12 +134,12 @@ create index on /*target*/ ({{ index.columns if index is mapping else index }}){
     {{ return(steps[0] if steps else none) }}
 {%- endmacro %}
 
-{# What the fee split of a trade follows from: itself, the rates in force, its market's b, the trades before it. #}
+{# The inputs of a trade's fee split: the trade, the rates in force, its market's b, the trades before it. #}
 {% macro pricing_events() -%}
     {{ return(['SharesBought', 'SharesSold', 'ConfigUpdated', 'GlobalConfigInitialized', 'MarketCreated']) }}
 {%- endmacro %}
 
-{# Hand the texts to folds.install and do what dbt expects of a materialization; its outcome is the node's message. #}
+{# Pass the texts to folds.install and return what dbt expects of a materialization; its outcome is the node's message. #}
 {% macro fold_install(kind, fold_sql, merge_sql, columns, key, scope, merges) -%}
     {%- set listens_to = config.require('listens_to') -%}
     {%- set fees = config.get('fee_sensitive', false) -%}

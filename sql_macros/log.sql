@@ -1,7 +1,7 @@
 {#
     Reading the log.
 
-    A fold's select says where it reads log rows with log_events() or log_rows(). Both end in a marker that is valid SQL by
+    A fold's select marks where it reads log rows with log_events() or log_rows(). Both end in a marker that is valid SQL by
     itself, `(true /*fold*/)`, and means "all history". The fold materialization makes three texts of one select by
     putting another condition there: everything up to a seq (a rebuild), one window of seqs (the live path), or the whole
     history of a few keys (a refold). The marker stands directly on the table, so that each condition reaches an index.
@@ -17,7 +17,7 @@
 {%- endmacro %}
 
 {# API ballots are rows of the log too: their seq is a place in the same feed. They have no place on chain, only an instant;
-   the second marker says so to what is asked as of a slot. #}
+   the second marker passes that on to reads as of a slot. #}
 {% macro log_ballots() -%}
     (select * from {{ source('app', 'ballots') }} where (true /*fold*/) and (true /*unplaced*/))
 {%- endmacro %}
@@ -32,7 +32,7 @@
     (max(array[{{ key }}, {{ value }}]) filter (where {{ condition }}))[2]
 {%- endmacro %}
 
-{# The same for text, which the array trick cannot carry; for events that come once or twice in a market's life. #}
+{# The same for text, for which the array comparison does not work; for events that occur once or twice in a market's life. #}
 {% macro last_text_by(value, key, condition) -%}
     (array_agg({{ value }} order by {{ key }} desc, {{ value }} desc) filter (where {{ condition }}))[1]
 {%- endmacro %}
@@ -41,7 +41,7 @@
     (min(array[{{ key }}, {{ value }}]) filter (where {{ condition }}))[2]
 {%- endmacro %}
 
-{# The newest value said so far, over a window `so_far` in the order of the chain; null says nothing. #}
+{# The newest value so far that is not null, over a window `so_far` in the order of the chain. #}
 {% macro latest_of(value, type) -%}
     ((max(array[order_key, {{ value }}]) filter (where {{ value }} is not null) over so_far)[2])::{{ type }}
 {%- endmacro %}

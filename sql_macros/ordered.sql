@@ -1,12 +1,12 @@
 {#
-    ordered: for what does not combine, such as average cost.
+    ordered: for state that does not combine, such as average cost.
 
     The model's select gives the rows of its keys, unaggregated, with order_key and seq; its config names an aggregate whose
-    first argument is the state to go on from. A table row is the state of a key after its last event.
+    first argument is the previous state. A table row is the state of a key after its last event.
 
-    A window usually continues the stored states. Where one of its events lies before a key's last one on chain, that key
-    is told again from its whole history; so the rows are the same in whatever order the events came. `seq > last_seq` keeps
-    a key that was just told again from taking the same events twice.
+    A window usually continues the stored states. If one of its events is before a key's last one on chain, that key is
+    folded again from its whole history, so the rows are the same in any order of arrival. `seq > last_seq` prevents that a
+    key which was just folded again applies the same events twice.
 #}
 
 {% macro on_key(left, right, key) -%}

@@ -1,6 +1,6 @@
 {#
-    Periods end at the newest event of the log, by the chain's clock, rather than at the reader's now: the same log gives the
-    same answer whenever it is asked.
+    Periods end at the newest event of the log, by the chain's clock, rather than at the time of the query: the same log
+    gives the same rows at any time.
 #}
 
 {% macro newest_instant() -%}

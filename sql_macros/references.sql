@@ -1,5 +1,5 @@
 {#
-    Names without the database. The folds' functions keep these texts, and a clone or a restored copy has another name.
+    Names without the database. The folds' functions contain these texts, and a clone or a restored copy has another name.
 #}
 {% macro source(source_name, table_name) -%}
     {%- set relation = builtins.source(source_name, table_name) -%}

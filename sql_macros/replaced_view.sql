@@ -1,6 +1,7 @@
 {#
-    A view that is replaced rather than dropped: dbt's own `view` drops CASCADE on every run, and whoever polls meanwhile
-    meets "relation does not exist". Only a change of columns that Postgres cannot replace drops it, its dependents with it.
+    A view that is replaced rather than dropped: dbt's own `view` drops CASCADE on every run, and a query at that
+    moment fails with "relation does not exist". Only a change of columns that Postgres cannot replace drops it, with its
+    dependents.
 #}
 {% materialization replaced_view, adapter='postgres' %}
     {%- set target_relation = this.incorporate(type='view') -%}

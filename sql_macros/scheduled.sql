@@ -1,10 +1,10 @@
 {#
     scheduled: a table with its own as_of.
 
-    For what ranks or sums over everything, and may be some minutes old: leaderboards, histories. dbt compiles the select
+    For ranks and sums over everything, which may be some minutes old: leaderboards, histories. dbt compiles the select
     and installs it; from then on `folds.refresh(<name>)` needs no dbt. It computes the rows beside the live ones and merges
     the difference in place, so that a polling reader sees the old rows or the new: never an error, never an empty table.
-    ops.scheduled_models says which seq of the log the rows answer for.
+    ops.scheduled_models has the seq of the log that the rows reflect.
 
     Config: `key`, the columns that identify a row; `indexes`, as for a fold.
 #}

@@ -3,7 +3,7 @@
     array['PROPOSED', 'APPROVED', 'ACTIVE', 'RESOLVING', 'DISPUTED', 'FINALIZED', 'CANCELLED']
 {%- endmacro %}
 
-{# The state an event leaves its market in, as the enum's number, or null when it changes none (protocol.md 3.1).
+{# The state an event leaves its market in, as the enum's number, or null if it changes none (protocol.md 3.1).
    A dispute that aggregate_dispute_votes upholds goes back to RESOLVING, one it rejects ends FINALIZED (1.4.15). #}
 {% macro state_code_after(name, payload) -%}
     case {{ name }}
@@ -22,7 +22,7 @@
     ({{ state_names() }})[{{ state_code_after(name, payload) }} + 1]
 {%- endmacro %}
 
-{# Lamports a market account keeps to be rent exempt: 6,960 for each of its 488 bytes and 128 of overhead (protocol.md 1.5). #}
+{# Lamports that make a market account rent exempt: 6,960 for each of its 488 bytes and 128 of overhead (protocol.md 1.5). #}
 {% macro market_rent_lamports() -%}
     4287360
 {%- endmacro %}

@@ -1,5 +1,5 @@
 {#
-    Tallies: ballots counted by market, kind and class. One text, read by the view over all ballots and by the function that
+    Tallies: ballots counted by market, kind and class. One text, used by the view over all ballots and by the function that
     counts those up to a slot.
 #}
 
@@ -39,7 +39,7 @@ where kind = 'proposal' or cast_at < voting_closes_at
 group by market_no, kind
 {%- endmacro %}
 
-{# When disputes had begun by then. Not marts.markets_as_of, which prices every trade of the market to tell its row. #}
+{# The start of disputes up to then. Not from marts.markets_as_of, which prices every trade of the market for its row. #}
 {% macro disputes_as_of() -%}
     (
         select

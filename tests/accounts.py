@@ -26,7 +26,7 @@ def decode_accounts(program_accounts: Iterable[client.AccountInfo]) -> ProgramAc
 
 
 def differences(connection: psycopg.Connection[Any], on_chain: ProgramAccounts) -> list[Difference]:
-    """As the hourly check, and nobody has sent anything to a market's account besides."""
+    """Compare like the hourly check, when no other transfers to a market's account have happened."""
     known = fetch_rows(connection, "select on_chain_address, market_lamports from marts.markets")
     return account_reconciliation.differences(connection, on_chain) + [
         Difference(row["on_chain_address"], "", "market_lamports", row["market_lamports"], theirs["lamports"])

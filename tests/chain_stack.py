@@ -1,4 +1,4 @@
-"""A development chain with actors, and an ingest beside it whose looks at the chain are made by hand."""
+"""A development chain with actors, and an ingest whose walks of the chain the test starts."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from zmart.chain.rpc import RpcClient
 from zmart.settings import Cluster
 
 PROGRAM_ID = devchain.PROGRAM_ID
-#: Much happens in little time, and markets reach their ends.
+#: Many events in little time, and markets reach their ends.
 TEMPO = Tempo(
     markets=4, wallets=12, trades_per_second=1.0, proposal_seconds=10, trading_seconds=60, dispute_period_seconds=20
 )
-#: Confirmed to finalized, with some to spare.
+#: Slots from confirmed to finalized, with a margin.
 BLOCKS_TO_FINALITY = 40
 
 
 @dataclass
 class ChainStack:
-    """Chain, log and the watch between them."""
+    """Chain, log and the sync task between them."""
 
     node: devchain.DevchainNode
     database: testing.PostgresDatabase
@@ -46,7 +46,7 @@ class ChainStack:
     sync_database: SyncDatabase
 
     async def play(self, blocks: int) -> None:
-        """Let the actors act for some blocks, and nothing else happen meanwhile."""
+        """Let the actors act for some blocks, without any other activity."""
         chain = self.node.chain
         assert chain.traders is not None
         for _ in range(blocks):
@@ -56,11 +56,11 @@ class ChainStack:
             chain.close_block(int(chain.now))
 
     async def pass_blocks(self, blocks: int) -> None:
-        """Close blocks in which nothing happens."""
+        """Close empty blocks."""
         await self.node.call("devchain_advance", blocks, 0)
 
     def landed_transactions(self) -> list[LandedTransaction]:
-        """Every transaction of the program that is on the chain, in order."""
+        """Return every transaction of the program on the chain, in order."""
         store = self.node.chain.store
         places = store.undelivered_places(10**9, 10**6)
         return [found for place in places if (found := store.transaction_at(place)) is not None]
@@ -80,11 +80,11 @@ class ChainStack:
             return connection.execute(query, parameters or None).fetchall()
 
     def stored_signatures(self) -> set[str]:
-        """Signatures that count in the log."""
+        """Return the signatures in the log that are not retracted."""
         return {s for (s,) in self.fetch_all("select signature from raw.transactions where retracted_at is null")}
 
     def successful_signatures(self) -> set[str]:
-        """Signatures of the chain's successes."""
+        """Return the signatures of the chain's successes."""
         return {str(one.signature) for one in self.landed_transactions() if one.err is None}
 
 
@@ -92,7 +92,7 @@ class ChainStack:
 async def open_chain_stack(
     folder: Path, database: testing.PostgresDatabase, **options: Any
 ) -> AsyncIterator[ChainStack]:
-    """A town with a history of some minutes; its chain stands still unless it is told to go on."""
+    """A chain with a history of some minutes; it stops unless the test advances it."""
     chain_options = Options(**{"tempo": TEMPO, "past_hours": 0.05, **options})
     async with devchain.serve(folder, chain_options) as node, RpcClient([node.url]) as client:
         await node.chain.freeze_and_wait()

@@ -1,4 +1,4 @@
-"""Histories of the program's events for the folds: legal, small, and full of corners.
+"""Histories of the program's events for the folds: legal, small, and with many corner cases.
 
 A story is a list of transactions in chain order. Tests deliver it in any order, cut anyhow and with repetitions.
 """
@@ -18,7 +18,7 @@ CONFIG = ("protocol_fee_bps", "resolver_reward_bps", "liquidity_provider_fee_bps
 
 
 class EventHistory:
-    """Tell a story one transaction at a time; each gets the next place on chain."""
+    """Build a story one transaction at a time; each gets the next place on chain."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -58,7 +58,7 @@ class EventHistory:
         )
 
     def trade(self, market: int) -> tuple[str, int, int, dict[str, object], dict[str, object] | None]:
-        """One buy or sell; now and then of nothing, now and then of everything a u64 can hold."""
+        """One buy or sell; sometimes of zero, sometimes of the largest u64."""
         draw = self.random
         shares = draw.choice((0, 1, 10**9, draw.randrange(10**12), 2**64 - 1))
         paid = draw.choice((0, 9, 10, draw.randrange(10**11), 2**63))
@@ -69,7 +69,7 @@ class EventHistory:
         return "SharesSold", market, draw.randrange(1, 6), {**terms, "proceeds": str(paid % 10**12)}, context
 
     def configure(self) -> None:
-        """Other fees from here on."""
+        """Change the fees from here on."""
         rates = dict(zip(CONFIG, self.random.sample(range(0, 900), 3), strict=True))
         self.append(
             ("ConfigUpdated", None, None, {**rates, "dispute_period": "120", "min_resolution_delay": "1"}, None)

@@ -1,17 +1,17 @@
-"""A real browser for tests of what people see.
+"""A real browser for tests of the console.
 
-chromium     the path of Debian's chromium; installed by apt-get where we may, else the test skips
+chromium     the path of Debian's chromium; installed by apt-get if possible, else the test is skipped
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 
 import pytest
 
-#: Headless, and nobody is called: what the browser itself would ask of the network is switched off.
+from tests import debian_packages
+
+#: Headless, and without the browser's own network requests.
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -22,27 +22,16 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_INSTALL_TIMEOUT_SECONDS = 240
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Where Debian's chromium is."""
-    found = shutil.which("chromium")
-    if found is None:
-        _install()
-        found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("chromium is not installed")
-    return found
-
-
-def _install() -> None:
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
-        pytest.skip("chromium is not installed; `apt-get install chromium` brings it")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
+    """The path of Debian's chromium."""
+    if shutil.which("chromium") is None:
         try:
-            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_INSTALL_TIMEOUT_SECONDS)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as exc:
-            pytest.skip(f"chromium cannot be installed: {exc}")
+            debian_packages.install("chromium")
+        except debian_packages.NotInstallable as error:
+            pytest.skip(str(error))
+    found = shutil.which("chromium")
+    # Ubuntu's package of this name is a pointer to a snap, which containers cannot install.
+    return found if found is not None else pytest.skip("chromium is not installed")

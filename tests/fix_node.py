@@ -1,7 +1,7 @@
-"""Node for tests that speak to us as a frontend does.
+"""Node for tests that use the API as a frontend does.
 
-packages     a folder whose node_modules hold Anchor
-unixfs       a folder whose node_modules hold another implementation of IPFS' names, and names.mjs beside them
+packages     a folder with Anchor in its node_modules
+unixfs       a folder with another implementation of IPFS' names in its node_modules, and names.mjs
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNIXFS = Path(__file__).parent / "peers" / "unixfs"
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose node_modules hold Anchor; skips where Node or the packages are not to be had."""
+    """A folder with Anchor in its node_modules; skips if Node or the packages are not available."""
     _require_node()
     if (PEERS / "node_modules" / "@coral-xyz" / "anchor").is_dir():
         return PEERS
@@ -31,7 +31,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def unixfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `node names.mjs` names files; skips where Node or the package is not to be had."""
+    """A folder in which `node names.mjs` computes CIDs; skips if Node or the package is not available."""
     _require_node()
     folder = tmp_path_factory.mktemp("unixfs")
     for name in ("package.json", "names.mjs"):
@@ -55,7 +55,7 @@ def _npm_install(folder: Path, *command: str) -> Path:
 
 @pytest.fixture(scope="session")
 def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The TypeScript client, compiled as strictly as its settings say; skips where it cannot be built."""
+    """The TypeScript client, compiled with its strict settings; skips if it cannot be built."""
     _require_node()
     folder = tmp_path_factory.mktemp("typescript") / "client"
     shutil.copytree(CLIENT, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))

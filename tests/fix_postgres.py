@@ -1,15 +1,13 @@
-"""Postgres fixtures: one server a run, one database a test.
+"""Postgres fixtures: one server per run, one database per test.
 
 database         a clone with the whole schema, roles and rights; `.dsn(role)`, `.connect(role)`
 marts_database   the same with the folds deployed
-empty_database   a database with nothing in it, owned by nobody of ours
+empty_database   an empty database that none of our roles owns
 opened_connections  the connections that `zmart.db.connection` opens during the test
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,17 +19,14 @@ from zmart.db import connection as db
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[testing.PostgresServer]:
-    """The run's server; tests are skipped with the reason where there is none."""
-    try:
-        with testing.server() as server:
-            yield server
-    except testing.NoPostgresServer as error:
-        pytest.skip(str(error))
+    """The run's server; tests fail with the reason where there is none."""
+    with testing.server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def template(postgres_server: testing.PostgresServer) -> Iterator[testing.PostgresDatabase]:
-    """The migrated log, to clone from; never connect to it."""
+    """The migrated log as a template; never connect to it."""
     with postgres_server.template(testing.apply_migrations) as database:
         yield database
 
@@ -41,9 +36,9 @@ def marts_template(
     postgres_server: testing.PostgresServer, template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
     """The migrated log with every model deployed, to clone from."""
-    if importlib.util.find_spec("zmart.run.deploy.rebuild") is None:
-        pytest.skip("zmart.run.rebuild does not exist yet")
-    rebuild = importlib.import_module("zmart.run.deploy.rebuild")
+    # Imports dbt, which takes seconds and which unit tests do not need.
+    from zmart.run.deploy import rebuild
+
     with postgres_server.clone(template) as database:
         rebuild.deploy(database.dsn())
         yield database
@@ -53,7 +48,7 @@ def marts_template(
 def database(
     postgres_server: testing.PostgresServer, template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
-    """A database of this test's own, migrated."""
+    """A migrated database for this test alone."""
     with postgres_server.clone(template) as database:
         yield database
 
@@ -62,7 +57,7 @@ def database(
 def marts_database(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
-    """A database of this test's own, migrated, with every model deployed."""
+    """A migrated database for this test alone, with every model deployed."""
     with postgres_server.clone(marts_template) as database:
         yield database
 

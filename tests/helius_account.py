@@ -1,4 +1,4 @@
-"""A stand-in for Helius' webhook API: one account, in the documented shapes, over real HTTP on loopback."""
+"""A stand-in for Helius' webhook API: one account, in the documented formats, over real HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ KEY = "0f1e2d3c-hush-4b5a-9687-helius000key"
 
 @dataclass
 class HeliusAccount:
-    """What Helius holds for one key, and what it was asked."""
+    """The webhooks of one key, and the requests received."""
 
     webhooks: list[dict[str, Any]] = field(default_factory=list)
     #: (method, path, body) of every request.
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
-    #: Answer this instead, where set.
+    #: Replaces the response, if set.
     status: int | None = None
     url: str = ""
 
     def add_webhook(self, **overrides: Any) -> dict[str, Any]:
-        """Register a webhook as somebody else would have; `said` differs from an ordinary one."""
+        """Register a webhook like another client; `said` differs from an ordinary one."""
         webhook = {
             "webhookID": f"{len(self.webhooks):08d}-0000-4000-8000-000000000000",
             "wallet": "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA",
@@ -44,7 +44,7 @@ class HeliusAccount:
         return webhook
 
     def respond(self, method: str, path: str, key: str | None, body: Any) -> tuple[int, Any]:
-        """What Helius answers."""
+        """Return the response of Helius."""
         self.requests.append((method, path, body))
         if self.status is not None:
             return self.status, {"error": "no"}
@@ -87,7 +87,7 @@ def serve_account() -> Iterator[HeliusAccount]:
         do_GET = do_POST = do_PUT = do_PATCH = _do
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), HeliusHandler)
     account.url = f"http://127.0.0.1:{server.server_port}"

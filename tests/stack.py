@@ -1,8 +1,8 @@
-"""A whole house for tests: `zmart up` in a state directory of its own, and what to ask it.
+"""A complete stack for tests: `zmart up` in a separate state directory, and ways to query it.
 
-with house.opened() as home:
-    home.start()
-    home.get("/api/status")
+with stack.opened() as running:
+    running.start()
+    running.get("/api/status")
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ TIMEOUT_SECONDS = 90
 
 
 def eventually(check: Callable[[], Any]) -> Any:
-    """The first true answer of `check`; fails when there is none in time. Not answering counts as not yet."""
+    """Return the first true result of `check`; fail if there is none in time. A refused connection means not yet."""
 
     class NotYetError(Exception):
-        """The check has not come true."""
+        """The check has not become true."""
 
     @retry(
         stop=stop_after_delay(TIMEOUT_SECONDS),
@@ -51,20 +51,20 @@ def eventually(check: Callable[[], Any]) -> Any:
 
 
 class Stack:
-    """A running `zmart up` in a state directory of its own."""
+    """A running `zmart up` in a separate state directory."""
 
     def __init__(self, folder: Path) -> None:
         api, ws, ingest, dagster = (ports.find_free_port() for _ in range(4))
         # Its WebSocket is on the next one.
         chain = ports.find_free_port(following=1)
         self.folder = folder
-        #: What a person at its terminal would see.
+        #: The output of the terminal.
         self.output_file = folder / "output.txt"
         self.api = f"http://127.0.0.1:{api}"
         self.rpc = f"http://127.0.0.1:{chain}"
         self.environ = {
             "PATH": os.environ["PATH"],
-            # Tests ask more often than people.
+            # Tests send more requests than users.
             "RATE_LIMIT_PER_MINUTE": "0",
             "ZMART_STATE_DIR": str(folder),
             "API_PORT": str(api),
@@ -76,7 +76,7 @@ class Stack:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self, only: str = "postgres,devchain,traders,ingest,api") -> None:
-        """Start it and wait until it says that it is ready."""
+        """Start it and wait until it is ready."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "zmart.cli", "up", "--only", only],
             env=self.environ,
@@ -92,24 +92,24 @@ class Stack:
         return httpx.get(f"{self.api}/ready").status_code == 200
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Interrupt it; its exit status."""
+        """Interrupt it; return its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(timeout=60)
 
     def pid(self, name: str) -> int:
-        """The process id of a service that is up."""
+        """Return the process id of a running service."""
         pids = {status.name: status.pid for status in state_file.StateFile.read(self.folder / "run.json")}
         return pids[name] or -1
 
     def get(self, path: str) -> Any:
-        """The JSON body of an API answer."""
+        """Return the JSON body of an API response."""
         answer = httpx.get(self.api + path)
         answer.raise_for_status()
         return answer.json()
 
     def dsn(self, role: str = "zmart_owner") -> str:
-        """What `zmart dsn` prints."""
+        """Return the output of `zmart dsn`."""
         done = subprocess.run(
             [sys.executable, "-m", "zmart.cli", "dsn", role],
             env=self.environ,
@@ -120,7 +120,7 @@ class Stack:
         return done.stdout.strip()
 
     def acknowledged_signatures(self) -> set[str]:
-        """Signatures of our program whose delivery was answered 200, by the chain's own books."""
+        """Return the signatures of our program whose delivery was answered 200, by the chain's own records."""
         with contextlib.closing(sqlite3.connect(self.folder / "devchain" / "ledger.sqlite", timeout=30)) as ledger:
             cursor_row = ledger.execute("select value from facts where name = 'delivery_cursor'").fetchone()
             planned = tuple(json.loads(cursor_row[0])) if cursor_row else (-1, -1)
@@ -135,7 +135,7 @@ class Stack:
 
 @contextlib.contextmanager
 def open_stack() -> Iterator[Stack]:
-    """A house that is torn down, whatever happened in it."""
+    """A stack that is stopped after the test, whatever its result."""
     with testing.state_dir() as folder:
         stack = Stack(folder)
         try:

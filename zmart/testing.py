@@ -164,7 +164,7 @@ def describe_server() -> str:
         return f"{DOCKER_IMAGE} in Docker"
     for found in binaries.find_all():
         return f"{found.version} ({found.origin} binaries)"
-    return "none: tests that need it are skipped"
+    return "none: tests that need it fail"
 
 
 def is_docker_available(timeout_seconds: float = 2.0) -> bool:

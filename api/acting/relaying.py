@@ -74,17 +74,19 @@ class TransactionRelay:
         transaction = _parse(raw)
         message = transaction.message
         if getattr(message, "address_table_lookups", None):
-            raise errors.Unprocessable("The transaction takes accounts from tables, which is not passed on.")
+            raise errors.Unprocessable(
+                "The transaction loads accounts from lookup tables, which the relay does not accept."
+            )
         keys = message.account_keys
         programs = {str(keys[item.program_id_index]) for item in message.instructions}
         if foreign := programs - {self._program_id, COMPUTE_BUDGET}:
             raise errors.Unprocessable(
-                f"The transaction calls {min(foreign)}; only {self._program_id} and ComputeBudget are passed on."
+                f"The transaction calls {min(foreign)}; the relay accepts only {self._program_id} and ComputeBudget."
             )
         if self._program_id not in programs:
             raise errors.Unprocessable(f"The transaction does not call {self._program_id}.")
         if not all(transaction.verify_with_results()):
-            raise errors.Unprocessable("A signature is missing, or is not over this transaction.")
+            raise errors.Unprocessable("A signature is missing, or does not belong to this transaction.")
         return Signature(str(transaction.signatures[0]))
 
 
@@ -103,7 +105,7 @@ def _raw(encoded: str) -> bytes:
         raise errors.InvalidParameter("transaction", "expected base64 of a signed transaction") from None
     if len(raw) > transactions.MAX_TRANSACTION_BYTES:
         raise errors.Unprocessable(
-            f"The transaction has {len(raw):,} bytes, a packet holds {transactions.MAX_TRANSACTION_BYTES:,}."
+            f"The transaction has {len(raw):,} bytes; the limit is {transactions.MAX_TRANSACTION_BYTES:,}."
         )
     return raw
 
@@ -113,13 +115,13 @@ def _parse(raw: bytes) -> VersionedTransaction:
         transaction = VersionedTransaction.from_bytes(raw)
         transaction.sanitize()
     except ValueError as error:
-        raise errors.Unprocessable("These bytes are no transaction.") from error
+        raise errors.Unprocessable("These bytes are not a transaction.") from error
     except SanitizeError as error:
         # solders derives it directly from Exception, so `except ValueError` does not catch it.
-        raise errors.Unprocessable(f"The transaction contradicts itself ({error}). Build and sign it again.") from error
+        raise errors.Unprocessable(f"The transaction is not consistent ({error}). Build and sign it again.") from error
     # Bytes after the end are not covered by any signature.
     if bytes(transaction) != raw:
-        raise errors.Unprocessable("These bytes are no transaction.")
+        raise errors.Unprocessable("These bytes are not a transaction.")
     return transaction
 
 

@@ -39,7 +39,10 @@ def buy(pool: quote.MarketSnapshot, *, yes: bool, shares: int | None, max_cost: 
     target = quote.target_for(pool, yes=yes, shares=shares)
     if target is None or target > max_cost:
         refusal = ErrorCode.SlippageExceeded.error()
-        refusal.help = f"So many shares take {'more than there is' if target is None else f'{target} lamports'} now."
+        refusal.help = (
+            f"This number of shares costs {'more than a wallet can hold' if target is None else f'{target} lamports'} "
+            "now."
+        )
         raise refusal
     return PurchaseTerms(target_cost=target, trade=quote.buy(pool, yes=yes, target_cost=target))
 

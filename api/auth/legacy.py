@@ -120,4 +120,4 @@ def _verify(proof: LegacyProof) -> VerifiedProof:
 def _require_young(milliseconds: int, most_seconds: int, now: float | None) -> None:
     age = (time.time() if now is None else now) - milliseconds / 1000
     if age > most_seconds or age < -FUTURE_SECONDS:
-        raise errors.NotSignedIn("Authentication message expired", help="Sign a new one.")
+        raise errors.NotSignedIn("Authentication message expired", help="Sign a new message.")

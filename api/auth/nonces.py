@@ -53,7 +53,9 @@ class Nonces:
         if not is_well_formed or not any(
             hmac.compare_digest(code, _code(key, body)) for key in self._keys.verification_keys
         ):
-            raise errors.NotSignedIn("This nonce is not one of ours.", help="Get one from GET /api/auth/nonce.")
+            raise errors.NotSignedIn(
+                "This nonce was not issued by this server.", help="Get one from GET /api/auth/nonce."
+            )
         nonce = _nonce(body, code)
         if nonce.expires_at <= datetime.datetime.now(datetime.UTC):
             raise errors.NotSignedIn("This nonce has expired.", help="Get a new one from GET /api/auth/nonce.")

@@ -17,7 +17,7 @@ from .. import errors, writes
 from . import legacy, nonces, sessions, signatures, siws, tickets, tokens
 from .keys import SigningKeys
 
-_SIGN_IN_HELP: Final = "Send Authorization: Bearer with an access token; GET /api/auth/nonce begins."
+_SIGN_IN_HELP: Final = "Send Authorization: Bearer with an access token; sign-in starts at GET /api/auth/nonce."
 
 
 class AuthService:
@@ -89,14 +89,16 @@ class AuthService:
         """Return the wallet of an older proof in an Authorization header; raise NotSignedIn if it is not valid."""
         proof = legacy.proof_of_header(authorization) if self.legacy else None
         if proof is None:
-            raise errors.NotSignedIn("This Authorization header proves nothing here.", help=_SIGN_IN_HELP)
+            raise errors.NotSignedIn("This Authorization header is not accepted here.", help=_SIGN_IN_HELP)
         return legacy.verify_header(proof).wallet
 
     def wallet_of_body(self, body: bytes) -> Address:
         """Return the wallet that signed in the request body; raise NotSignedIn if none did or LEGACY_AUTH is off."""
         proof = legacy.proof_of_body(body) if self.legacy else None
         if proof is None:
-            reason = "message, signature, and wallet must be provided" if self.legacy else "nobody is signed in"
+            reason = (
+                "message, signature, and wallet must be provided" if self.legacy else "the request has no valid token"
+            )
             raise errors.NotSignedIn(f"Authentication required: {reason}", help=_SIGN_IN_HELP)
         return legacy.verify_body(proof).wallet
 

@@ -54,7 +54,7 @@ class Sessions:
                 },
             )
         except zmart_errors.Conflict:
-            raise errors.NotSignedIn("This nonce was used before.", help="Sign a new one.") from None
+            raise errors.NotSignedIn("This nonce was used before.", help="Get a new nonce and sign it.") from None
         return refresh
 
     async def rotate(self, token: str) -> tuple[Address, IssuedRefreshToken]:
@@ -103,7 +103,7 @@ def _wallet_of_token(token: str) -> Address:
             return ids.parse_address(wallet)
     except zmart_errors.InvalidInput:
         pass
-    raise errors.NotSignedIn("This is no refresh token.", help=_SIGN_IN_AGAIN)
+    raise errors.NotSignedIn("This is not a refresh token.", help=_SIGN_IN_AGAIN)
 
 
 def _hash(token: str) -> bytes:

@@ -109,11 +109,11 @@ def parse(signed: bytes) -> SignInMessage:
 def require(message: SignInMessage, expected: ExpectedFields) -> None:
     """Raise NotSignedIn, naming the field, unless every field has its expected value. `nonces` checks the nonce."""
     if message.domain not in expected.domains:
-        raise _rejection("Domain is not one that people sign in from here")
+        raise _rejection("Domain is not accepted by this server")
     if message.address != expected.wallet:
-        raise _rejection("the account is not the wallet that asks")
+        raise _rejection("the account is not the wallet of the request")
     if not _is_in_domain(message.uri, message.domain):
-        raise _rejection("URI is not of its domain")
+        raise _rejection("URI does not belong to its domain")
     if message.version != VERSION:
         raise _rejection(f"Version is not {VERSION}")
     if (message.chain_id or "").removeprefix("solana:") != expected.chain_id:
@@ -149,7 +149,7 @@ def _read(text: str) -> SignInMessage:
     for line in lines:
         label, colon, value = line.partition(": ")
         if not colon or label not in by_label or by_label[label] in values:
-            raise _rejection("it has a line that is no field")
+            raise _rejection("it has a line that is not a field")
         values[by_label[label]] = value
     statement = "\n\n".join(blocks) if blocks else None
     if statement is not None and "\n" in statement:
@@ -181,10 +181,10 @@ def _instant(name: str, text: str) -> datetime.datetime:
             return datetime.datetime.fromisoformat(text)
     except ValueError:
         pass
-    raise _rejection(f"{name} is no instant of RFC 3339")
+    raise _rejection(f"{name} is not an instant of RFC 3339")
 
 
 def _rejection(reason: str) -> errors.NotSignedIn:
     return errors.NotSignedIn(
-        f"The signed message is not acceptable: {reason}.", help="Sign what /api/auth/nonce gives."
+        f"The signed message is not accepted: {reason}.", help="Sign the text of GET /api/auth/nonce."
     )

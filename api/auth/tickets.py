@@ -57,5 +57,5 @@ class Tickets:
                 {"nonce": f"ticket {claims.token_id}", "expires_at": claims.expires_at},
             )
         except zmart_errors.Conflict:
-            raise errors.NotSignedIn("This ticket was used before.", help="Ask for a new one.") from None
+            raise errors.NotSignedIn("This ticket was used before.", help="Request a new ticket.") from None
         return RedeemedTicket(claims.wallet, claims.until)

@@ -1,17 +1,17 @@
-// Reading over REST: one function, one kind of error.
+// Reads over REST: one function, one kind of error.
 
 /** The base of all addresses: the API that served this page. */
 const BASE = new URL("/api/", location.origin);
-/** A read that hangs is worse than one that fails: the page tries again by itself. */
+/** A request that never ends is worse than one that fails, because the page retries by itself. */
 const REQUEST_TIMEOUT_MS = 15_000;
 
-/** What the API answered instead, as RFC 9457 problem details. */
+/** An error response of the API, as RFC 9457 problem details. */
 export class ApiError extends Error {
   constructor(status, body, retryAfterSeconds) {
     super(body?.detail ?? body?.message ?? `The API answered ${status}.`);
     this.status = status;
     this.code = body?.code ?? "unknown";
-    /** When a refused caller may come back; null when coming back does not help. */
+    /** Seconds until a rejected request may be repeated; null when a retry does not help. */
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
@@ -19,7 +19,7 @@ export class ApiError extends Error {
 /**
  * Read a path below /api; parameters that are null or "" are left out.
  *
- * A caller that is told to wait (429, 503 with Retry-After) waits once, and then hears of it.
+ * A request that must wait (429, 503 with Retry-After) is repeated once; the second rejection is thrown.
  */
 export async function read(path, parameters = {}, { signal } = {}) {
   try {
@@ -43,5 +43,5 @@ async function attempt(path, parameters, signal) {
   throw new ApiError(answer.status, body, Number(answer.headers.get("retry-after")) || null);
 }
 
-/** The position of an answer, as the server sent it; a stream takes it in `since`. */
+/** The position of a response, as the server sent it; a stream takes it in `since`. */
 export const position = (answer) => answer.as_of.position;

@@ -1,10 +1,10 @@
 // The console: one page over the public API, and the example of how to use it.
 //
-//   1. Read what is shown over REST. Each answer says which place in the log it is true of.
-//   2. Follow the stream from that place. Nothing between the two is missed, nothing comes twice.
-//   3. When the stream says `resync`, the place is of another log: forget all and begin at 1.
+//   1. Read the data over REST. Each response has the position in the log that it reflects.
+//   2. Follow the stream from that position. Nothing between the two is missed, and nothing arrives twice.
+//   3. When the stream sends `resync`, the position is of another log: discard everything and begin at 1.
 //
-// api.js reads, stream.js follows, store.js merges both; the other files show what the store knows.
+// api.js reads, stream.js follows, store.js merges both; the other files display the store.
 
 import { position, read } from "./api.js";
 import { setText } from "./dom.js";
@@ -18,7 +18,7 @@ import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const TOPICS = ["markets", "trades", "status"];
-/** Trades of one read that begin most sparklines; a caller has 100 reads a minute, and a page should not need them. */
+/** Trades of one read from which most sparklines start; a client has 100 requests a minute, and a page should not need them. */
 const TRADES = 500;
 /** Fewer prices than this make no line, unless the market has no more. */
 const MIN_SPARKLINE_POINTS = 8;
@@ -28,7 +28,7 @@ const $ = (id) => document.getElementById(id);
 const store = new Store();
 const stream = new Stream();
 
-// --- what readers of the screen hear: seldom, and one thing at a time ---------------------------------
+// --- announcements for screen readers: seldom, and one at a time ---------------------------------------
 
 let announceTimer = 0;
 function announce(text) {
@@ -47,7 +47,7 @@ store.addEventListener("event", ({ detail }) => {
   if (!detail.market_id) protocolRequest = null;
 });
 
-// --- where we are: #/, #/markets, #/market/<id> ---------------------------------------------------------
+// --- the address: #/, #/markets, #/market/<id> -----------------------------------------------------------
 
 const list = marketList($("list"), { store, announce });
 let view = null;
@@ -70,7 +70,7 @@ function route() {
 }
 
 function topics() {
-  // A market's account is a name for it, too, until its page has found the id (market.js).
+  // A market's account is also accepted as its name, until its page has found the id (market.js).
   return /^[0-9a-f]{64}$/.test(opened ?? "") ? [...TOPICS, `market:${opened}`, `votes:${opened}`] : TOPICS;
 }
 
@@ -87,7 +87,7 @@ async function begin() {
   await seedPrices().catch(() => {});
 }
 
-/** Prices of markets whose trades are on one page of all trades; the rest is read when it is seen. */
+/** Prices of markets whose trades are on one page of all trades; the rest is read when it becomes visible. */
 async function seedPrices() {
   const { trades } = await read("trades", { limit: TRADES });
   store.putTrades(trades);
@@ -101,15 +101,15 @@ async function seedPrices() {
 
 stream.addEventListener("frame", ({ detail }) => store.apply(detail));
 stream.addEventListener("resync", async () => {
-  // Another log, or a place it does not have: nothing we know is sure. The stream itself goes on.
-  announce("The log is another one; reading everything again.");
+  // Another log, or a position that it does not have: all stored data may be wrong. The stream itself continues.
+  announce("The log has changed; all data is read again.");
   store.clear();
   list.forget();
   protocolRequest = null;
   await list.load().catch(() => {});
   route();
 });
-// A market we have not read: it is new, or beyond the first page.
+// A market that is not in the store: it is new, or beyond the first page.
 store.addEventListener("event", async ({ detail: { name, market_id: id } }) => {
   if (name === "MarketCreated") store.putMarkets([await read(`markets/${id}`).catch(() => null)].filter(Boolean));
 });
@@ -134,7 +134,7 @@ addEventListener("keydown", (event) => {
   if (event.key === "Escape") return leave(isTyping);
   if (isTyping && !(event.key === "ArrowDown" && event.target.id === "search")) return;
   if (event.target.matches("[type=radio]") && event.key.startsWith("Arrow")) return;
-  // False means: not for us, let the page scroll.
+  // False lets the browser handle the key, for example to scroll.
   if (event.key in SHORTCUTS && SHORTCUTS[event.key]() !== false) event.preventDefault();
 });
 

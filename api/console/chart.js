@@ -1,4 +1,4 @@
-// Candles of YES with their volume. The API makes the candles; the stream only moves the last one at
+// Candles of YES with their volume. The API computes the candles; the stream only updates the last one at
 // once, and its exact figures (volume, trades) are read again a moment later.
 
 import {
@@ -18,7 +18,7 @@ export const INTERVALS = { "1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400 };
 const NAMES = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour", "1d": "1 day" };
 const PAGE = 300;
 
-/** The width whose candles show a market of this age as a few dozen. */
+/** The width at which a market of this age has a few dozen candles. */
 export function widthForAge(createdAt, until = Date.now()) {
   const hours = (until - Date.parse(createdAt)) / 3_600_000;
   return hours < 3 ? "1m" : hours < 24 ? "5m" : hours < 24 * 21 ? "1h" : "1d";
@@ -26,7 +26,7 @@ export function widthForAge(createdAt, until = Date.now()) {
 
 export function candleChart(marketId) {
   const legend = el("div", { class: "legend num small", "aria-hidden": "true" });
-  // The library lays out with a table; readers of the screen hear one picture with a description instead.
+  // The library lays out with a table; screen readers get one picture with a description instead.
   const plot = el("div", { class: "plot", "aria-hidden": "true" });
   const canvas = el("div", { class: "canvas", role: "img", "aria-label": "Candles" }, plot);
   const message = el("p", { class: "chart-message" });
@@ -52,7 +52,7 @@ export function candleChart(marketId) {
 
   let colors = paint();
   let interval = null;
-  /** bucket (Unix seconds) -> candle as the API told it, or as the stream moved it. */
+  /** bucket (Unix seconds) -> candle as the API sent it, or as the stream changed it. */
   let candles = new Map();
   let hasOlder = false;
   let reading = new AbortController();
@@ -74,7 +74,7 @@ export function candleChart(marketId) {
       timeScale: { borderColor: color("--line") },
       crosshair: { vertLine: { labelBackgroundColor: color("--label") }, horzLine: { labelBackgroundColor: color("--label") } },
     });
-    // Up is filled, down is hollow: the difference does not hang on colour.
+    // Up is filled, down is hollow, so the difference does not depend on colour.
     prices.applyOptions({
       upColor: found.up,
       borderUpColor: found.up,
@@ -107,7 +107,7 @@ export function candleChart(marketId) {
       frame();
       if (!candles.size) setText(message, "Not traded yet. Every market begins at 50%.");
     } catch (error) {
-      if (error.name !== "AbortError") setText(message, `No candles now: ${error.message}`);
+      if (error.name !== "AbortError") setText(message, `The candles cannot be loaded: ${error.message}`);
     } finally {
       node.classList.remove("is-loading");
     }
@@ -116,7 +116,7 @@ export function candleChart(marketId) {
   const readCandles = (parameters) =>
     read(`markets/${marketId}/candles`, { interval, ...parameters }, { signal: reading.signal });
 
-  /** The last candles exactly, after something happened. */
+  /** Read the last candles exactly, after an event. */
   const refresh = throttle(async () => {
     const from = [...candles.keys()].at(-1);
     const answer = await readCandles({ limit: 3, from: from ? String(from - INTERVALS[interval]) : null });
@@ -127,7 +127,7 @@ export function candleChart(marketId) {
     if (hadNone) frame();
   }, 6_000);
 
-  /** A trade: its price shows at once. */
+  /** Add a trade; its price is displayed at once. */
   function move(trade) {
     const width = INTERVALS[interval];
     const time = Math.floor(Date.parse(trade.block_time) / 1000 / width) * width;
@@ -225,7 +225,7 @@ function byTime(candles) {
   );
 }
 
-/** The library counts in UTC; people read their own clock. A day's candle keeps its UTC date. */
+/** The library displays UTC; labels show the local time. A day's candle shows its UTC date. */
 function options() {
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
@@ -234,7 +234,7 @@ function options() {
   const mark = (time, kind) => (kind >= 3 ? clock : day).format(time * 1000);
   return {
     autoSize: true,
-    // Its credit and link stand in the help; as a logo it would bring styles of its own.
+    // Its credit and link are in the help; its logo would add styles of its own.
     layout: { attributionLogo: false, fontFamily: "inherit", fontSize: 11 },
     localization: { timeFormatter: (time) => both.format(time * 1000) },
     timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: mark, rightOffset: 2 },

@@ -1,4 +1,4 @@
-// Swagger UI over the description this API serves; nothing comes from or goes to anywhere else.
+// Swagger UI over the specification that this API serves; it contacts no other server.
 
 const dark = () => document.documentElement.classList.toggle("dark-mode", document.documentElement.dataset.theme === "dark");
 addEventListener("themechange", dark);
@@ -13,6 +13,6 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   filter: true,
   tryItOutEnabled: true,
-  // Its validator is a service elsewhere.
+  // Its validator is a service of another server.
   validatorUrl: null,
 });

@@ -1,5 +1,5 @@
-// Making elements. Whatever is given as a child or as text becomes text, never markup: questions and
-// comments are written by strangers. There is no innerHTML anywhere on this page.
+// Creates elements. Children and texts become text, never markup, because users write questions and
+// comments. No file of this page uses innerHTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -16,7 +16,7 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-/** Set a node's text where it differs: untouched nodes keep selection, and readers keep quiet. */
+/** Set a node's text where it differs: untouched nodes keep the selection, and screen readers announce nothing. */
 export function setText(node, text) {
   const words = String(text);
   if (node.textContent !== words) node.textContent = words;

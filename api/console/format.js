@@ -1,4 +1,4 @@
-// Numbers and times for eyes. Amounts come as decimal strings of lamports (or billionths of a share)
+// Numbers and times for display. Amounts arrive as decimal strings of lamports (or billionths of a share)
 // and stay integers until the last step; the exact figure is always in the title.
 
 import { el, setText } from "./dom.js";
@@ -36,7 +36,7 @@ export const percent = (price, digits = 1) => (price === null || price === undef
 
 export const count = (number) => GROUPED.format(number);
 
-/** "6VF8…4dWg": enough of an address to tell it from others; the whole of it on hover. */
+/** "6VF8…4dWg": enough of an address to distinguish it from others; the whole of it on hover. */
 export function short(text, head = 4) {
   return text.length > head + 5 ? `${text.slice(0, head)}…${text.slice(-4)}` : text;
 }
@@ -45,14 +45,14 @@ export const address = (text) => el("span", { class: "mono", title: text }, shor
 
 // --- times ------------------------------------------------------------------------------------------
 
-/** How long ago. The clocks of chain and browser differ: what seems to lie ahead has just happened. */
+/** The age of an instant. The clocks of chain and browser differ: an instant in the future counts as now. */
 function since(instant, now = Date.now()) {
   const seconds = Math.round((now - instant) / 1000);
   if (seconds < 5) return "now";
   return seconds < 30 * 86_400 ? `${span(seconds)} ago` : DAY.format(instant);
 }
 
-/** Until when, or how long it has been over. */
+/** The time until an instant, or its age when it has passed. */
 function until(instant, now = Date.now()) {
   return instant > now ? `in ${span(Math.round((instant - now) / 1000))}` : since(instant, now);
 }
@@ -64,20 +64,20 @@ function span(seconds) {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
-/** A time that says how long ago it is, and keeps saying it. */
+/** An element with the age of an instant, which is updated. */
 export function ago(text) {
   if (!text) return el("span", { class: "muted" }, "–");
   const instant = Date.parse(text);
   return el("time", { datetime: text, title: EXACT.format(instant), "data-at": instant }, since(instant));
 }
 
-/** A time to come, counted down. */
+/** An element with the time until an instant, counted down. */
 export function deadline(text) {
   const instant = Date.parse(text);
   return el("time", { datetime: text, title: EXACT.format(instant), "data-until": instant }, until(instant));
 }
 
-/** Tell every time on the page again; called once a second, and cheap: most texts do not change. */
+/** Update every time on the page; called once a second, and cheap: most texts do not change. */
 export function tick() {
   const now = Date.now();
   for (const node of document.querySelectorAll("time[data-at]")) setText(node, since(Number(node.dataset.at), now));

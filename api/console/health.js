@@ -1,5 +1,5 @@
-// The strip at the bottom: how old the newest entry is, what is proven, what is final, and whether we
-// are connected. One small read now and then; finality comes by the stream as well.
+// The strip at the bottom: the age of the newest entry, the proven slot, the final slot, and the state of
+// the connection. It reads a small response now and then; finality arrives over the stream as well.
 
 import { read } from "./api.js";
 import { ago, count } from "./format.js";
@@ -16,12 +16,12 @@ const CONNECTION = {
 
 export function healthStrip(root, pill, { store, stream, announce }) {
   const fields = {
-    log: field("Log", "Entries of the log; REST and streams speak of the same numbers."),
-    newest: field("Newest entry", "When the log last grew."),
+    log: field("Log", "Entries of the log; REST and streams use the same numbers."),
+    newest: field("Newest entry", "The time of the newest entry of the log."),
     slot: field("Slot", "The newest slot with an event."),
     verified: field("Verified through", "Proven against the chain: nothing is missing up to this slot."),
     finalized: field("Finalized through", "Everything up to this slot is final on chain."),
-    marts: field("Marts", "Tables that follow the log; a stale one answers for an older entry."),
+    marts: field("Marts", "Tables that follow the log; a stale one reflects an older entry."),
   };
   const list = el("dl", {}, Object.values(fields).map(({ node }) => node));
   const alerts = el("p", { class: "alerts" });
@@ -31,7 +31,7 @@ export function healthStrip(root, pill, { store, stream, announce }) {
     try {
       showStatus(await read("status"));
     } catch {
-      // The pill tells about the connection; what was true last stays, with its age.
+      // The pill shows the state of the connection; the last status stays visible, with its age.
     }
   }, 5_000);
 
@@ -63,9 +63,9 @@ export function healthStrip(root, pill, { store, stream, announce }) {
   let wasLost = false;
   stream.addEventListener("state", ({ detail: state }) => {
     showConnection(state);
-    // Said once when it is lost and once when it is back, not for each attempt.
-    if (state === "waiting" && !wasLost) announce("Connection lost; trying again.");
-    if (state === "live" && wasLost) announce("Connected again.");
+    // Announced once when it is lost and once when it is back, not for each attempt.
+    if (state === "waiting" && !wasLost) announce("Connection lost; reconnecting.");
+    if (state === "live" && wasLost) announce("Reconnected.");
     if (state !== "connecting") wasLost = state === "waiting";
     refresh();
   });

@@ -1,7 +1,7 @@
-// The list of markets: searched and sorted by the API, kept live by the store.
+// The list of markets: the API searches and sorts it, the store updates it.
 //
-// Rows do not change places while somebody looks at them; prices and volumes in them do. The order is
-// the API's at the last read, which is repeated now and then and when something is searched.
+// Rows keep their places while the list is displayed; prices and volumes in them change. The order is
+// the API's at the last read, which is repeated now and then and after a search.
 
 import { read } from "./api.js";
 import { ago, count, percent, sol } from "./format.js";
@@ -12,7 +12,7 @@ import { POINTS } from "./store.js";
 import { STATES } from "./words.js";
 
 const PAGE = 30;
-/** Rows of a past that is not on the first page of trades, read for what is on the screen. */
+/** Rows whose history is not on the first page of trades, read when they become visible. */
 const readQueued = queue(2);
 
 const FILTERS = [
@@ -85,7 +85,7 @@ export function marketList(root, { store, announce }) {
 
   const searchThrottled = throttle(() => updateQuery({ q: search.value.trim() }), 250);
 
-  // Sparklines of what is on the screen and not yet known.
+  // Sparklines of visible rows that are not known yet.
   const visibleRows = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       const id = target.dataset.market;
@@ -110,7 +110,7 @@ export function marketList(root, { store, announce }) {
   };
   store.addEventListener("market", ({ detail: id }) => markDirty(id));
   store.addEventListener("trade", ({ detail: trade }) => markDirty(trade.market_id));
-  // A market was proposed: it belongs on top of what is sorted by time, and the count is another.
+  // A market was proposed: it belongs at the top when sorted by time, and the count changes.
   const readAgain = throttle(() => load().catch(() => {}), 20_000);
   store.addEventListener("event", ({ detail }) => detail.name === "MarketCreated" && !query.q && readAgain());
 
@@ -123,7 +123,7 @@ export function marketList(root, { store, announce }) {
     );
   }
 
-  /** Read the first page; resolves to the answer. Shows what went wrong, and throws it too. */
+  /** Read the first page; resolves to the response. Displays an error, and throws it too. */
   async function load() {
     reading.abort();
     reading = new AbortController();
@@ -147,7 +147,7 @@ export function marketList(root, { store, announce }) {
     try {
       showPage(await read("markets", { ...query, limit: PAGE, cursor }), { from: rows.size });
     } catch {
-      setText(more, "That did not work. Try again");
+      setText(more, "Loading failed. Try again");
     } finally {
       more.disabled = false;
     }
@@ -183,7 +183,7 @@ export function marketList(root, { store, announce }) {
   }
 
   function showEmpty() {
-    const text = query.q ? `No market speaks of “${query.q}”.` : "No market is in this state.";
+    const text = query.q ? `No market matches “${query.q}”.` : "No market is in this state.";
     items.append(el("li", { class: "empty" }, text));
   }
 
@@ -194,7 +194,7 @@ export function marketList(root, { store, announce }) {
       el(
         "li",
         { class: "empty", role: "alert" },
-        el("p", {}, "The markets cannot be read now."),
+        el("p", {}, "The markets cannot be loaded."),
         el("p", { class: "muted small" }, error.message),
         el("button", { class: "button", type: "button", onclick: () => load().catch(() => {}) }, "Try again"),
       ),
@@ -222,7 +222,7 @@ export function marketList(root, { store, announce }) {
     step,
     open,
     search: () => search.focus(),
-    /** Back from the search or a market: the keyboard is in the list. */
+    /** Back from the search or a market: the list gets the focus. */
     focus: () => step(0),
     forget: () => rows.clear(),
   };
@@ -280,11 +280,11 @@ function showChange(node, prices) {
   const by = (prices.at(-1) - prices[0]) * 100;
   const sign = Math.abs(by) < 0.05 ? "" : by > 0 ? "▲" : "▼";
   setText(node, sign ? `${sign} ${Math.abs(by).toFixed(1)}` : "");
-  node.title = "Points since the line on the left begins";
+  node.title = "Change in points since the start of the line on the left";
   node.dataset.sign = Math.sign(by);
 }
 
-/** A glow that ends by itself; people who want less motion get none (style.css). */
+/** A glow that ends by itself; users who prefer reduced motion get none (style.css). */
 function flash(node, isUp) {
   node.classList.remove("is-up", "is-down");
   requestAnimationFrame(() => node.classList.add(isUp ? "is-up" : "is-down"));

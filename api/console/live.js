@@ -1,4 +1,4 @@
-// What happens anywhere: trades from the stream as they come, everything else in the API's words.
+// Events of all markets: trades from the stream as they arrive, everything else as the API describes it.
 
 import { read } from "./api.js";
 import { ago, percent, short, sol, units } from "./format.js";
@@ -15,20 +15,20 @@ export function liveView(root, { store }) {
   const { signal } = leaving;
   const featured = el("div", { class: "featured" });
   const feed = el("ul", { class: "feed", "aria-label": "The latest first" });
-  const empty = el("p", { class: "empty", hidden: true }, "Nothing has happened yet. Trades appear here the moment they are in the log.");
+  const empty = el("p", { class: "empty", hidden: true }, "No events yet. Trades appear here as soon as they are in the log.");
   const known = new Set();
   show(
     root,
     el(
       "div",
       { class: "live" },
-      el("h1", {}, "Happening now"),
+      el("h1", {}, "Live events"),
       featured,
       el("section", { class: "card", "aria-label": "Activity" }, feed, empty),
     ),
   );
 
-  /** Put an entry where its time says; the feed is short, so looking from the top is enough. */
+  /** Insert an entry at the place of its time; the feed is short, so a search from the top is enough. */
   function put(entry, isNew) {
     if (known.has(entry.id)) return;
     known.add(entry.id);
@@ -87,7 +87,7 @@ export function liveView(root, { store }) {
   };
 }
 
-/** A trade of the stream in the shape of the API's activity. */
+/** A trade of the stream in the format of the API's activity. */
 function toActivity(trade, market) {
   return {
     id: trade.id,

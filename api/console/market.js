@@ -39,7 +39,7 @@ export function marketView(root, id, { store, protocol, announce }) {
           chart.node,
         ),
         el("div", { class: "side-column" }, votes.node, life.node),
-        el("section", { class: "card table-card", "aria-label": "What happened" }, tabs.node),
+        el("section", { class: "card table-card", "aria-label": "Events" }, tabs.node),
       ),
     ),
   );
@@ -189,7 +189,7 @@ function copyable(id) {
 
 // --- candles' widths ----------------------------------------------------------------------------------
 
-/** Widths of candles to choose from; what is suggested gives way to what somebody chose, also before it was suggested. */
+/** Widths of candles to choose from; a user's choice is used instead of the suggestion, also when it came first. */
 function intervalChoice(onChoose) {
   let isChosen = false;
   const inputs = Object.keys(INTERVALS).map((width) => [
@@ -266,7 +266,7 @@ function lifeCard() {
   function update({ timeline, next_deadline: due, outcome }) {
     next.hidden = !due;
     if (due && Date.parse(due.at) > Date.now()) show(next, `${DEADLINES[due.name]}: ends `, deadline(due.at));
-    else if (due) show(next, "Over since ", deadline(due.at), "; waits for somebody to act.");
+    else if (due) show(next, "Over since ", deadline(due.at), "; the next transaction is pending.");
     show(
       steps,
       timeline.map((one) =>
@@ -312,16 +312,16 @@ function tabList(entries) {
     next.click();
   }
 
-  const node = el("div", {}, el("div", { class: "tabs", role: "tablist", "aria-label": "What happened" }, buttons), body);
+  const node = el("div", {}, el("div", { class: "tabs", role: "tablist", "aria-label": "Events" }, buttons), body);
   choose(entries[0][0]);
   return { node, refresh: () => open[2].refresh() };
 }
 
-/** Trades come one by one from the stream; the page before them is read once. */
+/** Trades arrive one by one from the stream; the page before them is read once. */
 function tradesTable(id, store, signal) {
   const columns = ["Trade", "Shares", "Amount", ["YES after", "middle-only"], ["Wallet", "wide-only"], "When"];
   const body = el("tbody");
-  const empty = el("p", { class: "empty", hidden: true }, "Nobody has traded yet.");
+  const empty = el("p", { class: "empty", hidden: true }, "No trades yet.");
   const node = el("div", {}, table("Trades, the latest first", columns, body), empty);
   const rows = new Map();
   let isRead = false;
@@ -369,7 +369,7 @@ function tradeRow(trade) {
 
 async function readHolders(id) {
   const { holders } = await read(`markets/${id}/holders`, { limit: 25 });
-  if (!holders.length) return el("p", { class: "empty" }, "Nobody holds shares.");
+  if (!holders.length) return el("p", { class: "empty" }, "No wallet holds shares.");
   const part = (bps) => el("span", { class: "muted small num" }, ` ${(bps / 100).toFixed(1)}%`);
   const rows = holders.map((one) =>
     el(
@@ -386,7 +386,7 @@ async function readHolders(id) {
 
 async function readActivity(id) {
   const { activity } = await read(`markets/${id}/activity`, { limit: 40 });
-  if (!activity.length) return el("p", { class: "empty" }, "Nothing has happened yet.");
+  if (!activity.length) return el("p", { class: "empty" }, "No events yet.");
   return el(
     "ul",
     { class: "feed" },
@@ -409,13 +409,13 @@ function readTable(readContent) {
     try {
       show(node, await readContent());
     } catch (error) {
-      show(node, el("p", { class: "empty" }, `That cannot be read now: ${error.message}`));
+      show(node, el("p", { class: "empty" }, `This list cannot be loaded: ${error.message}`));
     }
   };
   return { node, refresh };
 }
 
-/** Columns are names, or [name, class]: some are left out where there is little room (style.css). */
+/** Columns are names, or [name, class]: some are hidden on narrow screens (style.css). */
 function table(name, columns, body) {
   const heads = columns.map((head) => {
     const [text, shownFrom] = [head].flat();
@@ -432,7 +432,7 @@ function showProblem(root, error) {
       "div",
       { class: "empty tall", role: "alert" },
       el("a", { class: "back", href: "#/markets" }, "← Markets"),
-      el("h1", {}, isMissing ? "There is no such market" : "This market cannot be read now"),
+      el("h1", {}, isMissing ? "There is no such market" : "This market cannot be loaded"),
       el("p", { class: "muted" }, error.message),
       isMissing ? null : el("button", { class: "button", type: "button", onclick: () => location.reload() }, "Try again"),
     ),

@@ -1,8 +1,8 @@
-// Asking no more often than makes sense: many trades in a second are one reason to read the candles again.
+// Limits the rate of requests: many trades in a second are one reason to read the candles again.
 
 /**
  * A function that runs `action` at once, then at most every `pauseMs`; calls in between become one run
- * at the end. Failures are the next run's business: what is shown stays.
+ * at the end. After a failure the displayed data stays, and the next run tries again.
  */
 export function throttle(action, pauseMs) {
   let timer = 0;
@@ -26,7 +26,7 @@ export function throttle(action, pauseMs) {
   return throttled;
 }
 
-/** Run tasks a few at a time, in the order they came. */
+/** Run tasks a few at a time, in the order of their arrival. */
 export function queue(most) {
   const waiting = [];
   let running = 0;

@@ -1,12 +1,12 @@
-// A line the size of a word: where the price of YES came from. It decorates a row that says the same in
-// text, so it is hidden from readers.
+// A line the size of a word: the recent price of YES. It decorates a row that has the same information as
+// text, so it is hidden from screen readers.
 
 import { svg } from "./dom.js";
 
 const WIDTH = 84;
 const HEIGHT = 28;
 const PAD = 3;
-/** Below this range the line would turn noise into mountains. */
+/** Below this range the line would exaggerate noise. */
 const LEAST_RANGE = 0.04;
 
 export function sparkline() {

@@ -1,8 +1,8 @@
-// What the page knows. REST answers and stream frames arrive in any order and may overlap; the two
-// rules here make the result the same whichever came first:
+// The data of the page. REST responses and stream frames arrive in any order and may overlap; the two
+// rules here make the result independent of their order:
 //
-//   state   a market as it stands. The row with the greater `last_seq` is the newer one; the other is dropped.
-//   facts   a trade. It has an id, so told twice it is one; taken back (`retracted`), it stays away.
+//   state   a market. The row with the greater `last_seq` is the newer one; the other is dropped.
+//   facts   a trade. It has an id, so a repeated one is stored once; a retracted one (`retracted`) is not added again.
 //
 // Views listen for "market" (detail: id), "trade" (detail: trade), "retracted" (detail: id),
 // "event" (detail: a market_event message's data), "tally" (a vote_tally's) and "status" (a status's).
@@ -21,7 +21,7 @@ export class Store extends EventTarget {
   #tradeIds = new Set();
   #retracted = new Set();
 
-  /** Forget everything: this is another log. */
+  /** Discard everything: this is another log. */
   clear() {
     this.markets.clear();
     this.trades.length = 0;
@@ -34,7 +34,7 @@ export class Store extends EventTarget {
   putMarkets(rows) {
     for (const row of rows) {
       const before = this.markets.get(row.id);
-      // Equal is welcome: the whole row of a market says more than its row in a list.
+      // Equal is accepted: the whole row of a market has more columns than its row in a list.
       if (before && before.last_seq > row.last_seq) continue;
       this.markets.set(row.id, { ...before, ...row });
       this.#emit("market", row.id);
@@ -46,7 +46,7 @@ export class Store extends EventTarget {
     for (const trade of trades.toReversed()) this.#putTrade(trade, { isNews: false });
   }
 
-  /** Prices of a market's past; what the stream brought meanwhile is at their end already. */
+  /** Prices of a market's history; those that the stream delivered meanwhile are at their end already. */
   putPrices(id, prices) {
     this.prices.set(id, prices.slice(-POINTS));
     this.#emit("market", id);
@@ -74,7 +74,7 @@ export class Store extends EventTarget {
         return this.#retract(`${data.tx_signature}:${data.ordinal}`);
       case "status":
         return this.#emit("status", data);
-      // Newer servers may say more than this page knows.
+      // Newer servers may send types that this page does not know.
       default:
         return undefined;
     }

@@ -1,4 +1,4 @@
-// What happens, as it happens: /api/stream, followed without a hole.
+// Follows /api/stream and resumes without gaps.
 //
 // Every frame has a `position`, an opaque string: the server has sent everything up to it and nothing
 // after it. So a client that sends the last position back gets exactly what it missed, from whichever
@@ -11,8 +11,8 @@
 //   stream.addEventListener("state", ({ detail }) => ...);    // connecting, live, waiting
 //   stream.follow(["trades", "market:1f..."], position);
 //
-// EventSource would reconnect by itself, but it gives up for good when the answer is a 503, which is
-// what a restarting server says. So each end is handled here, in one way: close, wait, open at the position.
+// EventSource would reconnect by itself, but it gives up for good when the response is a 503, which a
+// restarting server sends. So each end is handled here, in one way: close, wait, open at the position.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
@@ -34,7 +34,7 @@ export class Stream extends EventTarget {
     this.#open();
   }
 
-  /** Connect now rather than when the wait is over: the network came back, or somebody looks again. */
+  /** Connect now instead of after the wait: the network is back, or the page is visible again. */
   reconnectNow() {
     if (this.state === "waiting") this.#open();
   }
@@ -67,7 +67,7 @@ export class Stream extends EventTarget {
   #reconnect() {
     this.#end();
     this.#setState("waiting");
-    // Doubling, and never in step with everybody else who lost the same server.
+    // Doubled, with a random part, so that clients of a failed server do not return at the same time.
     const wait = Math.min(FIRST_WAIT_MS * 2 ** this.#failures, LONGEST_WAIT_MS) * (0.75 + Math.random() / 2);
     this.#failures += 1;
     this.#timer = setTimeout(() => this.#open(), wait);

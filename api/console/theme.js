@@ -1,5 +1,5 @@
-// Dark or light, before anything is painted. The one script that is no module: modules wait for the page.
-// Without a choice the system decides, also while the page is open.
+// Sets dark or light before the first paint. It is the one script that is no module: modules load after the page.
+// Without a choice the system's setting is used, also when it changes while the page is open.
 (() => {
   const KEY = "zmart.theme";
   const system = matchMedia("(prefers-color-scheme: dark)");

@@ -1,4 +1,4 @@
-// The program's names in words.
+// Labels for the program's names.
 
 export const STATES = {
   PROPOSED: "Proposed",
@@ -10,7 +10,7 @@ export const STATES = {
   CANCELLED: "Cancelled",
 };
 
-/** What a market in this state waits for. */
+/** A sentence for each state: the next step of the market. */
 export const WAITS_FOR = {
   PROPOSED: "Waits for votes on the proposal.",
   APPROVED: "Waits for its creator to open trading.",
@@ -35,7 +35,7 @@ const STEPS = {
   LiquidityWithdrawn: "Pool withdrawn",
 };
 
-/** A step of a market's life; a name that is new here is told as it is written. */
+/** The label of a step of a market's life; an unknown name is shown as it is. */
 export const step = (event) => STEPS[event] ?? event.replace(/(?<=[a-z])(?=[A-Z])/g, " ");
 
 export const DEADLINES = { dispute_closes_at: "Can be disputed", voting_closes_at: "Votes count" };

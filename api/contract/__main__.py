@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the named document; return 2 if it does not exist."""
     build = DOCUMENTS.get(arguments[0]) if len(arguments) == 1 else None
     if build is None:
-        print(f"Name one of {', '.join(DOCUMENTS)}.", file=sys.stderr)
+        print(f"Use one of: {', '.join(DOCUMENTS)}.", file=sys.stderr)
         return 2
     print(serialize(build()), end="")
     return 0

@@ -19,8 +19,12 @@ Document = dict[str, Any]
 _SCHEMA: Final = "#/components/schemas/{name}"
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _POSITION_FIELDS: Final = {
-    "epoch": {"type": "string", "format": "uuid", "description": "Which log; another one after a restore."},
-    "seq": {"type": "integer", "minimum": 0, "description": "The entry of the log."},
+    "epoch": {
+        "type": "string",
+        "format": "uuid",
+        "description": "Id of this history of the log; a restore starts a new one.",
+    },
+    "seq": {"type": "integer", "minimum": 0, "description": "Seq of the log entry."},
     "position": {
         "type": "string",
         "description": "Opaque; send it unchanged as `since`. Compare order by epoch and seq.",
@@ -28,24 +32,24 @@ _POSITION_FIELDS: Final = {
 }
 #: Each topic by its first word.
 TOPICS: Final[Mapping[str, str]] = {
-    "markets": "How every market stands, and what happens to it beside votes.",
+    "markets": "The state of every market, and its events except votes.",
     "market": "`market:<id>`: everything about one market; the id has 64 hexadecimal digits.",
     "trades": "Every trade.",
-    "wallet": "`wallet:<address>`: what a wallet does on chain, its ballots, and how its positions stand.",
-    "me": "The same for the wallet that is signed in, and what it writes, is answered and how its comments are rated.",
+    "wallet": "`wallet:<address>`: events and ballots of a wallet, and its user positions.",
+    "me": "The same for the signed-in wallet, and its posts, the replies to them and their ratings.",
     "votes": "`votes:<id>`: ballots of one market and their tally.",
-    "discussions": "`discussions:<id>`: what is said under one market.",
+    "discussions": "`discussions:<id>`: posts under one market.",
     "status": "Finality, stale marts, events of the whole protocol.",
 }
 #: RFC 6455 section 7.4, and this project's own from 4000; never 1000, because older clients do not reconnect after it.
 _CLOSES: Final[Mapping[int, str]] = {
-    websocket_session.CLOSE_RESTART: "The process goes away; connect again with your position, to any process.",
-    websocket_session.CLOSE_FULL: "There is no room; come back later.",
+    websocket_session.CLOSE_RESTART: "The process shuts down; reconnect with your position, to any process.",
+    websocket_session.CLOSE_FULL: "The process has no free connection; reconnect later.",
     websocket_session.CLOSE_POLICY: "Too many messages.",
-    websocket_session.CLOSE_INTERNAL_ERROR: "No ping was answered, or a mistake of ours.",
-    websocket_session.CLOSE_SLOW: "You did not keep up; connect again with your position.",
+    websocket_session.CLOSE_INTERNAL_ERROR: "The client answered no ping, or the server failed.",
+    websocket_session.CLOSE_SLOW: "The client read too slowly; reconnect with your position.",
     1009: f"A message had more than {wire.MOST_BYTES} bytes.",
-    1007: "A message was no UTF-8.",
+    1007: "A message was not UTF-8.",
 }
 
 
@@ -57,10 +61,10 @@ def document() -> Document:
             "title": "ZMART streams",
             "version": "0.1.0",
             "description": (
-                "What happens, as it happens: one frame per entry of the log, in its order, over WebSocket or"
-                " server-sent events. Each frame carries an opaque `position`; a client that sends one back as `since`"
-                " gets what it missed first, without a hole and nothing twice."
-                f" Pings come every {hub.PING_SECONDS:.0f} seconds."
+                "Events as they happen: one frame per entry of the log, in its order, over WebSocket or "
+                "server-sent events. Each frame carries an opaque `position`; a client that sends one back as "
+                "`since` first receives the frames that it missed, without gaps or duplicates. The server sends a "
+                f"ping every {hub.PING_SECONDS:.0f} seconds."
             ),
         },
         "defaultContentType": "application/json",
@@ -74,7 +78,7 @@ def document() -> Document:
             "ws": {
                 "host": "{host}",
                 "protocol": "ws",
-                "description": "The same streams in a process of their own, where older clients look.",
+                "description": "The same streams in a separate process, for clients that use WS_PORT.",
                 "variables": {"host": {"default": "127.0.0.1:4001"}},
             },
         },
@@ -90,7 +94,7 @@ def _channels() -> Document:
         "websocket": {
             "address": "/ws",
             "title": "WebSocket",
-            "description": "At `/` on WS_PORT, too. Closed with: " + " ".join(f"{c}: {t}" for c, t in _CLOSES.items()),
+            "description": "Also at `/` on WS_PORT. Close codes: " + " ".join(f"{c}: {t}" for c, t in _CLOSES.items()),
             "messages": {
                 name: {"$ref": f"#/components/messages/{name}"} for name in [*server_messages, *client_messages]
             },
@@ -101,8 +105,9 @@ def _channels() -> Document:
             "address": "/api/stream",
             "title": "Server-sent events",
             "description": (
-                "The id of an event is its `position`; `Last-Event-ID` or `since` resumes. Frames have no event name;"
-                " `welcome` is a frame without messages. Every silent span a comment comes with the current id."
+                "The id of an event is its `position`; `Last-Event-ID` or `since` resumes. Frames have no event "
+                "name; `welcome` is a frame without messages. While no frame is due, the server sends comments "
+                "with the current id."
             ),
             "servers": [{"$ref": "#/servers/api"}, {"$ref": "#/servers/ws"}],
             "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*_FRAMES, *_EVENTS]},
@@ -119,19 +124,19 @@ def _operations() -> Document:
         "sendToWebSocket": {
             "action": "send",
             "channel": {"$ref": "#/channels/websocket"},
-            "summary": "What the server says.",
+            "summary": "Messages of the server.",
             "messages": of("websocket", [*_FRAMES, *_ANSWERS]),
         },
         "receiveFromWebSocket": {
             "action": "receive",
             "channel": {"$ref": "#/channels/websocket"},
-            "summary": "What a client may say.",
+            "summary": "Messages of the client.",
             "messages": of("websocket", _ACTIONS),
         },
         "sendServerSentEvents": {
             "action": "send",
             "channel": {"$ref": "#/channels/stream"},
-            "summary": "What the server says over server-sent events.",
+            "summary": "Messages of the server over server-sent events.",
             "messages": of("stream", [*_FRAMES, *_EVENTS]),
         },
     }
@@ -139,8 +144,8 @@ def _operations() -> Document:
 
 def _query() -> Document:
     shown = {
-        "topics": f"Comma-separated, of {topics.KNOWN_TOPICS}; {topics.MAX_TOPICS} at most.",
-        "since": "A `position` to resume at.",
+        "topics": f"Comma-separated list of {topics.KNOWN_TOPICS}; at most {topics.MAX_TOPICS}.",
+        "since": "A `position` to resume from.",
     }
     shown |= {"token": "An access token.", "ticket": "A ticket of POST /api/auth/ticket."}
     return {name: {"type": "string", "description": text} for name, text in shown.items()}
@@ -169,9 +174,7 @@ def _messages() -> Document:
         found[name]["description"] = f"The data of an event named `{event}`."
     for message_type in messages.MESSAGES:
         kind = (
-            "how something stands; only the newest of it matters"
-            if message_type.is_state
-            else "what happened; never dropped"
+            "state; only the newest message of a subject matters" if message_type.is_state else "event; never dropped"
         )
         found[pascal(message_type.name)] |= {
             "title": message_type.name,
@@ -255,41 +258,49 @@ def _protocol_schemas() -> Document:
             has_position=True,
         ),
         "Subscribed": _object(
-            "You hear these topics from `seq` on; messages say how they stand.",
+            "These topics are subscribed from `seq` on; messages with the current state follow.",
             {"type": {"const": "subscribed"}, "timestamp": _INSTANT, "topics": names, **frame},
         ),
         "Unsubscribed": _server_message(
             "unsubscribed", "The topics that remain subscribed.", _object("", {"topics": names})
         ),
-        "Authenticated": _server_message("authenticated", "Who you are.", _object("", {"wallet": text})),
+        "Authenticated": _server_message(
+            "authenticated", "The wallet of the connection.", _object("", {"wallet": text})
+        ),
         "Pong": _server_message(
-            "pong", "The answer to a ping.", _object("", {}, optional=dict(_POSITION_FIELDS)), has_position=True
+            "pong", "The reply to a ping.", _object("", {}, optional=dict(_POSITION_FIELDS)), has_position=True
         ),
         "Resync": _server_message(
             "resync",
-            "Your position is not in this log: read the state again, go on from here.",
+            "Your position is not in this log: read the state again, then continue from this position.",
             _object("", {"reason": reason, **_POSITION_FIELDS}),
             has_position=True,
         ),
         "Error": _server_message(
             "error",
-            "What was wrong with what you said; the connection goes on.",
+            "The reason why your message was rejected; the connection stays open.",
             _object("", {"error": text, "code": code, "detail": text}),
         ),
         "ResyncEvent": _object("Your position is not in this log.", {"reason": reason, **_POSITION_FIELDS}),
         "CloseEvent": _object(
-            "The end of the stream; connect again with your last id.",
+            "The stream ends; reconnect with your last id.",
             {"reason": {"enum": ["shutdown", "slow", "token_expired"]}},
         ),
         "Subscribe": _object(
-            "Subscribe to topics. `since` is a `position` to resume at, in the first subscription only.",
+            "Subscribe to topics. `since` is a `position` to resume from, in the first subscription only.",
             {"action": {"const": "subscribe"}},
             optional={"topics": names, "market_id": text, "since": text, **proof},
         ),
         "Unsubscribe": _object(
-            "Hear about less.", {"action": {"const": "unsubscribe"}}, optional={"topics": names, "market_id": text}
+            "Unsubscribe from topics.",
+            {"action": {"const": "unsubscribe"}},
+            optional={"topics": names, "market_id": text},
         ),
-        "Authenticate": _object("Say who you are.", {"action": {"const": "auth"}}, optional={**proof, "wallet": text}),
-        "Ping": _object("Ask for a pong.", {"action": {"const": "ping"}}),
-        "PongBack": _object("A sign of life.", {"action": {"const": "pong"}}),
+        "Authenticate": _object(
+            "Authenticate with a token or a ticket.",
+            {"action": {"const": "auth"}},
+            optional={**proof, "wallet": text},
+        ),
+        "Ping": _object("Request a pong.", {"action": {"const": "ping"}}),
+        "PongBack": _object("The reply to a ping of the server.", {"action": {"const": "pong"}}),
     }

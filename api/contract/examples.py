@@ -32,7 +32,7 @@ class Parameter(NamedTuple):
 
 #: By name; a parameter with a default or a closed list of values needs no entry here.
 PARAMETERS: Final[dict[str, Parameter]] = {
-    "market": Parameter(_MARKET, "The market it stands under."),
+    "market": Parameter(_MARKET, "The market of the post."),
     "market_id": Parameter(_MARKET),
     "wallet": Parameter(_WALLET),
     "creator": Parameter(_WALLET),
@@ -50,7 +50,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "vote": Parameter(True),
     "topics": Parameter(f"trades,market:{_MARKET}"),
     "since": Parameter(_POSITION),
-    "Last-Event-ID": Parameter(_POSITION, "The last `id` that was seen; browsers send it when they reconnect."),
+    "Last-Event-ID": Parameter(_POSITION, "The last `id` received; browsers send it when they reconnect."),
     "token": Parameter("eyJhbGciOiJIUzI1NiJ9.e30.signature"),
     "ticket": Parameter("q83vEjRWeJA"),
     "Authorization": Parameter("Bearer eyJhbGciOiJIUzI1NiJ9.e30.signature"),
@@ -58,7 +58,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
 
 #: The media types besides JSON that an operation returns.
 OTHER_MEDIA_TYPES: Final[dict[str, dict[str, Any]]] = {
-    "runSql": {"text/csv": {"type": "string", "description": "A line of names, then a line per row; format=csv."}},
+    "runSql": {"text/csv": {"type": "string", "description": "A header line, then one line per row; format=csv."}},
     "stream": {"text/event-stream": _STREAM},
     "showDocument": {"application/octet-stream": {"type": "string", "format": "binary"}},
 }

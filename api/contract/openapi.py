@@ -24,6 +24,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 from litestar.serialization import encode_json
 
+from zmart.http import statuses
+
 from .. import errors, response_docs, schemas
 from ..auth.signed_in import SECURITY
 from ..middleware.rate_limit import HEADERS as LIMITS
@@ -37,7 +39,7 @@ _SCHEMA: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = "application/problem+json"
 #: If a handler has several paths, the shortest under /api is canonical; here two have the same length.
 _CANONICAL: Final = {"sign_in": "/api/auth/verify"}
-_LEGACY_PATH_NOTE: Final = " An older path of {canonical}; new clients use that one."
+_LEGACY_PATH_NOTE: Final = " Alias of {canonical}; new clients use that path."
 _INSTANT: Final = "2026-01-31T12:00:00+00:00"
 #: Errors that only some operations can return, by operation or tag.
 _CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -219,7 +221,7 @@ def _special_suffix(codes: list[str]) -> str:
 
 
 def _title(status: int) -> str:
-    return http.HTTPStatus(status).phrase
+    return statuses.phrase(status)
 
 
 def _problem(status: int, codes: list[str]) -> Document:
@@ -311,9 +313,10 @@ _SECURITY: Final = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": (
-            "The access token of POST /api/auth/verify or /api/auth/refresh. Without a token, operations that accept it"
-            " also take an older proof while LEGACY_AUTH is on: the header of signature_header, or `message`,"
-            " `signature` and `wallet` in the body, over 'Sign this message to authenticate with ZMART: <ms>'."
+            "The access token of POST /api/auth/verify or /api/auth/refresh. Without a token, operations that "
+            "accept it also take an older proof while LEGACY_AUTH is on: the header of signature_header, or "
+            "`message`, `signature` and `wallet` in the body, over 'Sign this message to authenticate with ZMART: "
+            "<ms>'."
         ),
     },
     "signature_header": {
@@ -321,9 +324,9 @@ _SECURITY: Final = {
         "in": "header",
         "name": "Authorization",
         "description": (
-            "The older proof, while LEGACY_AUTH is on: 'Signature message=<percent-encoded>&signature=<base58>"
-            "&wallet=<base58>', where the message is 'Sign in to ZMART', a line end, and 'Timestamp: <ms>' of the last"
-            " hour."
+            "The older proof, while LEGACY_AUTH is on: 'Signature "
+            "message=<percent-encoded>&signature=<base58>&wallet=<base58>', where the message is 'Sign in to "
+            "ZMART', a line end, and 'Timestamp: <ms>' of the last hour."
         ),
     },
     "stream_ticket": {
@@ -344,16 +347,18 @@ _HEADERS: Final = {
         "The `position` of `as_of`: the rows are those of this entry of the log.",
         "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211",
     ),
-    "Zmart-Slot": _header("The newest slot the rows reflect; empty before any event.", "301442107"),
+    "Zmart-Slot": _header("The newest slot that the rows reflect; empty before the first event.", "301442107"),
     "Zmart-Commitment": _header(
         "finalized when everything up to the slot is final on chain, else confirmed.", "confirmed"
     ),
-    "ETag": _header("Give it back as If-None-Match to be answered 304 while the rows are the same.", '"5f2b0c"'),
-    "Retry-After": _header("Seconds until trying again makes sense.", "5"),
-    "X-Request-Id": _header("The request's name in our log; yours, if you sent a plain one.", "5f0c2a9e7d41b638"),
-    "RateLimit-Limit": _header("Requests a minute, for this caller.", "100"),
-    "RateLimit-Remaining": _header("What is left of them.", "0"),
-    "RateLimit-Reset": _header("Seconds until there are more.", "17"),
+    "ETag": _header("Send it as If-None-Match; the response is 304 while the rows are unchanged.", '"5f2b0c"'),
+    "Retry-After": _header("Seconds to wait before the next attempt.", "5"),
+    "X-Request-Id": _header(
+        "The id of the request in our access log; yours, if you sent a plain one.", "5f0c2a9e7d41b638"
+    ),
+    "RateLimit-Limit": _header("Requests per minute for this client.", "100"),
+    "RateLimit-Remaining": _header("Requests left.", "0"),
+    "RateLimit-Reset": _header("Seconds until the limit resets.", "17"),
 }
 
 

@@ -153,7 +153,7 @@ def parse(text: str) -> Action:
         case other:
             known_actions = "subscribe, unsubscribe, auth, ping, pong"
             raise MessageRejected(
-                "unknown_action", f"Unknown action: {str(other)[:_SHOWN]}", f"Known are {known_actions}."
+                "unknown_action", f"Unknown action: {str(other)[:_SHOWN]}", f"Use one of: {known_actions}."
             )
 
 
@@ -201,7 +201,7 @@ def _names(message: _ClientMessage, action: str) -> tuple[str, ...]:
         raise MessageRejected(
             "market_id_required",
             f"market_id required for {action} action",
-            f'Name topics or a market: {{"action": "{action}", "topics": ["trades"]}}.',
+            f'Send topics or a market: {{"action": "{action}", "topics": ["trades"]}}.',
         )
     return names
 

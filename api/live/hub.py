@@ -113,9 +113,9 @@ class Hub:
     def admit(self, address: str) -> None:
         """Raise TooManyStreams above the limits, Unavailable when the process is shutting down."""
         if self._is_closed:
-            raise zmart_errors.Unavailable("This process is shutting down; connect again.")
+            raise zmart_errors.Unavailable("This process is shutting down; reconnect.")
         if self.streams >= self._most_clients:
-            raise errors.TooManyStreams(f"All {self._most_clients} streams of this process are taken.")
+            raise errors.TooManyStreams(f"All {self._most_clients} streams of this process are in use.")
         if self._per_address[address] >= self._most_per_address:
             raise errors.TooManyStreams(f"{self._most_per_address} streams are open from this address already.")
 

@@ -1,9 +1,9 @@
--- What the feed means to clients, a window at a time.
+-- Turns feed entries into messages for clients, one window at a time.
 --
--- Messages of the log (state_key null) are made from the log alone: whoever reads a window again reads the same. They
--- are never dropped. Messages of state tell how something stands now; a newer one with the same key replaces it. They
--- stand at the newest entry of their market in the window, and are left out while the row already reflects entries
--- beyond the window, for then a later window brings them.
+-- Messages of the log (state_key null) are built from the log alone: a window that is read again gives the same messages. They
+-- are never dropped. Messages of state have the current state of a subject; a newer one with the same key replaces it. They
+-- belong to the newest entry of their market in the window, and are omitted if the row already reflects entries
+-- beyond the window, because a later window contains them then.
 
 -- name: head
 -- The epoch of the log, its end, and the mark of that position.
@@ -12,7 +12,7 @@ from raw.identity as i
 cross join (select coalesce(max(f.seq), 0) as seq from raw.feed as f) as h;
 
 -- name: window
--- The entries after a seq, each with the messages it means to these topics; at least one row, and one per entry.
+-- The entries after a seq, each with its messages for these topics; at least one row, and one per entry.
 with entries as materialized (
     select
         f.seq, f.kind, f.ref, f.market_no, f.wallet_no, f.at,
@@ -117,7 +117,7 @@ messages as not materialized (
             'block_time', t.at
         ) as data
     from trades as t
-    -- A trade is told once: by its older name, and by the newer one where the newer clients listen to all markets.
+    -- A trade has one message: the older type, and the newer one where newer clients follow all markets.
     cross join lateral (
         values
         ('trade', array['trades', 'market:' || t.market_id, 'wallet:' || t.wallet, 'me:' || t.wallet]),
@@ -198,7 +198,7 @@ messages as not materialized (
         and e.name not in ('SharesBought', 'SharesSold', 'ProposalVoteSubmitted', 'DisputeVoteSubmitted')
 
     union all
-    -- The fact is taken back, or stands elsewhere on chain than was told; ref is the seq that told it.
+    -- The event is retracted, or has another place on chain than reported; ref is the seq that reported it.
     select
         e.seq,
         e.kind,
@@ -228,7 +228,7 @@ messages as not materialized (
         'discussion',
         s.market_id,
         e.at,
-        -- Whose comment it answers is told, too.
+        -- The message also names the author of the comment that it answers.
         array_remove(array[
             'discussions:' || s.market_id, 'market:' || s.market_id, 'me:' || w.wallet, 'me:' || o.wallet
         ], null),
@@ -264,7 +264,7 @@ messages as not materialized (
         from app.reactions as x
         where x.comment_no = c.comment_no
     ) as r
-    -- What was deleted since is not told again to those who come later.
+    -- A comment that was deleted since is not sent to clients that read the entry later.
     cross join lateral (
         select
             case
@@ -426,7 +426,7 @@ left join (select * from messages as w where %(topics)s::text[] is null or w.top
 order by e.seq, m.state_key nulls first, m.type
 
 -- name: snapshot
--- How things stand at the end of the log, for each topic that has a standing; at least one row.
+-- The current state at the end of the log, for each topic that has one; at least one row.
 with asked as (
     select t.topic, split_part(t.topic, ':', 1) as kind, split_part(t.topic, ':', 2) as about
     from unnest(%(topics)s::text[]) as t (topic)
@@ -438,7 +438,7 @@ reach as materialized (
 messages as (
     select a.topic, 'market_state' as type, a.about as market_id, {market_state} as data
     from asked as a
-    -- A market that nobody knows stands where every market begins.
+    -- An unknown market has the state of a new one.
     left join lateral (
         select
             m.market_no, m.state, m.current_price_yes, m.current_price_no, m.shares_yes + m.shares_no as total_shares
@@ -490,7 +490,7 @@ left join messages as m on true
 order by m.topic, m.type
 
 -- name: market_state
--- How market s stands, in the words of older clients (protocol.md 7.2 and 7.3); k.action says why it is told.
+-- The state of market s, in the format of older clients (protocol.md 7.2 and 7.3); k.action is the reason of the message.
 json_build_object(
     'action', k.action,
     'old_state', null,
@@ -517,7 +517,7 @@ json_build_object(
 )
 
 -- name: position
--- What wallet and market of p stand at.
+-- The state of the user position of p.
 json_build_object(
     'market_id', p.market_id,
     'user_wallet', p.user_wallet,

@@ -14,9 +14,9 @@ from msgspec import Meta, Struct, field
 from ..schemas.answer import BallotKind, Category, Exact, Instant, Outcome, Price, Side, State
 from ..schemas.markets import MarketBrief
 
-_Seq = Annotated[int, Meta(description="The entry of the log that this is.")]
-_Slot = Annotated[int, Meta(description="The slot it landed in.")]
-_LastSeq = Annotated[int, Meta(description="The newest entry that this standing reflects.")]
+_Seq = Annotated[int, Meta(description="Seq of the log entry of this message.")]
+_Slot = Annotated[int, Meta(description="The slot of its transaction.")]
+_LastSeq = Annotated[int, Meta(description="The newest log entry that this state reflects.")]
 _Lamports = Annotated[int, Meta(description="Lamports.")]
 _Billionths = Annotated[int, Meta(description="Nine decimals.")]
 
@@ -131,9 +131,9 @@ class StatusEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     """A change of finality or a mart that became stale; the first message is a snapshot."""
 
     kind: Literal["finalized_through", "mart_stale", "snapshot"]
-    finalized_through: Annotated[int | None, Meta(description="Slot; null when unknown or not what is told.")]
-    seq: Annotated[int, Meta(description="The entry of the log that this is; a snapshot has none.")] = 0
-    stale: Annotated[list[str], Meta(description="Marts that stand still; in a snapshot only.")] = []
+    finalized_through: Annotated[int | None, Meta(description="Slot; null when unknown, and for other kinds.")]
+    seq: Annotated[int, Meta(description="Seq of the log entry; a snapshot has none.")] = 0
+    stale: Annotated[list[str], Meta(description="Marts that stopped following the log; in a snapshot only.")] = []
 
 
 class MarketStateSnapshot(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -142,7 +142,7 @@ class MarketStateSnapshot(Struct, kw_only=True, forbid_unknown_fields=True):
     action: Literal["created", "updated", "snapshot"]
     old_state: None
     new_state: State | None
-    market: Annotated[MarketBrief | None, Meta(description="null for a market that nobody knows yet.")]
+    market: Annotated[MarketBrief | None, Meta(description="null for an unknown market.")]
     price_yes: Price = field(name="priceYes")
     price_no: Price = field(name="priceNo")
     total_shares: _Billionths = field(name="totalShares")

@@ -43,9 +43,9 @@ def parse_all(texts: Iterable[str]) -> frozenset[str]:
     """Parse several topics; raise UnknownTopic if there are none, too many, or one that is not known."""
     names = [name.strip() for name in texts if name.strip()]
     if not names:
-        raise errors.UnknownTopic(f"Name at least one topic: {KNOWN_TOPICS}.")
+        raise errors.UnknownTopic(f"The list of topics is empty. Use: {KNOWN_TOPICS}.")
     if len(names) > MAX_TOPICS:
-        raise TooManyTopics(f"A stream carries at most {MAX_TOPICS} topics, not {len(names)}.")
+        raise TooManyTopics(f"A stream takes at most {MAX_TOPICS} topics, not {len(names)}.")
     return frozenset(parse_one(name) for name in names)
 
 
@@ -58,7 +58,7 @@ def parse_one(name: str) -> str:
         return f"{kind}:{_ABOUT[kind](about)}"
     except (KeyError, zmart_errors.InvalidInput):
         shown = name[:100]
-        raise errors.UnknownTopic(f"There is no topic {shown!r}. Known are {KNOWN_TOPICS}.") from None
+        raise errors.UnknownTopic(f"There is no topic {shown!r}. Use: {KNOWN_TOPICS}.") from None
 
 
 def resolve_me(topics: frozenset[str], wallet: str | None) -> frozenset[str]:

@@ -108,14 +108,18 @@ class WebSocketSession:
             if event["type"] == "websocket.disconnect":
                 return
             if not self._is_within_rate():
-                self._send_error("too_many_messages", "Too many messages", f"At most {MOST_MESSAGES} in ten seconds.")
+                self._send_error(
+                    "too_many_messages", "Too many messages", f"Send at most {MOST_MESSAGES} messages in ten seconds."
+                )
                 self._transport.end(CLOSE_POLICY, "too_many_messages")
                 return
             self._transport.reset_ping_timeout()
             if (text := event.get("text")) is not None:
                 yield text
             else:
-                self._send_error("invalid_message", "Invalid message format", "Messages are text, not binary.")
+                self._send_error(
+                    "invalid_message", "Invalid message format", "Send text messages; binary ones are not supported."
+                )
 
     def _is_within_rate(self) -> bool:
         now = time.monotonic()
@@ -167,8 +171,8 @@ class WebSocketSession:
         if (proof.wallet or found.wallet) != found.wallet or (expected or found.wallet) != found.wallet:
             raise MessageRejected(
                 "wrong_wallet",
-                "The token is another wallet's",
-                "One connection is one wallet's: open another for another.",
+                "The token belongs to another wallet",
+                "A connection serves one wallet. Open another connection.",
             )
         self._identity = found
         self._expire_later()
@@ -188,7 +192,9 @@ class WebSocketSession:
         remaining = topics.without_private(self._client.topics)
         if remaining != self._client.topics:
             self._hub.set_topics(self._client, remaining)
-            self._send_error("token_expired", "Token expired", "The topic me ends here; authenticate and ask again.")
+            self._send_error(
+                "token_expired", "Token expired", "The topic me is unsubscribed; authenticate and subscribe again."
+            )
 
     # --- topics -----------------------------------------------------------------------------------
 
@@ -199,13 +205,14 @@ class WebSocketSession:
         all_topics = self._client.topics | added
         if len(all_topics) > topics.MAX_TOPICS:
             raise MessageRejected(
-                "too_many_topics", "Too many topics", f"One connection carries at most {topics.MAX_TOPICS}."
+                "too_many_topics", "Too many topics", f"A connection takes at most {topics.MAX_TOPICS} topics."
             )
         if action.since is not None and self._client.topics:
             raise MessageRejected(
                 "since_comes_first",
                 "since is possible with the first subscription only",
-                "Missed frames cannot be sent in order now: name all topics in the first subscription, or reconnect.",
+                "Missed frames can no longer be sent in order. Send all topics in the first subscription, or "
+                "reconnect.",
             )
         self._dialect = self._dialect or action.dialect
         await self._switch_topics(added, all_topics, action)

@@ -44,7 +44,10 @@ def from_scope(scope: Scope) -> WebSocketTransport:
     extensions: dict[str, Any] = scope.get("extensions") or {}
     transport = extensions.get(_EXTENSION)
     if transport is None:
-        raise errors.Unavailable("This server speaks no WebSocket.", help="Serve with `python -m api`.")
+        raise errors.Unavailable(
+            "WebSocket connections need uvicorn's settings of this project.",
+            help="Start the server with `python -m api`.",
+        )
     transport_found: WebSocketTransport = transport
     return transport_found
 

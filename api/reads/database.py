@@ -1,7 +1,7 @@
 """Reads from Postgres with one statement per response.
 
-A statement of `sql` returns one row: its position (epoch, seq, mark, slot, commitment) and the finished JSON body,
-all from one snapshot. A response therefore never combines rows with the position of another moment, and Python neither
+A statement of `sql` returns one row: its position (epoch, seq, mark, slot, commitment) and the finished JSON body.
+All of it is from one snapshot, so a response never combines rows with the position of another moment. Python neither
 parses nor copies the rows.
 
 Most requests repeat before anything has changed. A response is cached for as long as the log ends where the response
@@ -144,7 +144,7 @@ class ReadDatabase:
             return await self._rows(statement, parameters)
         except errors.Overloaded as error:
             if isinstance(error.__cause__, psycopg_pool.PoolTimeout):
-                raise errors.Unavailable("No connection to Postgres became free in time.") from error
+                raise errors.Unavailable("No database connection became free in time.") from error
             raise
 
     async def answer(

@@ -258,4 +258,4 @@ def ilike_pattern(text: str) -> str:
 
 
 def _invalid_cursor(sort: str) -> errors.InvalidParameter:
-    return errors.InvalidParameter("cursor", f"take next_cursor from an answer with sort={sort}, or leave it out")
+    return errors.InvalidParameter("cursor", f"use next_cursor of a response with sort={sort}, or omit it")

@@ -28,7 +28,9 @@ def _load(folder: str) -> dict[str, str]:
         if file.name.endswith(".sql"):
             texts = queries.load("api", f"{folder}/{file.name}")
             if duplicates := statements_by_name.keys() & set(texts):
-                raise errors.ConfigurationError(f"{folder}/{file.name}: {min(duplicates)} stands in another file, too.")
+                raise errors.ConfigurationError(
+                    f"{folder}/{file.name}: {min(duplicates)} is defined in another file, too."
+                )
             statements_by_name |= {name: getattr(texts, name) for name in texts}
     return statements_by_name
 

@@ -38,7 +38,7 @@ _REFUSALS: Final = response_docs.problems(401, 404)
 @post(
     ["/api/trades/buy", "/trades/buy"],
     tags=["acting"],
-    summary="A purchase to sign",
+    summary="Build a purchase to sign",
     security=SECURITY,
     opt=_TRADE_WEIGHT,
     responses=_REFUSALS,
@@ -64,7 +64,7 @@ async def buy_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shap
 @post(
     ["/api/trades/sell", "/trades/sell"],
     tags=["acting"],
-    summary="A sale to sign",
+    summary="Build a sale to sign",
     security=SECURITY,
     opt=_TRADE_WEIGHT,
     responses=_REFUSALS,
@@ -89,7 +89,7 @@ async def sell_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: sha
 @post(
     ["/api/markets", "/markets"],
     tags=["acting"],
-    summary="A market to sign",
+    summary="Build the creation of a market to sign",
     security=SECURITY,
     opt=_MARKET_WEIGHT,
     responses=response_docs.problems(401, 403, 409),
@@ -142,7 +142,7 @@ async def create_market(
 @post(
     "/api/markets/{market:str}/resolve",
     tags=["acting"],
-    summary="A proposed outcome to sign",
+    summary="Build a proposed outcome to sign",
     security=SECURITY,
     opt=_TRADE_WEIGHT,
     status_code=200,
@@ -157,7 +157,7 @@ async def resolve_market(
 ) -> shapes.UnsignedOnMarket:
     """Return a proposal of an outcome; anyone may propose one for an active market, once (protocol.md 1.4.7)."""
     if data.outcome is None:
-        raise errors.InvalidParameter("outcome", "expected true or false; the chain takes no proposal of INVALID")
+        raise errors.InvalidParameter("outcome", "expected true or false; INVALID cannot be proposed on chain")
     args = {"proposed_outcome": data.outcome, "ipfs_evidence_hash": data.ipfs_evidence_hash.encode()}
     return await _prepare_step("resolve_market", "resolver", preparer, database, signed_in.wallet, market, args)
 
@@ -165,7 +165,7 @@ async def resolve_market(
 @post(
     "/api/markets/{market:str}/dispute",
     tags=["acting"],
-    summary="A dispute to sign",
+    summary="Build a dispute to sign",
     security=SECURITY,
     opt=_TRADE_WEIGHT,
     status_code=200,
@@ -181,7 +181,7 @@ async def dispute_market(
 @post(
     "/api/markets/{market:str}/claim",
     tags=["acting"],
-    summary="A claim to sign",
+    summary="Build a claim to sign",
     security=SECURITY,
     opt=_TRADE_WEIGHT,
     status_code=200,
@@ -285,7 +285,7 @@ def _b_parameter(data: shapes.CreateMarket, liquidity: int) -> int:
         return max(liquidity, lmsr.MIN_B)
     b = trading.parse_amount("b_parameter", data.b_parameter)
     if b == 0:
-        raise errors.InvalidParameter("b_parameter", "expected more than nothing")
+        raise errors.InvalidParameter("b_parameter", "expected more than zero")
     return b
 
 

@@ -14,7 +14,9 @@ from ..reads import pagination, statements
 
 NewestType = Annotated[
     Literal["trade", "resolution", "creation"] | None,
-    QueryParameter(name="type", description="Only these; half trades and a quarter of each other when left out."),
+    QueryParameter(
+        name="type", description="Only these kinds; without it, half are trades and a quarter is of each other kind."
+    ),
 ]
 
 #: The events of each type that are not trades, as in marts.activity.
@@ -26,9 +28,7 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
 _BOUND = "101"
 
 
-@get(
-    "/api/markets/activity", tags=["markets"], summary="What happened lately", responses=response_docs.read_responses()
-)
+@get("/api/markets/activity", tags=["markets"], summary="List recent events", responses=response_docs.read_responses())
 async def list_newest_activity(
     database: FromDatabase, of_type: NewestType = None, limit: parameters.PageLimit = 20
 ) -> Response[schemas.NewestActivities]:
@@ -45,7 +45,7 @@ async def list_newest_activity(
 @get(
     "/api/markets/{market:str}/activity",
     tags=["markets"],
-    summary="What happened in a market",
+    summary="List a market's events",
     responses=response_docs.read_responses(404),
 )
 async def list_market_activity(
@@ -66,7 +66,7 @@ async def list_market_activity(
 @get(
     "/api/users/{wallet:str}/activity",
     tags=["wallets"],
-    summary="What a wallet did",
+    summary="List a wallet's events",
     responses=response_docs.read_responses(),
 )
 async def list_wallet_activity(

@@ -20,14 +20,15 @@ from ..dependencies import FromAuth
 from ..schemas import auth as shapes
 
 WalletToName = Annotated[
-    str | None, QueryParameter(description="The wallet that will sign; then the text is made, too.")
+    str | None,
+    QueryParameter(description="The wallet that will sign; with it, the response contains the text to sign."),
 ]
 
 
 @get(
     "/api/auth/nonce",
     tags=["auth"],
-    summary="What to sign",
+    summary="Get a text to sign for sign-in",
     responses=response_docs.problems(),
 )
 async def show_nonce(
@@ -67,7 +68,7 @@ async def sign_in(auth: FromAuth, data: shapes.SignedMessage) -> shapes.Session:
 @post(
     "/api/auth/refresh",
     tags=["auth"],
-    summary="Stay signed in",
+    summary="Refresh a session",
     status_code=200,
     responses=response_docs.problems(401),
 )
@@ -90,13 +91,13 @@ async def sign_out(auth: FromAuth, data: shapes.RefreshToken) -> shapes.SignOutR
     Access tokens of the session, and streams opened with them, stay valid until their fifteen minutes are over.
     """
     was_open = await auth.sessions.close(data.refresh_token)
-    return shapes.SignOutResult(message="Signed out." if was_open else "There was no such session.")
+    return shapes.SignOutResult(message="Signed out." if was_open else "The session did not exist.")
 
 
 @post(
     "/api/auth/ticket",
     tags=["auth"],
-    summary="A pass for one stream",
+    summary="Create a ticket for one stream",
     security=SECURITY,
     responses=response_docs.problems(401),
 )

@@ -29,18 +29,18 @@ from . import acting
 _WEIGHT: Final = {"weight": 10}
 #: Prefixes of ballot ids in the earlier vote aggregator.
 _ID_PREFIXES: Final[dict[ballots.Kind, str]] = {"proposal": "P", "dispute": "D"}
-_BALLOT_TEXT_REQUIRED: Final = "A dispute takes a ballot whose signed text names it: see GET /api/votes/message."
+_BALLOT_TEXT_REQUIRED: Final = "A dispute ballot needs a signed text that names it: see GET /api/votes/message."
 
 MarketQuery = Annotated[str, QueryParameter(max_length=100, description="The market's id or account.")]
-KindQuery = Annotated[schemas.BallotKind, QueryParameter(description="Which ballot.")]
+KindQuery = Annotated[schemas.BallotKind, QueryParameter(description="The kind of the ballot.")]
 VoteQuery = Annotated[bool, QueryParameter(description="proposal: true likes; dispute: true agrees with the dispute.")]
-SignerQuery = Annotated[str, QueryParameter(max_length=44, description="Who will sign.")]
+SignerQuery = Annotated[str, QueryParameter(max_length=44, description="The wallet that will sign.")]
 
 
 @get(
     "/api/votes/message",
     tags=["acting"],
-    summary="What to sign for a ballot",
+    summary="Get the text to sign for a ballot",
     responses=response_docs.problems(404),
 )
 async def show_ballot_text(
@@ -88,7 +88,7 @@ async def cast_dispute_ballot(services: FromServices, data: shapes.CastBallot) -
 @post(
     "/api/markets/{market:str}/vote",
     tags=["acting"],
-    summary="A vote on a proposal to sign",
+    summary="Build a proposal vote to sign",
     security=SECURITY,
     opt=_WEIGHT,
     status_code=200,
@@ -114,7 +114,7 @@ async def vote_on_proposal(
 @post(
     "/api/markets/{market:str}/dispute/vote",
     tags=["acting"],
-    summary="A vote on a dispute to sign",
+    summary="Build a dispute vote to sign",
     security=SECURITY,
     opt=_WEIGHT,
     status_code=200,
@@ -138,7 +138,7 @@ async def vote_on_dispute(
 @get(
     "/api/votes/proposal/{market:str}",
     tags=["markets"],
-    summary="A proposal's tally",
+    summary="Get a proposal's tally",
     responses=response_docs.read_responses(404),
 )
 async def count_proposal_votes(
@@ -151,7 +151,7 @@ async def count_proposal_votes(
 @get(
     "/api/votes/dispute/{market:str}",
     tags=["markets"],
-    summary="A dispute's tally",
+    summary="Get a dispute's tally",
     responses=response_docs.read_responses(404),
 )
 async def count_dispute_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.DisputeCounts]:
@@ -162,7 +162,7 @@ async def count_dispute_votes(database: FromDatabase, market: parameters.MarketN
 @post(
     "/api/votes/proposal/{market:str}",
     tags=["acting"],
-    summary="Cast a ballot on the proposal named here",
+    summary="Cast a ballot on the proposal in the path",
     opt=_WEIGHT,
     status_code=200,
     responses=response_docs.problems(401, 403, 404, 409),
@@ -177,7 +177,7 @@ async def cast_named_proposal_ballot(
 @post(
     "/api/votes/dispute/{market:str}",
     tags=["acting"],
-    summary="Cast a ballot on the dispute named here",
+    summary="Cast a ballot on the dispute in the path",
     opt=_WEIGHT,
     status_code=200,
     responses=response_docs.problems(401, 403, 404, 409),

@@ -12,24 +12,24 @@ from ..candle_window import CandleWindow
 from ..dependencies import FromDatabase
 from ..reads import pagination, statements
 
-HistoryLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Trades, the newest.")]
-CandleLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Candles, the newest of the window.")]
+HistoryLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Number of newest trades.")]
+CandleLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Number of candles, the newest of the window.")]
 IntervalText = Annotated[str, QueryParameter(name="interval", max_length=20, description="1m, 5m, 1h or 1d.")]
 Begin = Annotated[
     str | None,
-    QueryParameter(name="from", max_length=40, description="Candles from here: Unix seconds or ISO 8601 (UTC)."),
+    QueryParameter(name="from", max_length=40, description="Start of the window: Unix seconds or ISO 8601 (UTC)."),
 ]
 End = Annotated[
     str | None,
-    QueryParameter(name="to", max_length=40, description="Candles before here; up to the newest event when left out."),
+    QueryParameter(name="to", max_length=40, description="End of the window, exclusive; default: the newest event."),
 ]
-Fill = Annotated[bool, QueryParameter(description="Also candles without a trade, which carry the close before them.")]
+Fill = Annotated[bool, QueryParameter(description="Also candles without a trade; they carry the previous close.")]
 
 
 @get(
     "/api/markets/{market:str}/price-history",
     tags=["markets"],
-    summary="A market's price, trade by trade",
+    summary="Get a market's price per trade",
     responses=response_docs.read_responses(404),
 )
 async def show_price_history(
@@ -47,7 +47,7 @@ async def show_price_history(
 @get(
     "/api/markets/{market:str}/candles",
     tags=["markets"],
-    summary="A market's candles",
+    summary="Get a market's candles",
     responses=response_docs.read_responses(404),
 )
 async def list_candles(

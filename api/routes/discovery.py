@@ -11,13 +11,13 @@ from .. import parameters, response_docs, schemas
 from ..dependencies import FromDatabase
 from ..reads import statements
 
-FewMarkets = Annotated[int, QueryParameter(ge=1, le=20, description="Markets, the best.")]
+FewMarkets = Annotated[int, QueryParameter(ge=1, le=20, description="Number of markets, best first.")]
 
 
 @get(
     "/api/markets/trending",
     tags=["markets"],
-    summary="The markets that are traded most",
+    summary="List the most traded markets",
     responses=response_docs.read_responses(),
 )
 async def list_trending(database: FromDatabase, limit: FewMarkets = 3) -> Response[schemas.TrendingMarkets]:
@@ -28,7 +28,7 @@ async def list_trending(database: FromDatabase, limit: FewMarkets = 3) -> Respon
 @get(
     "/api/markets/categories",
     tags=["markets"],
-    summary="The largest categories",
+    summary="List the largest categories",
     responses=response_docs.read_responses(),
 )
 async def list_categories(database: FromDatabase) -> Response[schemas.Categories]:
@@ -39,7 +39,7 @@ async def list_categories(database: FromDatabase) -> Response[schemas.Categories
 @get(
     "/api/markets/{market:str}/related",
     tags=["markets"],
-    summary="Markets like another",
+    summary="List similar markets",
     responses=response_docs.read_responses(404),
 )
 async def list_related(

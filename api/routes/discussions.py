@@ -22,11 +22,11 @@ _NOT_FOUND = "Discussion not found"
 
 View = Annotated[
     Literal["threads", "all"],
-    QueryParameter(description="Threads with their first replies, or every post by itself."),
+    QueryParameter(description="Threads with their first replies, or all posts as a flat list."),
 ]
-Replies = Annotated[int, QueryParameter(ge=0, le=100, description="Replies shown with each thread, the first.")]
+Replies = Annotated[int, QueryParameter(ge=0, le=100, description="Replies shown with each thread, oldest first.")]
 After = Annotated[
-    str, QueryParameter(pattern="^[0-9]{1,18}$", max_length=18, description="Replies after this post's id.")
+    str, QueryParameter(pattern="^[0-9]{1,18}$", max_length=18, description="Replies after the post with this id.")
 ]
 PostName = Annotated[str, PathParameter(description="A post's id.")]
 MarketOrPost = Annotated[str, PathParameter(description="A market's id or address.")]
@@ -35,7 +35,7 @@ MarketOrPost = Annotated[str, PathParameter(description="A market's id or addres
 @get(
     "/api/markets/{market:str}/discussions",
     tags=["discussions"],
-    summary="What is said under a market",
+    summary="List the posts under a market",
     responses=response_docs.read_responses(404),
 )
 async def list_market_discussions(
@@ -55,7 +55,7 @@ async def list_market_discussions(
 @get(
     "/api/discussions/{name:str}",
     tags=["discussions"],
-    summary="All posts under a market",
+    summary="List all posts under a market",
     responses=response_docs.read_responses(404),
 )
 async def list_discussions(
@@ -72,7 +72,7 @@ async def list_discussions(
 @get(
     "/api/discussions/{name:str}/replies",
     tags=["discussions"],
-    summary="A thread's replies",
+    summary="List a thread's replies",
     responses=response_docs.read_responses(404),
 )
 async def list_replies(
@@ -89,7 +89,7 @@ async def list_replies(
 @get(
     "/api/discussions/{name:str}/edits",
     tags=["discussions"],
-    summary="What a post said before",
+    summary="List earlier texts of a post",
     responses=response_docs.read_responses(404),
 )
 async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas.Edits]:
@@ -100,7 +100,7 @@ async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas
 @post(
     "/api/markets/{market:str}/discussions",
     tags=["discussions"],
-    summary="Post under a market",
+    summary="Create a post under a market",
     security=SECURITY,
     responses=response_docs.problems(401, 404, 413),
     opt=_WEIGHT,
@@ -115,7 +115,7 @@ async def post_under_market(
 @post(
     "/api/discussions",
     tags=["discussions"],
-    summary="Post",
+    summary="Create a post",
     security=SECURITY,
     responses=response_docs.problems(401, 404, 413),
     opt=_WEIGHT,
@@ -130,7 +130,7 @@ async def post_discussion(
 @patch(
     "/api/discussions/{name:str}",
     tags=["discussions"],
-    summary="Edit one's own post",
+    summary="Edit your own post",
     security=SECURITY,
     responses=response_docs.problems(401, 403, 404, 413),
     opt=_WEIGHT,
@@ -147,7 +147,7 @@ async def edit_discussion(
 @delete(
     "/api/discussions/{name:str}",
     tags=["discussions"],
-    summary="Delete one's own post",
+    summary="Delete your own post",
     status_code=200,
     security=SECURITY,
     responses=response_docs.problems(401, 403, 404),
@@ -161,7 +161,7 @@ async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.
 @post(
     ["/api/markets/{market:str}/discussions/{name:str}/vote", "/api/discussions/{name:str}/vote"],
     tags=["discussions"],
-    summary="Say up or down of a post",
+    summary="Rate a post up or down",
     status_code=200,
     security=SECURITY,
     responses=response_docs.problems(401, 404, 413),

@@ -28,7 +28,7 @@ ANSWER_SECONDS = 4.0
 SILENCE_SECONDS = 10.0
 
 
-@get("/health", tags=["status"], summary="The process is there", responses=response_docs.problems())
+@get("/health", tags=["status"], summary="Check that the process runs", responses=response_docs.problems())
 async def health(services: FromServices, state: State) -> schemas.Health:
     """Report only liveness; /ready reports whether requests can be answered."""
     return schemas.Health(
@@ -43,10 +43,10 @@ async def health(services: FromServices, state: State) -> schemas.Health:
 @get(
     "/ready",
     tags=["status"],
-    summary="Whether requests can be answered",
+    summary="Check that requests can be answered",
     responses={
         **response_docs.problems(),
-        503: ResponseSpec(schemas.Readiness, description="Not ready, with reasons."),
+        503: ResponseSpec(schemas.Readiness, description="Not ready; the response lists the reasons."),
     },
 )
 async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
@@ -71,7 +71,7 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
 @get(
     ["/api/status", "/status"],
     tags=["status"],
-    summary="How the log and its marts are doing",
+    summary="Get the state of the log and its marts",
     opt=_STATUS_WEIGHT,
     responses=response_docs.read_responses(),
 )
@@ -91,13 +91,14 @@ async def _read_readiness(database: ReadDatabase) -> tuple[feed.FeedPosition | N
     except TimeoutError:
         return None, [f"Postgres has not answered within {ANSWER_SECONDS:.0f} seconds."], []
     except errors.ZmartError:
-        return None, ["Postgres does not answer, or refuses the role zmart_api."], []
+        reason = "Postgres does not answer, or refuses the role zmart_api. Check DATABASE_URL and run `zmart doctor`."
+        return None, [reason], []
     epoch, seq, mark, missing, stale, behind, waits = rows[0]
     reasons = [] if epoch else ["The database has no log yet; run `zmart migrate`."]
     reasons += _stuck_commits(waits)
     reasons += [f"The mart {name} is missing; run `zmart rebuild`." for name in missing]
     warnings = [f"The mart {name} is stale; see /api/status." for name in stale]
-    warnings += [f"The mart {name} is behind and catches up by itself; see /api/status." for name in behind]
+    warnings += [f"The mart {name} is behind the log and is retried; see /api/status." for name in behind]
     return feed.FeedPosition(epoch, seq, mark) if epoch else None, reasons, warnings
 
 
@@ -112,11 +113,11 @@ def _stuck_commits(waits: list[str] | None) -> list[str]:
 def _stream_problems(services: AppServices) -> list[str]:
     hub = services.hub
     if hub.stall_reason is not None:
-        return [f"Streams stand still: {hub.stall_reason}"]
+        return [f"The streams are stopped: {hub.stall_reason}"]
     if hub.position is None:
-        return ["Streams have not begun: the end of the log is not known yet."]
+        return ["The streams have not started: the end of the log is not known yet."]
     if hub.silent_seconds > SILENCE_SECONDS:
-        return ["Streams may stand still: the feed has not been heard for ten seconds."]
+        return ["The streams may be stopped: no poll of the feed has succeeded for ten seconds."]
     return []
 
 

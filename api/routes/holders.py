@@ -12,14 +12,15 @@ from ..dependencies import FromDatabase
 from ..reads import pagination
 
 SideFilter = Annotated[
-    schemas.Side | None, QueryParameter(name="side", description="Only holders of YES, or of NO, by what they hold.")
+    schemas.Side | None,
+    QueryParameter(name="side", description="Only holders of YES, or of NO, sorted by their shares."),
 ]
 
 
 @get(
     "/api/markets/{market:str}/holders",
     tags=["markets"],
-    summary="A market's holders",
+    summary="List a market's holders",
     responses=response_docs.read_responses(404),
 )
 async def list_holders(

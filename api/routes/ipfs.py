@@ -28,7 +28,7 @@ from ..reads import statements
 MOST_BYTES = 4 * 1024 * 1024
 SECONDS = 10.0
 
-Cid = Annotated[str, PathParameter(description="CIDv0, or its dag-pb spelling as CIDv1.")]
+Cid = Annotated[str, PathParameter(description="A CIDv0, or the same id as a dag-pb CIDv1.")]
 _CID = re.compile(r"Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{50,80}")
 #: The bytes come from an external source, so a browser must never run or show them as a page of this site; every
 #: response also forbids content sniffing. The content id was verified, so the bytes can be cached permanently.
@@ -41,7 +41,7 @@ _HEADERS = {
 @get(
     ["/api/ipfs/{cid:str}", "/api/discussions/ipfs/{cid:str}"],
     tags=["discussions"],
-    summary="A document by its content id",
+    summary="Get a document by its content id",
     responses=response_docs.problems(404),
     media_type="application/octet-stream",
     opt={"weight": 5},
@@ -53,18 +53,21 @@ async def show_document(database: FromDatabase, services: FromServices, cid: Cid
     were not added in the default way of `ipfs add` (chunks of 256 KiB, no raw leaves), which cannot be compared.
     """
     if not _CID.fullmatch(cid):
-        raise zmart_errors.NotFound("This is no content id.")
+        raise zmart_errors.NotFound("This is not a content id.")
     ((is_ours,),) = await database.rows(statements.compose("is_referenced"), {"cid": cid})
     if not is_ours:
-        raise zmart_errors.NotFound("Nothing here refers to this content id.")
+        raise zmart_errors.NotFound("No row of the log refers to this content id.")
     gateway = services.settings.ipfs.gateway_url
     if gateway is None:
         raise zmart_errors.Unavailable("No gateway is configured.", help="Set IPFS_GATEWAY_URL.")
     content = await _fetch(f"{gateway.reveal().rstrip('/')}/ipfs/{cid}")
     if not await asyncio.to_thread(cids.is_cid_of, cid, content):
         raise zmart_errors.Unavailable(
-            "The gateway's bytes do not make this content id.",
-            help="See IPFS_GATEWAY_URL; a file that was not added in the default way of ipfs add cannot be verified.",
+            "The gateway's bytes do not match this content id.",
+            help=(
+                "Check IPFS_GATEWAY_URL. A file that was added with other options than the defaults of ipfs add cannot "
+                "be verified."
+            ),
         )
     return Response(content, media_type="application/octet-stream", headers=_HEADERS)
 

@@ -11,12 +11,12 @@ from .. import parameters, response_docs, schemas
 from ..dependencies import FromDatabase
 from ..reads import statements
 
-PeriodName = Annotated[schemas.Period, QueryParameter(description="Up to the newest event.")]
-RankedBy = Annotated[schemas.RankedBy, QueryParameter(name="by", description="What decides the rank.")]
-Days = Annotated[int, QueryParameter(ge=1, le=1000, description="Days on which something happened, the newest.")]
+PeriodName = Annotated[schemas.Period, QueryParameter(description="Days back from the newest event.")]
+RankedBy = Annotated[schemas.RankedBy, QueryParameter(name="by", description="The value that decides the rank.")]
+Days = Annotated[int, QueryParameter(ge=1, le=1000, description="Number of newest days with events.")]
 
 
-@get("/api/leaderboard", tags=["wallets"], summary="Who did best", responses=response_docs.read_responses())
+@get("/api/leaderboard", tags=["wallets"], summary="List the best wallets", responses=response_docs.read_responses())
 async def show_leaderboard(
     database: FromDatabase,
     period: PeriodName = "all",
@@ -34,7 +34,7 @@ async def show_leaderboard(
 @get(
     "/api/users/{wallet:str}/pnl-history",
     tags=["wallets"],
-    summary="What a wallet made, day by day",
+    summary="Get a wallet's profit by day",
     responses=response_docs.read_responses(),
 )
 async def show_pnl_history(
@@ -46,7 +46,7 @@ async def show_pnl_history(
     )
 
 
-@get("/api/stats", tags=["status"], summary="The platform in sums", responses=response_docs.read_responses())
+@get("/api/stats", tags=["status"], summary="Get the platform's totals", responses=response_docs.read_responses())
 async def show_platform(database: FromDatabase) -> Response[schemas.Platform]:
     """Return trades, traders, fees and open interest by period."""
     return await database.answer(statements.compose("platform"), {})

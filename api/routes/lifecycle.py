@@ -11,13 +11,13 @@ from .. import parameters, response_docs, schemas
 from ..dependencies import FromDatabase
 from ..reads import statements
 
-TimelineLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Steps, the newest.")]
+TimelineLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Number of newest steps.")]
 
 
 @get(
     "/api/markets/{market:str}/lifecycle",
     tags=["markets"],
-    summary="A market's life and its next deadline",
+    summary="Get a market's life and its next deadline",
     responses=response_docs.read_responses(404),
 )
 async def show_lifecycle(

@@ -12,14 +12,14 @@ from ..dependencies import FromDatabase
 from ..reads import pagination, statements
 
 Sort = Annotated[pagination.MarketSort, QueryParameter(description="Order of the list.")]
-Kind = Annotated[schemas.BallotKind, QueryParameter(name="type", description="Which ballots.")]
+Kind = Annotated[schemas.BallotKind, QueryParameter(name="type", description="The kind of ballots.")]
 CategoryFilter = Annotated[schemas.Category | None, QueryParameter(description="Exact match.")]
 
 
 @get(
     ["/api/markets", "/markets"],
     tags=["markets"],
-    summary="Markets, a page at a time",
+    summary="List markets",
     responses=response_docs.read_responses(),
 )
 async def list_markets(
@@ -54,7 +54,7 @@ async def list_markets(
 @get(
     ["/api/markets/{market:str}", "/markets/{market:str}"],
     tags=["markets"],
-    summary="One market",
+    summary="Get a market",
     responses=response_docs.read_responses(404),
 )
 async def show_market(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.Market]:
@@ -70,7 +70,7 @@ async def show_market(database: FromDatabase, market: parameters.MarketName) -> 
 @get(
     "/api/markets/{market:str}/trades",
     tags=["markets"],
-    summary="A market's trades",
+    summary="List a market's trades",
     responses=response_docs.read_responses(404),
 )
 async def list_market_trades(
@@ -94,7 +94,7 @@ async def list_market_trades(
 @get(
     "/api/markets/{market:str}/votes",
     tags=["markets"],
-    summary="A market's ballots and tally",
+    summary="List a market's ballots and its tally",
     responses=response_docs.read_responses(404),
 )
 async def list_market_votes(
@@ -121,7 +121,7 @@ async def list_market_votes(
 @get(
     ["/api/votes/{market:str}", "/votes/{market:str}"],
     tags=["markets"],
-    summary="A market's tallies",
+    summary="Get a market's tallies",
     responses=response_docs.read_responses(404),
 )
 async def count_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.VoteCounts]:
@@ -137,7 +137,7 @@ async def count_votes(database: FromDatabase, market: parameters.MarketName) -> 
 @get(
     "/api/markets/{market:str}/stats",
     tags=["markets"],
-    summary="A market's trading in sums",
+    summary="Get a market's trading totals",
     responses=response_docs.read_responses(404),
 )
 async def show_market_stats(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.MarketStats]:

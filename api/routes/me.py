@@ -13,7 +13,7 @@ from ..reads import statements
 @get(
     "/api/users/me",
     tags=["wallets"],
-    summary="The wallet that is signed in",
+    summary="Get the signed-in wallet",
     security=SECURITY,
     responses=response_docs.read_responses(401),
 )

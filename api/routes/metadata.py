@@ -14,7 +14,7 @@ from ..auth.signed_in import SECURITY, FromSignedIn
 @post(
     "/api/markets/{market:str}/metadata",
     tags=["markets"],
-    summary="Tell what a market is about",
+    summary="Set a market's metadata",
     security=SECURITY,
     responses=response_docs.problems(401, 403, 404, 409, 413),
     opt={"weight": 10},

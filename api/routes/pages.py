@@ -10,9 +10,9 @@ from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.params import HeaderParameter, PathParameter
 
-from .. import pages
+from .. import static_files
 
-_FILES = pages.StaticFiles()
+_FILES = static_files.StaticFiles()
 
 Accepted = Annotated[str, HeaderParameter(name="Accept-Encoding")]
 IfNoneMatch = Annotated[str, HeaderParameter(name="If-None-Match")]
@@ -35,9 +35,9 @@ def show_documentation(accepted: Accepted = "", if_none_match: IfNoneMatch = "")
 @get("/docs/models", include_in_schema=False, sync_to_thread=True)
 def show_models(state: State, accepted: Accepted = "", if_none_match: IfNoneMatch = "") -> Response[bytes]:
     """Return dbt's documentation of the marts and their lineage."""
-    found = pages.models_page(state.settings.state_dir)
+    found = static_files.models_page(state.settings.state_dir)
     if found is None:
-        raise NotFoundException("Nobody has written this page yet: press Materialize on docs/models in Dagster.")
+        raise NotFoundException("This page does not exist yet. Materialize docs/models in Dagster to create it.")
     return found.response(accepted=accepted, if_none_match=if_none_match)
 
 

@@ -12,7 +12,7 @@ from ..reads import statements
 @get(
     "/api/users/{wallet:str}/portfolio",
     tags=["wallets"],
-    summary="A wallet's positions with their profit",
+    summary="List a wallet's positions with their profit",
     responses=response_docs.read_responses(),
 )
 async def show_portfolio(

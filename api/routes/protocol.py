@@ -9,7 +9,12 @@ from ..dependencies import FromDatabase
 from ..reads import statements
 
 
-@get("/api/protocol", tags=["status"], summary="The program's configuration", responses=response_docs.read_responses())
+@get(
+    "/api/protocol",
+    tags=["status"],
+    summary="Get the program's configuration",
+    responses=response_docs.read_responses(),
+)
 async def show_protocol(database: FromDatabase) -> Response[schemas.Protocol]:
     """Return each field's value from the newest event that sets it, and which event that is."""
     return await database.answer(statements.compose("protocol"), {})

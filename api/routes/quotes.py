@@ -18,15 +18,15 @@ QuoteKind = Annotated[quoting.Kind, QueryParameter(name="side", description="Buy
 OutcomeQuery = Annotated[schemas.Side, QueryParameter(name="outcome", description="Shares of YES or of NO.")]
 TargetCost = Annotated[
     str | None,
-    QueryParameter(max_length=20, description="To buy: the most you pay in lamports, fees included."),
+    QueryParameter(max_length=20, description="For a purchase: the most you pay in lamports, fees included."),
 ]
-Shares = Annotated[str | None, QueryParameter(max_length=20, description="To sell: shares, with nine decimals.")]
+Shares = Annotated[str | None, QueryParameter(max_length=20, description="For a sale: shares, with nine decimals.")]
 
 
 @get(
     "/api/markets/{market:str}/quote",
     tags=["markets"],
-    summary="What a trade would do",
+    summary="Calculate a trade's price",
     responses=response_docs.read_responses(404),
 )
 async def show_quote(
@@ -44,7 +44,7 @@ async def show_quote(
     """
     field, text = ("target_cost", target_cost) if kind == "buy" else ("shares", shares)
     if text is None:
-        raise errors.InvalidParameter(field, f"needed when side is {kind}")
+        raise errors.InvalidParameter(field, f"required when side is {kind}")
     amount = quoting.parse_amount(field, text)
     answer = await database.read(
         statements.compose("pool"),

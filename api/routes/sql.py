@@ -19,7 +19,12 @@ from ..reads.database import Answer
 from ..sql_console import executor, validator
 
 
-@get("/api/sql", tags=["status"], summary="What SQL can be asked", responses=response_docs.problems())
+@get(
+    "/api/sql",
+    tags=["status"],
+    summary="List the named queries and the limits of SQL",
+    responses=response_docs.problems(),
+)
 async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
     """List example queries by name, the allowed functions, and the limits."""
     return schemas.SqlConsole(
@@ -37,7 +42,7 @@ async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
 @post(
     "/api/sql",
     tags=["status"],
-    summary="Ask in SQL",
+    summary="Run an SQL query",
     status_code=200,
     security=SECURITY,
     responses={200: ResponseSpec(schemas.SqlAnswer, description="Rows"), **response_docs.problems(401, 404, 413)},
@@ -50,7 +55,7 @@ async def run_sql(state: State, signed_in: FromSignedIn, data: schemas.SqlQuery)
     """
     sql_executor: executor.SqlExecutor | None = state.sql_executor
     if sql_executor is None:
-        raise zmart_errors.NotFound("This server takes no SQL.", help="Start it with ANALYST_SQL=true.")
+        raise zmart_errors.NotFound("This server does not accept SQL.", help="Start it with ANALYST_SQL=true.")
     table = await sql_executor.execute(_query(data), data.limit)
     headers = Answer(table.epoch, table.seq, table.mark, table.slot, table.commitment, b"").headers()
     if data.format == "csv":

@@ -20,11 +20,11 @@ from ..middleware import client_address
 
 Since = Annotated[
     str | None,
-    QueryParameter(description="A `position` as it was received; what came after it is sent first, without a gap."),
+    QueryParameter(description="A `position` as it was received; the frames after it are sent first, without gaps."),
 ]
 LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
-Token = Annotated[str | None, QueryParameter(description="An access token; better in the header, or a ticket.")]
-Ticket = Annotated[str | None, QueryParameter(description="A ticket, used up by this.")]
+Token = Annotated[str | None, QueryParameter(description="An access token; a header or a ticket is safer.")]
+Ticket = Annotated[str | None, QueryParameter(description="A ticket; it is valid for one stream.")]
 Authorization = Annotated[str | None, HeaderParameter(name="Authorization", description="Bearer and an access token.")]
 
 
@@ -32,14 +32,16 @@ Authorization = Annotated[str | None, HeaderParameter(name="Authorization", desc
 @get(
     "/api/stream",
     tags=["push"],
-    summary="Server-sent events",
+    summary="Open a stream of server-sent events",
     media_type="text/event-stream",
     responses=response_docs.problems(401),
 )
 async def stream(
     request: Request[Any, Any, State],
     services: FromServices,
-    names: Annotated[str, QueryParameter(name="topics", description=f"Of {topics.KNOWN_TOPICS}.")] = "",
+    names: Annotated[
+        str, QueryParameter(name="topics", description=f"Comma-separated list of {topics.KNOWN_TOPICS}.")
+    ] = "",
     since: Since = None,
     last_event_id: LastEventId = None,
     token: Token = None,

@@ -14,7 +14,7 @@ from ..reads import pagination
 @get(
     ["/api/trades", "/trades"],
     tags=["trades"],
-    summary="Trades, a page at a time",
+    summary="List trades",
     responses=response_docs.read_responses(404),
 )
 async def list_trades(

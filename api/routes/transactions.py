@@ -36,7 +36,7 @@ class _LoggedTransaction(msgspec.Struct):
 @post(
     "/api/transactions",
     tags=["acting"],
-    summary="Pass a signed transaction on",
+    summary="Send a signed transaction",
     opt=_WEIGHT,
     status_code=202,
     responses=response_docs.problems(409),
@@ -63,7 +63,7 @@ async def relay_transaction(
 @get(
     "/api/transactions/{signature:str}",
     tags=["acting"],
-    summary="How far a transaction has come",
+    summary="Get the status of a transaction",
     opt=_LOOKUP_WEIGHT,
     responses=response_docs.problems(404),
 )
@@ -100,7 +100,7 @@ async def _read_logged(database: FromDatabase, signature: str) -> _LoggedTransac
 async def _status_from_chain(relay: FromRelay, signature: ids.Signature, explorer: str) -> shapes.TransactionStatus:
     found = await relay.follow(signature)
     if found is None or found.stage == "sent":
-        raise zmart_errors.NotFound("Neither the log nor the chain knows this transaction (yet).")
+        raise zmart_errors.NotFound("Neither the log nor the chain contains this transaction (yet).")
     return shapes.TransactionStatus(
         signature=signature,
         status=found.stage,

@@ -13,11 +13,16 @@ from ..reads import pagination, statements
 
 _MISSING = "Position not found"
 
-VoteKinds = Annotated[Literal["all", "proposal", "dispute"], QueryParameter(name="type", description="Which ballots.")]
+VoteKinds = Annotated[
+    Literal["all", "proposal", "dispute"], QueryParameter(name="type", description="The kind of ballots.")
+]
 
 
 @get(
-    "/api/users/{wallet:str}", tags=["wallets"], summary="A wallet in counts", responses=response_docs.read_responses()
+    "/api/users/{wallet:str}",
+    tags=["wallets"],
+    summary="Get a wallet's counts",
+    responses=response_docs.read_responses(),
 )
 async def show_wallet(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.Wallet]:
     """Return how often the wallet traded, voted and posted; zeros for an unknown wallet."""
@@ -27,7 +32,7 @@ async def show_wallet(database: FromDatabase, wallet: parameters.Wallet) -> Resp
 @get(
     "/api/users/{wallet:str}/votes",
     tags=["wallets"],
-    summary="A wallet's ballots",
+    summary="List a wallet's ballots",
     responses=response_docs.read_responses(),
 )
 async def list_wallet_votes(
@@ -47,7 +52,7 @@ async def list_wallet_votes(
 @get(
     "/api/users/{wallet:str}/stats",
     tags=["wallets"],
-    summary="What a wallet's trading came to",
+    summary="Get the result of a wallet's trading",
     responses=response_docs.read_responses(),
 )
 async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.WalletStats]:
@@ -60,7 +65,7 @@ async def show_wallet_stats(database: FromDatabase, wallet: parameters.Wallet) -
 @get(
     "/api/users/{wallet:str}/positions",
     tags=["wallets"],
-    summary="A wallet's positions",
+    summary="List a wallet's positions",
     responses=response_docs.read_responses(),
 )
 async def list_positions(
@@ -80,7 +85,7 @@ async def list_positions(
 @get(
     ["/positions/{wallet:str}", "/api/positions/{wallet:str}"],
     tags=["wallets"],
-    summary="A wallet's positions, or 404",
+    summary="List a wallet's positions, or 404",
     responses=response_docs.read_responses(404),
 )
 async def list_positions_legacy(
@@ -101,7 +106,7 @@ async def list_positions_legacy(
 @get(
     "/api/users/{wallet:str}/positions/{market:str}",
     tags=["wallets"],
-    summary="A wallet's position in one market",
+    summary="Get a wallet's position in one market",
     responses=response_docs.read_responses(404),
 )
 async def show_position(
@@ -119,7 +124,7 @@ async def show_position(
 @get(
     "/api/users/{wallet:str}/trades",
     tags=["wallets"],
-    summary="A wallet's trades",
+    summary="List a wallet's trades",
     responses=response_docs.read_responses(),
 )
 async def list_wallet_trades(

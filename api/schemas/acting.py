@@ -42,7 +42,7 @@ class BuyShares(Struct, kw_only=True):
     outcome: Annotated[bool, Meta(description="true for YES.")]
     max_cost: Annotated[Amount, Meta(description="The most you pay in lamports, fees included.")]
     shares: (
-        Annotated[Amount, Meta(description="Nine decimals; at least 1000000. Without it, what max_cost buys.")]
+        Annotated[Amount, Meta(description="Nine decimals; at least 1000000. Default: the shares that max_cost buys.")]
         | UnsetType
     ) = msgspec.UNSET
 
@@ -67,14 +67,15 @@ class CreateMarket(Struct, kw_only=True):
     ]
     b_parameter: (
         Annotated[
-            Amount, Meta(description="Lamports. Without it the liquidity, and at least the 100 SOL that trading takes.")
+            Amount,
+            Meta(description="Lamports. Default: the liquidity, and at least the 100 SOL that trading requires."),
         ]
         | UnsetType
     ) = msgspec.UNSET
     description: Annotated[str, Meta(max_length=2_000)] | None = None
     tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=50)]], Meta(max_length=10)] = []
     market_id: (
-        Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Yours; drawn at random without it.")] | UnsetType
+        Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Your own id; random by default.")] | UnsetType
     ) = msgspec.UNSET
 
 
@@ -135,7 +136,7 @@ class RecordedBallot(Struct, kw_only=True):
     """A recorded ballot."""
 
     success: Literal[True]
-    vote_id: Annotated[str, Meta(description="PV- or DV- and the ballot's place in the log.")] = msgspec.field(
+    vote_id: Annotated[str, Meta(description="PV- or DV- and the seq of the ballot's log entry.")] = msgspec.field(
         name="voteId"
     )
     market_id: str = msgspec.field(name="marketId")
@@ -155,10 +156,12 @@ class TransactionToSign(Struct, kw_only=True):
 
     message: str
     unsigned_transaction: Annotated[str, Meta(description="base64; versioned, with zeros for its signatures.")]
-    signers: Annotated[list[str], Meta(description="Who has to sign, the payer first.")]
+    signers: Annotated[list[str], Meta(description="The wallets that must sign, the payer first.")]
     blockhash: str
-    last_valid_block_height: Annotated[int, Meta(description="It can land until the chain has this many blocks.")]
-    fee_lamports: Annotated[Integer, Meta(description="What landing costs, beside what the instruction moves.")]
+    last_valid_block_height: Annotated[int, Meta(description="The block height after which it can no longer land.")]
+    fee_lamports: Annotated[
+        Integer, Meta(description="The fee in lamports, without the amounts that the instruction moves.")
+    ]
     simulation: Simulation
     transaction: Annotated[None, Meta(description="Its signature, once you have signed it; null here.")] = None
     explorer: Annotated[None, Meta(description="null until it is sent.")] = None
@@ -175,16 +178,16 @@ class ProposedTrade(Struct, kw_only=True):
     side: Side
     shares: int
     shares_exact: Exact
-    cost: Annotated[int, Meta(description="Lamports paid, or received, fees counted.")]
+    cost: Annotated[int, Meta(description="Lamports paid or received, fees included.")]
     cost_exact: Exact
     limit_exact: Annotated[
-        Integer, Meta(description="What the program is told: target_cost or min_proceeds, in lamports.")
+        Integer, Meta(description="The argument of the instruction: target_cost or min_proceeds, in lamports.")
     ]
     protocol_fee_exact: Integer
     resolver_fee_exact: Integer
     lp_fee_exact: Integer
     new_price_yes_exact: Annotated[Integer, Meta(description="Nine decimals.")]
-    slot: Annotated[int, Meta(description="The market is that of this slot.")]
+    slot: Annotated[int, Meta(description="The slot of the market state that the numbers are based on.")]
 
 
 class UnsignedTrade(TransactionToSign, kw_only=True):
@@ -210,21 +213,21 @@ class ProposedMarket(Struct, kw_only=True):
     initial_liquidity_exact: Exact
     end_date: Instant
     ipfs_question_hash: Annotated[str, Meta(description="The content id of metadata_document.")]
-    is_tradable: Annotated[bool, Meta(description="Whether b_parameter reaches the 100 SOL that trading takes.")]
+    is_tradable: Annotated[bool, Meta(description="Whether b_parameter reaches the 100 SOL that trading requires.")]
 
 
 class UnsignedMarket(TransactionToSign, kw_only=True):
     """A market's creation to sign."""
 
     market: ProposedMarket
-    metadata_document: Annotated[str, Meta(description="The bytes whose content id is anchored; keep or pin them.")]
+    metadata_document: Annotated[str, Meta(description="The bytes whose content id is anchored; store or pin them.")]
 
 
 class UnsignedOnMarket(TransactionToSign, kw_only=True):
     """A step of a market's life to sign."""
 
     market: Annotated[
-        Market | None, Meta(description="The market as GET /api/markets/{id} tells it; null before the log knows it.")
+        Market | None, Meta(description="The market as in GET /api/markets/{id}; null until the log contains it.")
     ]
 
 
@@ -244,7 +247,7 @@ class RelayedTransaction(Struct, kw_only=True):
     status: Literal["sent", "processed", "confirmed", "finalized", "failed"]
     slot: int | None
     error: str | None
-    transaction: Annotated[str, Meta(description="The signature again, by the name older clients read.")]
+    transaction: Annotated[str, Meta(description="The same signature, under the name that older clients read.")]
     explorer: str
 
 
@@ -262,11 +265,14 @@ class TransactionStatus(Struct, kw_only=True):
     signature: str
     status: Annotated[
         Literal["processed", "confirmed", "finalized", "failed", "retracted"],
-        Meta(description="retracted: it was in a block that the chain gave up."),
+        Meta(description="retracted: the chain dropped the block that contained it."),
     ]
     slot: int | None
     error: str | None
-    source: Annotated[Literal["log", "chain"], Meta(description="Who says so; the log knows only what succeeded.")]
+    source: Annotated[
+        Literal["log", "chain"],
+        Meta(description="The source of the status; the log contains successful transactions only."),
+    ]
     events: list[TransactionEvent]
     explorer: str
 
@@ -282,7 +288,7 @@ class BallotText(Struct, kw_only=True):
 class CastVote(Struct, kw_only=True):
     """A recorded ballot."""
 
-    seq: Annotated[int, Meta(description="Its place in the log.")]
+    seq: Annotated[int, Meta(description="The seq of its log entry.")]
     market_id: str
     user_wallet: str
     vote: bool

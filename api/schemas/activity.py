@@ -15,12 +15,12 @@ class NewestActivity(Struct, kw_only=True):
 
     id: str
     type: Literal["trade", "resolution", "creation"]
-    user: Annotated[str, Meta(description='A wallet as "ABCDEF...WXYZ"; "protocol" where no wallet acted.')]
+    user: Annotated[str, Meta(description='A wallet as "ABCDEF...WXYZ"; "protocol" for events without a wallet.')]
     action: str
     market: Annotated[str, Meta(description="The question.")]
     market_id: str = field(name="marketId")
     time: Instant
-    amount: Annotated[str, Meta(description='"1.10 SOL"; left out where nothing was paid.')] | UnsetType = msgspec.UNSET
+    amount: Annotated[str, Meta(description='"1.10 SOL"; absent where nothing was paid.')] | UnsetType = msgspec.UNSET
 
 
 class NewestActivities(Struct, kw_only=True):
@@ -36,11 +36,11 @@ class Activity(Struct, kw_only=True):
 
     id: Annotated[str, Meta(description="tx_signature:ordinal.")]
     type: ActivityType
-    event: Annotated[str, Meta(description="The program's name of it.")]
-    action: Annotated[str, Meta(description="Words that follow the wallet's name.")]
-    market_id: Annotated[str | None, Meta(description="Null for what concerns the whole protocol.")]
-    user_wallet: Annotated[str | None, Meta(description="Who acted, where the event says so.")]
-    amount: Annotated[Integer | None, Meta(description="Lamports that changed hands, where any did.")]
+    event: Annotated[str, Meta(description="The program's name of the event.")]
+    action: Annotated[str, Meta(description="Text that follows the wallet's name.")]
+    market_id: Annotated[str | None, Meta(description="Null for events of the whole protocol.")]
+    user_wallet: Annotated[str | None, Meta(description="The wallet that acted, if the event names one.")]
+    amount: Annotated[Integer | None, Meta(description="Lamports transferred, if any.")]
     tx_signature: str
     ordinal: int
     slot: int
@@ -52,7 +52,7 @@ class ActivityPage(Struct, kw_only=True):
     """A page of events, the latest on chain first."""
 
     activity: list[Activity]
-    count: Annotated[int, Meta(description="How many are on this page.")]
+    count: Annotated[int, Meta(description="Number of rows on this page.")]
     limit: int
     next_cursor: str | None
     as_of: AsOf

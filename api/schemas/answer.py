@@ -19,7 +19,7 @@ Interval = Literal["1m", "5m", "1h", "1d"]
 Instant = datetime.datetime
 
 Exact = Annotated[str, Meta(pattern="^-?[0-9]+$", description="The integer beside it, exactly.")]
-Integer = Annotated[str, Meta(pattern="^-?[0-9]+$", description="An integer; text, for it may be beyond 2**53.")]
+Integer = Annotated[str, Meta(pattern="^-?[0-9]+$", description="An integer as text, because it may exceed 2**53.")]
 Position = Annotated[str, Meta(description="Opaque; send it unchanged as `since`. Compare order by epoch and seq.")]
 Price = Annotated[float, Meta(description="0 to 1.")]
 
@@ -27,10 +27,10 @@ Price = Annotated[float, Meta(description="0 to 1.")]
 class AsOf(Struct, kw_only=True):
     """The position of a response: its rows reflect this log up to this entry."""
 
-    epoch: Annotated[str, Meta(description="Which log; another one after a restore.")]
-    seq: Annotated[int, Meta(description="The newest entry of the log that the rows reflect.")]
+    epoch: Annotated[str, Meta(description="Id of this history of the log; a restore starts a new one.")]
+    seq: Annotated[int, Meta(description="The newest log entry that the rows reflect.")]
     position: Position
-    slot: Annotated[int | None, Meta(description="The newest slot with an event; null before any.")]
+    slot: Annotated[int | None, Meta(description="The newest slot with an event; null before the first.")]
     commitment: Commitment
 
 
@@ -49,7 +49,7 @@ class Problem(Struct, kw_only=True):
     status: int
     detail: str
     instance: str
-    code: Annotated[str, Meta(description="Stable; what a program should compare.")]
+    code: Annotated[str, Meta(description="Stable; compare this in programs.")]
     error: str
     message: str
     timestamp: str

@@ -35,9 +35,9 @@ SignedBytes = Annotated[
 class NonceToSign(Struct, kw_only=True):
     """The fields for a wallet's signIn, and their text if the wallet is known."""
 
-    nonce: Annotated[str, Meta(description="Good once, until expires_at.")]
-    domain: Annotated[str, Meta(description="Host and port that the text must name.")]
-    uri: Annotated[str, Meta(description="The address that the text must name; of the domain.")]
+    nonce: Annotated[str, Meta(description="Valid once, until expires_at.")]
+    domain: Annotated[str, Meta(description="Host and port that the text must contain.")]
+    uri: Annotated[str, Meta(description="The URI that the text must contain; it belongs to the domain.")]
     version: str
     chain_id: Annotated[str, Meta(description="mainnet, devnet or localnet.")]
     statement: str
@@ -45,7 +45,7 @@ class NonceToSign(Struct, kw_only=True):
     expires_at: Instant
     message: Annotated[
         str | None,
-        Meta(description="The text to sign, for wallets that sign messages only; null unless `wallet` was given."),
+        Meta(description="The text to sign, for wallets that only sign messages; null unless `wallet` was given."),
     ]
 
 
@@ -55,7 +55,7 @@ class SignedMessage(Struct, kw_only=True):
     wallet: WalletAddress
     signature: SignatureText
     message: (
-        Annotated[str, Meta(max_length=4_000, description="The signed text; this or signed_message.")] | UnsetType
+        Annotated[str, Meta(max_length=4_000, description="The signed text; send this or signed_message.")] | UnsetType
     ) = msgspec.UNSET
     signed_message: SignedBytes | UnsetType = msgspec.UNSET
 
@@ -73,7 +73,7 @@ class Session(Struct, kw_only=True):
     access_token: Annotated[str, Meta(description="For Authorization: Bearer.")]
     token_type: Annotated[str, Meta(description="Always Bearer.")]
     expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
-    refresh_token: Annotated[str, Meta(description="Good once, for the next pair of tokens.")]
+    refresh_token: Annotated[str, Meta(description="Valid once, for the next pair of tokens.")]
     refresh_expires_at: Instant
 
 
@@ -86,5 +86,5 @@ class SignOutResult(Struct, kw_only=True):
 class Ticket(Struct, kw_only=True):
     """A ticket that opens one stream."""
 
-    ticket: Annotated[str, Meta(description="Put it into the address of one stream: ?ticket=...")]
+    ticket: Annotated[str, Meta(description="Add it to the URL of one stream: ?ticket=...")]
     expires_in: Annotated[int, Meta(description="Seconds.")]

@@ -13,8 +13,8 @@ class PricePoint(Struct, kw_only=True):
     """A market's price at an instant, for a chart."""
 
     timestamp: Instant
-    yes: Annotated[float, Meta(ge=1, le=99, description="Percent, kept between 1 and 99.")]
-    no: Annotated[float, Meta(ge=1, le=99, description="100 less yes.")]
+    yes: Annotated[float, Meta(ge=1, le=99, description="Percent, limited to 1 to 99.")]
+    no: Annotated[float, Meta(ge=1, le=99, description="100 minus yes.")]
 
 
 class PriceHistory(Struct, kw_only=True):
@@ -22,27 +22,27 @@ class PriceHistory(Struct, kw_only=True):
 
     market_id: str
     price_history: list[PricePoint]
-    count: Annotated[int, Meta(description="How many points there are: the first one and up to `limit` trades.")]
+    count: Annotated[int, Meta(description="Number of points: the first one and up to `limit` trades.")]
     as_of: AsOf
 
 
 class Candle(Struct, kw_only=True):
     """The price of YES in a span of time, and the volume traded."""
 
-    bucket_at: Annotated[Instant, Meta(description="Where the span begins, by the chain's clock.")]
+    bucket_at: Annotated[Instant, Meta(description="Start of the interval, by the chain's clock.")]
     open: Annotated[Integer, Meta(description="Billionths, after the first trade.")]
     high: Integer
     low: Integer
     close: Annotated[Integer, Meta(description="Billionths, after the last trade.")]
-    open_price: Annotated[float, Meta(description="For eyes; 0 to 1.")]
+    open_price: Annotated[float, Meta(description="For display; 0 to 1.")]
     high_price: float
     low_price: float
     close_price: float
     volume: Annotated[Integer, Meta(description="Lamports: buys with fees, sells before fees.")]
     buy_volume: Annotated[Integer, Meta(description="Lamports of buys with fees.")]
-    shares_volume: Annotated[Integer, Meta(description="Shares that changed hands, in billionths.")]
+    shares_volume: Annotated[Integer, Meta(description="Shares traded, in billionths.")]
     trades_count: int
-    is_carried: Annotated[bool, Meta(description="Nothing was traded; all prices are the close before.")]
+    is_carried: Annotated[bool, Meta(description="No trade in this interval; all prices are the previous close.")]
 
 
 class Candles(Struct, kw_only=True):

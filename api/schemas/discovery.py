@@ -18,7 +18,7 @@ class TrendingMarket(Struct, kw_only=True):
     change_24h: Annotated[float, Meta(description="Percentage points of YES gained in the last day.")] = field(
         name="change24h"
     )
-    volume_24h: Annotated[float, Meta(description="SOL traded in the last day; for eyes.")] = field(name="volume24h")
+    volume_24h: Annotated[float, Meta(description="SOL traded in the last day; for display.")] = field(name="volume24h")
     volume_24h_exact: Annotated[Integer, Meta(description="The same in lamports.")]
     unique_traders: Annotated[int, Meta(description="Wallets that traded in the last day.")] = field(
         name="uniqueTraders"
@@ -61,7 +61,7 @@ class RelatedMarket(Struct, kw_only=True):
     question: str
     yes_price: Price | None = field(name="yesPrice")
     category: Annotated[str, Meta(description="With a capital letter.")]
-    category_match: Annotated[bool, Meta(description="Of the same category as the market that was asked for.")] = field(
+    category_match: Annotated[bool, Meta(description="The same category as the market in the request.")] = field(
         name="categoryMatch"
     )
 
@@ -78,7 +78,7 @@ class Refusal(Struct, kw_only=True):
     """The error with which the program would refuse."""
 
     name: Annotated[str, Meta(examples=["TradeTooSmall"])]
-    code: Annotated[int, Meta(description="The program's number, from 6000.", examples=[6012])]
+    code: Annotated[int, Meta(description="The program's error number, from 6000.", examples=[6012])]
     message: str
 
 
@@ -95,22 +95,26 @@ class Quote(Struct, kw_only=True):
     market_id: str
     side: Literal["buy", "sell"]
     outcome: Side
-    is_possible: Annotated[bool, Meta(description="False when the program would refuse; `refusal` says how.")]
+    is_possible: Annotated[
+        bool, Meta(description="False when the program would reject the trade; `refusal` has the reason.")
+    ]
     refusal: Refusal | None
-    target_cost: Annotated[Integer | None, Meta(description="Of a purchase: the most that may be paid, fees included.")]
-    shares: Annotated[Integer | None, Meta(description="Bought or sold.")]
-    before_fees: Annotated[Integer | None, Meta(description="What the shares cost or bring before fees.")]
+    target_cost: Annotated[
+        Integer | None, Meta(description="Purchases only: the highest amount to pay, fees included.")
+    ]
+    shares: Annotated[Integer | None, Meta(description="Shares bought or sold.")]
+    before_fees: Annotated[Integer | None, Meta(description="Cost or proceeds of the shares before fees.")]
     protocol_fee: Integer | None
     resolver_fee: Integer | None
     lp_fee: Integer | None
-    total: Annotated[Integer | None, Meta(description="What the buyer pays, or the seller receives.")]
+    total: Annotated[Integer | None, Meta(description="The amount that the buyer pays or the seller receives.")]
     average_price: Annotated[Integer | None, Meta(description="total for one whole share.")]
-    price_before: Annotated[Integer | None, Meta(description="Of one share of the outcome; null where there is none.")]
+    price_before: Annotated[Integer | None, Meta(description="Of one share of the outcome; null if there is none.")]
     price_after: Integer | None
-    impact_bps: Annotated[int | None, Meta(description="How far the price moves, of the price before.")]
+    impact_bps: Annotated[int | None, Meta(description="Change of the price, relative to the price before.")]
     smallest: Annotated[
         Integer | None,
-        Meta(description="The least target_cost, or number of shares, that works now; null when none does."),
+        Meta(description="The smallest target_cost, or number of shares, that works now; null if none does."),
     ]
     warnings: list[Caution]
     as_of: AsOf

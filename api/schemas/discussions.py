@@ -9,7 +9,8 @@ from msgspec import Meta, Struct, field
 from .answer import AsOf, Instant
 
 Content = Annotated[
-    str, Meta(min_length=1, max_length=1000, description="Text, kept as it is.", examples=["Odds look too low to me."])
+    str,
+    Meta(min_length=1, max_length=1000, description="Text, stored unchanged.", examples=["Odds look too low to me."]),
 ]
 CommentId = Annotated[str, Meta(pattern="^[0-9]{1,18}$", description="A post's id.", examples=["42"])]
 
@@ -22,14 +23,14 @@ class Discussion(Struct, kw_only=True):
     market_id_camel: str = field(name="marketId")
     user_wallet: str
     author: str
-    content: Annotated[str, Meta(description="Empty once deleted.")]
-    parent_id: Annotated[str | None, Meta(description="The post that this one answers.")]
+    content: Annotated[str, Meta(description="Empty after deletion.")]
+    parent_id: Annotated[str | None, Meta(description="The post that this one replies to.")]
     parent_id_camel: str | None = field(name="parentId")
     upvotes: int
     downvotes: int
-    flags: Annotated[int, Meta(description="How many wallets reported it.")]
+    flags: Annotated[int, Meta(description="Number of wallets that reported it.")]
     is_flagged: bool = field(name="isFlagged")
-    edits: Annotated[int, Meta(description="How often it was edited.")]
+    edits: Annotated[int, Meta(description="Number of edits.")]
     created_at: Instant
     created_at_camel: Instant = field(name="createdAt")
     edited_at: Instant | None
@@ -40,7 +41,7 @@ class Discussion(Struct, kw_only=True):
 class Thread(Discussion, kw_only=True):
     """A post that started a thread, with its first replies as a flat list in the order of their creation."""
 
-    replies_count: Annotated[int, Meta(description="Replies that are not deleted, at any depth.")]
+    replies_count: Annotated[int, Meta(description="Replies at any depth that are not deleted.")]
     replies: list[Discussion]
 
 
@@ -48,7 +49,7 @@ class Discussions(Struct, kw_only=True):
     """A market's posts, the newest first."""
 
     discussions: list[Discussion]
-    count: Annotated[int, Meta(description="How many are on this page.")]
+    count: Annotated[int, Meta(description="Number of rows on this page.")]
     limit: int
     offset: int
     next_cursor: str | None
@@ -60,7 +61,7 @@ class Threads(Struct, kw_only=True):
     """A market's threads, the newest first."""
 
     discussions: list[Thread]
-    count: Annotated[int, Meta(description="How many threads are on this page.")]
+    count: Annotated[int, Meta(description="Number of threads on this page.")]
     limit: int
     offset: int
     next_cursor: str | None

@@ -16,15 +16,15 @@ RankedBy = Literal["profit", "volume", "trades", "win_rate"]
 class RankedWallet(Struct, kw_only=True):
     """A wallet with its rank."""
 
-    rank: Annotated[int, Meta(description="Equal ones share a rank.")]
+    rank: Annotated[int, Meta(description="Equal values share a rank.")]
     user_wallet: str
     profit: Annotated[Integer, Meta(description="Realized within the period.")]
     volume: Integer
     trades_count: int
     markets_count: int
     decided_count: Annotated[int, Meta(description="Positions decided YES or NO within the period.")]
-    won_count: Annotated[int, Meta(description="Of them, those with a profit.")]
-    win_rate_bps: Annotated[int | None, Meta(description="won_count of decided_count.")]
+    won_count: Annotated[int, Meta(description="Those with a profit.")]
+    win_rate_bps: Annotated[int | None, Meta(description="won_count divided by decided_count.")]
     last_seq: int
 
 

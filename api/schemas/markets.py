@@ -14,14 +14,14 @@ class MarketBrief(Struct, kw_only=True):
 
     id: Annotated[str, Meta(description="The market id: 64 hexadecimal digits.")]
     on_chain_address: str
-    question: Annotated[str, Meta(description="A placeholder naming the id until its creator has told us one.")]
+    question: Annotated[str, Meta(description="A placeholder with the id until the creator has set one.")]
     description: str | None
     category: Category
     tags: list[str]
     end_date: Instant | None
     state: State
     status: Annotated[State, Meta(description="The same as state.")]
-    state_code: Annotated[int, Meta(ge=0, le=6, description="state as the program numbers it.")]
+    state_code: Annotated[int, Meta(ge=0, le=6, description="The program's number of the state.")]
     outcome: Annotated[Outcome | None, Meta(description="Null until finalized.")]
     creator_wallet: str
     creator: str
@@ -46,7 +46,7 @@ class MarketBrief(Struct, kw_only=True):
     price_yes_camel: Price | None = field(name="priceYes")
     price_no_camel: Price | None = field(name="priceNo")
     proposed_outcome: bool | None
-    final_outcome: Annotated[bool | None, Meta(description="Null before the end and for INVALID; outcome tells.")]
+    final_outcome: Annotated[bool | None, Meta(description="Null before the end and for INVALID; see outcome.")]
     was_disputed: bool
     is_cancelled: bool
     created_at: Instant
@@ -62,7 +62,7 @@ class MarketBrief(Struct, kw_only=True):
     activated_at_camel: Instant | None = field(name="activatedAt")
     resolution_time: Instant | None = field(name="resolutionTime")
     finalized_at_camel: Instant | None = field(name="finalizedAt")
-    last_seq: Annotated[int, Meta(description="The newest entry that changed this row.")]
+    last_seq: Annotated[int, Meta(description="The newest log entry that changed this row.")]
 
 
 class Market(MarketBrief, kw_only=True):
@@ -84,7 +84,7 @@ class Market(MarketBrief, kw_only=True):
     accumulated_lp_fees_exact: Exact
     protocol_fees_paid: int
     protocol_fees_paid_exact: Exact
-    market_lamports: Annotated[int | None, Meta(description="The account's balance when last told.")]
+    market_lamports: Annotated[int | None, Meta(description="The account's balance in the newest event that has one.")]
     market_lamports_exact: Exact | None
     liquidity_withdrawn_at: Instant | None
     as_of: AsOf
@@ -94,11 +94,11 @@ class MarketPage(Struct, kw_only=True):
     """A page of markets."""
 
     markets: list[MarketBrief]
-    count: Annotated[int, Meta(description="How many there are in all with these filters.")]
-    count_is_exact: Annotated[bool, Meta(description="False when `q` finds more than were counted.")]
+    count: Annotated[int, Meta(description="Number of all markets that match the filters.")]
+    count_is_exact: Annotated[bool, Meta(description="False when `q` matches more than were counted.")]
     limit: int
     offset: int
-    next_cursor: Annotated[str | None, Meta(description="Give it as `cursor`; null at the end.")]
+    next_cursor: Annotated[str | None, Meta(description="Send it as `cursor`; null on the last page.")]
     as_of: AsOf
 
 
@@ -140,7 +140,7 @@ class Holders(Struct, kw_only=True):
 
     market_id: str
     holders: list[Holder]
-    count: Annotated[int, Meta(description="How many are on this page.")]
+    count: Annotated[int, Meta(description="Number of rows on this page.")]
     limit: int
     next_cursor: str | None
     as_of: AsOf
@@ -150,7 +150,7 @@ class LifecycleEvent(Struct, kw_only=True):
     """A step in a market's life."""
 
     event: str
-    to_state: Annotated[State | None, Meta(description="Null when it changes none.")]
+    to_state: Annotated[State | None, Meta(description="Null if the step changes no state.")]
     user_wallet: str | None
     tx_signature: str
     slot: int
@@ -172,8 +172,8 @@ class Lifecycle(Struct, kw_only=True):
     state: State
     outcome: Outcome | None
     timeline: list[LifecycleEvent]
-    dispute_period_seconds: Annotated[Integer, Meta(description="By the configuration in force now.")]
-    voting_window_seconds: Annotated[Integer, Meta(description="How long ballots on a dispute are taken.")]
+    dispute_period_seconds: Annotated[Integer, Meta(description="By the current configuration.")]
+    voting_window_seconds: Annotated[Integer, Meta(description="Period in which dispute ballots are accepted.")]
     dispute_closes_at: Annotated[Instant | None, Meta(description="While the outcome is open to dispute or disputed.")]
     voting_closes_at: Annotated[Instant | None, Meta(description="While disputed.")]
     next_deadline: Deadline | None

@@ -25,4 +25,4 @@ class MetadataResult(Struct, kw_only=True):
     message: str
     market_id: str
     question_cid: Annotated[str, Meta(description="The content id that a create instruction may anchor.")]
-    seq: Annotated[int | None, Meta(description="Its entry of the log; null while the market does not exist.")]
+    seq: Annotated[int | None, Meta(description="Its log entry; null while the market does not exist.")]

@@ -19,7 +19,7 @@ class SqlQuery(Struct, kw_only=True):
         | None
     ) = None
     name: Annotated[str, Meta(max_length=100, examples=["busiest_markets"])] | None = None
-    limit: Annotated[int, Meta(ge=1, le=10_000, description="Rows at most.")] = 1_000
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="Maximum number of rows.")] = 1_000
     format: Literal["json", "csv"] = "json"
 
 
@@ -36,7 +36,7 @@ class SqlAnswer(Struct, kw_only=True):
     columns: list[SqlColumn]
     rows: list[dict[str, Any]]
     count: int
-    is_cut: Annotated[bool, Meta(description="There was more than is shown.")]
+    is_cut: Annotated[bool, Meta(description="True if there are more rows than shown.")]
     took_ms: float
     as_of: AsOf
 
@@ -45,13 +45,13 @@ class NamedQuery(Struct, kw_only=True):
     """An example query."""
 
     name: str
-    statement: Annotated[str, Meta(description="Its text, which begins with what it answers.")]
+    statement: Annotated[str, Meta(description="Its text; the first line is the question that it answers.")]
 
 
 class SqlConsole(Struct, kw_only=True):
     """The SQL console's status, example queries, allowed functions and limits."""
 
-    is_on: Annotated[bool, Meta(description="Whether this server takes SQL at all.")]
+    is_on: Annotated[bool, Meta(description="Whether this server accepts SQL.")]
     named: list[NamedQuery]
     functions: Annotated[list[str], Meta(description="Functions that may be called.")]
     seconds: float

@@ -15,7 +15,7 @@ class Health(Struct, kw_only=True):
     status: Literal["healthy"]
     service: str
     timestamp: str
-    uptime: Annotated[float, Meta(description="Seconds since the process began to serve.")]
+    uptime: Annotated[float, Meta(description="Seconds since the process started to serve.")]
     environment: str
 
 
@@ -24,8 +24,8 @@ class Readiness(Struct, kw_only=True):
 
     status: Literal["ready", "unready"]
     service: str
-    reasons: Annotated[list[str], Meta(description="What stands in the way.")]
-    warnings: Annotated[list[str], Meta(description="What does not, but should be looked at.")]
+    reasons: Annotated[list[str], Meta(description="Reasons why the process is not ready.")]
+    warnings: Annotated[list[str], Meta(description="Problems that do not prevent readiness.")]
     epoch: str | None
     seq: int | None
     position: Position | None
@@ -55,12 +55,12 @@ class ModelStatus(Struct, kw_only=True):
     kind: str
     is_stale: Annotated[bool, Meta(description="It stopped and waits for an operator.")]
     applied_seq: int
-    behind: Annotated[int, Meta(description="Entries of the log that it has not taken yet.")]
+    behind: Annotated[int, Meta(description="Log entries that are not applied yet.")]
     stale_since: Instant | None
     failed_event: int | None
     reason: str | None
     built_at: Instant
-    is_behind: Annotated[bool, Meta(description="An entry failed; it is retried and catches up by itself.")]
+    is_behind: Annotated[bool, Meta(description="An entry failed; the mart is retried automatically.")]
     behind_since: Instant | None
     next_attempt_at: Instant | None
 
@@ -118,8 +118,8 @@ class Status(Struct, kw_only=True):
     lag: Lag
     models: list[ModelStatus]
     keepers: list[KeeperStatus]
-    dead_letters: Annotated[int, Meta(description="Deliveries kept because they were unusable.")]
-    wanted: Annotated[int, Meta(description="Transactions known of but not fetched yet.")]
+    dead_letters: Annotated[int, Meta(description="Deliveries that could not be used and were stored.")]
+    wanted: Annotated[int, Meta(description="Known transactions that are not fetched yet.")]
     alerts: list[AlertKind]
     as_of: AsOf
 

@@ -29,7 +29,7 @@ class Trade(Struct, kw_only=True):
     resolver_fee_lamports: str
     lp_fee_lamports: str
     are_fees_exact: Annotated[
-        bool, Meta(description="False for a sale whose fees the chain does not tell apart by one.")
+        bool, Meta(description="False for a sale whose fees cannot be told from the chain's amounts to the lamport.")
     ]
     price_after: Annotated[float, Meta(description="Price of YES after the trade.")]
     price: Annotated[float, Meta(description="Price of the traded outcome after the trade.")]
@@ -47,7 +47,7 @@ class TradePage(Struct, kw_only=True):
     """Trades, the latest on chain first."""
 
     trades: list[Trade]
-    count: Annotated[int, Meta(description="How many are on this page.")]
+    count: Annotated[int, Meta(description="Number of rows on this page.")]
     limit: int
     offset: int
     next_cursor: str | None

@@ -91,7 +91,7 @@ class ProposalTally(Struct, kw_only=True):
 class DisputeTally(Struct, kw_only=True):
     """A dispute's tally."""
 
-    agrees: Annotated[int, Meta(description="With the dispute, and so against the proposed outcome.")]
+    agrees: Annotated[int, Meta(description="Agrees with the dispute, and so disagrees with the proposed outcome.")]
     disagrees: int
     total: int
 

@@ -30,12 +30,12 @@ class UserPosition(Struct, kw_only=True):
     total_proceeds: int
     total_proceeds_exact: Exact
     current_value: Annotated[
-        int, Meta(description="Lamports: shares at the current price; once final, what is claimable.")
+        int, Meta(description="Lamports: shares at the current price; the claimable amount once final.")
     ]
     current_value_exact: Exact
     claimable_amount: int
     claimable_amount_exact: Exact
-    unrealized_pnl: Annotated[int, Meta(description="Lamports; with realizedPnL the profit.")] = field(
+    unrealized_pnl: Annotated[int, Meta(description="Lamports; profit is this plus realizedPnL.")] = field(
         name="unrealizedPnL"
     )
     unrealized_pnl_exact: Exact
@@ -74,19 +74,21 @@ class PortfolioPosition(Struct, kw_only=True):
     outcome: Outcome | None
     shares_yes: Integer
     shares_no: Integer
-    cost_yes: Annotated[Integer, Meta(description="Paid for the YES shares still held, at their average cost.")]
+    cost_yes: Annotated[
+        Integer, Meta(description="Lamports paid for the YES shares still owned, at their average cost.")
+    ]
     cost_no: Integer
     total_invested: Integer
     total_proceeds: Integer
     trades_count: int
     has_claimed: bool
     claimed_amount: Integer
-    claimable: Annotated[Integer, Meta(description="What a claim would pay now.")]
-    is_pool_withdrawn: Annotated[bool, Meta(description="The creator emptied the pool; winning claims pay nothing.")]
-    current_value: Annotated[Integer, Meta(description="Shares at the current price; once final, claimable.")]
+    claimable: Annotated[Integer, Meta(description="The amount that a claim would pay now.")]
+    is_pool_withdrawn: Annotated[bool, Meta(description="The creator withdrew the pool; winning claims pay nothing.")]
+    current_value: Annotated[Integer, Meta(description="Shares at the current price; the claimable amount once final.")]
     realized_pnl: Integer
     unrealized_pnl: Integer
-    profit: Annotated[Integer, Meta(description="realized_pnl and unrealized_pnl together.")]
+    profit: Annotated[Integer, Meta(description="Sum of realized_pnl and unrealized_pnl.")]
     first_trade_at: Instant | None
     last_trade_at: Instant | None
     last_seq: int
@@ -111,7 +113,7 @@ class Portfolio(Struct, kw_only=True):
     wallet: str
     totals: PortfolioTotals
     positions: list[PortfolioPosition]
-    count: Annotated[int, Meta(description="How many positions there are in all.")]
+    count: Annotated[int, Meta(description="Number of all positions.")]
     limit: int
     offset: int
     as_of: AsOf
@@ -140,7 +142,7 @@ class WalletVotes(Struct, kw_only=True):
 
     proposal_votes: list[Vote]
     dispute_votes: list[Vote]
-    total: Annotated[int, Meta(description="How many there are in all of the wanted kinds.")]
+    total: Annotated[int, Meta(description="Number of all ballots of the requested kinds.")]
     limit: int
     offset: int
     wallet: str

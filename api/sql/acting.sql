@@ -1,12 +1,12 @@
--- What became of transactions, and what callers may ask.
+-- Statements about transactions, and the rate limit.
 
 -- name: lease_allowance
--- A block of a caller's allowance, for this process to count down.
+-- A block of a client's allowance, which this process counts down.
 select granted, remaining, resets_in
 from app.lease_allowance(%(bucket)s, %(limit)s, %(wanted)s, %(window)s)
 
 -- name: followed_transaction
--- One transaction as the log has it, with its events.
+-- One transaction as in the log, with its events.
 select {stated}, (
     select json_build_object(
         'slot', t.slot,

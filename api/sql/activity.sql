@@ -1,7 +1,7 @@
--- What happened, in words.
+-- Events as readable text.
 
 -- name: newest_activity
--- What happened lately anywhere, in the shape that the home page of the browser shows.
+-- Recent events of all markets, in the format of the browser's home page.
 with page as materialized (
     select v.seq, v.order_key from ({kinds}) as n
     inner join raw.events as v on n.number = v.seq
@@ -31,7 +31,7 @@ select {stated}, json_build_object(
 from ops.as_of(array['trades', 'market_lifecycle', 'markets']) as a
 
 -- name: activity
--- A page of what happened in a market or what a wallet did, the latest on chain first.
+-- A page of a market's or a wallet's events, the latest on chain first.
 with page as materialized (
     select * from ({rows}) as bounded
     order by sort_key desc, number desc

@@ -1,4 +1,4 @@
--- What a market's price did.
+-- Prices of one market.
 
 -- name: price_history
 -- A market's price for a chart, in percent: even odds at its creation, then the newest trades, the latest last.
@@ -36,8 +36,8 @@ select {stated}, (
 from ops.as_of(array['trades', 'markets']) as a
 
 -- name: candles
--- A market's candles, the newest last. Each is put together from its minutes, found by their index, as the views
--- marts.candles_5m and wider do for all; one without a trade carries the close before it.
+-- A market's candles, the newest last. Each is combined from its minutes, found by their index, as the views
+-- marts.candles_5m and wider do for all; one without a trade carries the previous close.
 select {stated}, (
     select json_build_object(
         'market_id', m.id,
@@ -86,7 +86,7 @@ select {stated}, (
     )
     from marts.markets as m
     cross join lateral (
-        -- Gaps are filled up to the newest moment that the log knows of, whichever market it is from.
+        -- Gaps are filled up to the newest instant of the log, of any market.
         select greatest(m.last_trade_at, {known_at}) as known_at, (
             select e.bucket_at from marts.candles_1m as e
             where e.market_no = m.market_no order by e.bucket_at limit 1

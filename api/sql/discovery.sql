@@ -1,7 +1,7 @@
--- How people find markets: what is talked of, what there is, what is like what they look at.
+-- Finds markets: the most traded ones, the categories, similar ones.
 
 -- name: trending
--- ACTIVE markets by how much was traded, and by how many, in the day up to the newest moment the log knows of.
+-- ACTIVE markets by volume and number of traders in the day up to the newest instant of the log.
 with known as materialized (
     select {known_at} as at
 ),
@@ -31,7 +31,7 @@ scored as materialized (
         select coalesce(sum(x.volume), 0) as volume from marts.candles_1m as x
         where x.market_no = c.market_no and x.bucket_at >= k.at - interval '24 hours'
     ) as v
-    -- Who traded within the day traded last within it.
+    -- A trade within the day implies that the last trade is within it.
     cross join lateral (
         select count(*) as traders from marts.positions as p
         where p.market_no = c.market_no and p.last_trade_at >= k.at - interval '24 hours'
@@ -66,7 +66,7 @@ select {stated}, json_build_object(
 from ops.as_of(array['markets', 'trades', 'positions', 'candles_1m']) as a
 
 -- name: categories
--- The five categories with the most markets, and how much they grew in the week up to the newest moment known.
+-- The five categories with the most markets, and their growth in the week up to the newest instant of the log.
 with known as materialized (
     select {known_at} as at
 ),
@@ -105,7 +105,7 @@ select {stated}, json_build_object(
 from ops.as_of(array['markets']) as a
 
 -- name: related
--- The newest other ACTIVE markets, those of the same category first; none for a market nobody knows.
+-- The newest other ACTIVE markets, those of the same category first; none for an unknown market.
 with asked as materialized (
     select m.market_no, coalesce(d.category, 'other') as category
     from {from_markets}
@@ -146,7 +146,7 @@ select {stated}, json_build_object(
 from ops.as_of(array['markets']) as a
 
 -- name: pool
--- What a quote is made of: a market as a trade would find it, and the configuration in force.
+-- The input of a quote: a market as a trade would find it, and the current configuration.
 select {stated}, (
     select json_build_object(
         'market_id', m.id,

@@ -1,4 +1,4 @@
--- What is said under markets.
+-- Posts under markets.
 
 -- name: discussions
 -- A page of a market's posts, the newest first, deleted ones left out.
@@ -34,7 +34,7 @@ select {stated}, case when {market_exists} then json_build_object(
 from ops.as_of(array['markets']) as a
 
 -- name: threads
--- A page of a market's threads, the newest first, each with its first replies in the order in which they were made.
+-- A page of a market's threads, the newest first, each with its first replies in the order of their creation.
 with page as materialized (
     select c.comment_no as number, c.comment_no as sort_key
     from app.comments as c
@@ -87,7 +87,7 @@ select {stated}, case when {market_exists} then json_build_object(
 from ops.as_of(array['markets']) as a
 
 -- name: replies
--- The replies of a thread after a number, the first first.
+-- The replies of a thread after a number, oldest first.
 with page as materialized (
     select c.comment_no as number, c.comment_no as sort_key
     from app.comments as c
@@ -120,7 +120,7 @@ select {stated}, (
 from ops.as_of('{}') as a
 
 -- name: edits
--- What a post said before each of its edits, the latest first; nothing of one that was deleted.
+-- The texts of a post before each of its edits, the latest first; none for a deleted post.
 select {stated}, (
     select json_build_object(
         'id', c.comment_no::text,
@@ -152,19 +152,19 @@ select {stated}, (
 from ops.as_of('{}') as a
 
 -- name: post_comment
--- Post as the signed-in wallet; the number of the post.
+-- Create a post of the signed-in wallet; returns the number of the post.
 select app.post_comment(%(market)s, %(content)s, %(parent_no)s::bigint)
 
 -- name: edit_comment
--- Change one's own post.
+-- Edit the wallet's own post.
 select app.edit_comment(%(number)s::bigint, %(content)s)
 
 -- name: delete_comment
--- Hide one's own post.
+-- Delete the wallet's own post.
 select app.delete_comment(%(number)s::bigint)
 
 -- name: react
--- Say up, down, or nothing of a post.
+-- Rate a post up, down or not at all.
 select app.react(%(number)s::bigint, %(vote)s::text)
 
 -- name: flag_comment

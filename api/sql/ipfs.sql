@@ -1,7 +1,7 @@
--- Content ids that somebody here refers to; nothing else is fetched for anybody.
+-- Content ids that the log or the marts refer to; the API fetches no others.
 
 -- name: is_referenced
--- Whether a content id is a snapshot of ours, a question's document, or what a market's account refers to.
+-- Whether a content id belongs to one of our snapshots, to a question's document, or to a market's account.
 select
     exists (select from ops.snapshots as s where %(cid)s in (s.cid_v0, s.cid_v1))
     or exists (

@@ -1,4 +1,4 @@
--- What is refreshed rather than folded: ranks and histories, some minutes old; as_of says how old.
+-- Scheduled marts: ranks and histories, some minutes old; as_of has their seq.
 
 -- name: leaderboard
 -- A page of wallets by one of four ranks within a period.
@@ -35,7 +35,7 @@ select {stated}, json_build_object(
 from ops.as_of(array['leaderboard']) as a
 
 -- name: pnl_history
--- What a wallet made, day by day in UTC, the newest days of the window, the latest last.
+-- A wallet's profit by day in UTC, the newest days of the window, the latest last.
 select {stated}, json_build_object(
     'wallet', %(wallet)s::text,
     'days', coalesce((
@@ -62,7 +62,7 @@ select {stated}, json_build_object(
 from ops.as_of(array['pnl_history']) as a
 
 -- name: platform
--- The whole platform in sums, a row for each period.
+-- Totals of the whole platform, a row for each period.
 select {stated}, json_build_object(
     'periods', coalesce((
         select json_agg(json_build_object(

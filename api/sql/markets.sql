@@ -1,4 +1,4 @@
--- Markets, and what is read of one of them alone.
+-- Markets, and the lists of one market.
 
 -- name: market
 -- One market by id or address, the whole row.
@@ -12,7 +12,7 @@ select {stated}, (
 from ops.as_of(array['markets']) as a
 
 -- name: markets
--- A page of markets in one of the sort orders, by number and version, with how many there are in all.
+-- A page of markets in one of the sort orders, by number and version, with the number of all.
 with {found} page as materialized (
     select * from ({page}) as bounded
     limit %(limit)s + 1 offset %(offset)s::int
@@ -39,13 +39,13 @@ select {stated}, {server}, (
 from ops.as_of(array['markets']) as a
 
 -- name: market_rows
--- What a list shows of each of these markets, by version.
+-- The row in a list for each of these markets, by version.
 select {market_version} as version, (select row_to_json(r)::text from (select {market_brief}) as r) as text
 from {from_markets}
 where m.market_no = any(%(numbers)s::text[]::int[])
 
 -- name: market_stats
--- What a market's trades add up to.
+-- The totals of a market's trades.
 select {stated}, (
     select json_build_object(
         'market_id', m.id,
@@ -62,7 +62,7 @@ select {stated}, (
         'as_of', {as_of}
     )
     from marts.markets as m
-    -- A wallet that traded has a position, and what is not bought is sold: no trade needs to be read.
+    -- A wallet that traded has a position, and a trade that is not a buy is a sell, so no trade needs to be read.
     cross join lateral (
         select
             count(*) filter (where p.trades_count > 0) as unique_traders,
@@ -80,7 +80,7 @@ from ops.as_of(array['positions', 'markets']) as a
 with page as materialized (
     select q.*
     from marts.markets as m
-    -- With its limit inside, the view is asked for this market alone.
+    -- With its limit inside, the view is read for this market alone.
     cross join lateral (
         select
             h.wallet_no as number, {sort_key} as sort_key, h.user_wallet, h.shares_yes, h.shares_no, h.total_invested,
@@ -122,7 +122,7 @@ select {stated}, case when {market_exists} then json_build_object(
 from ops.as_of(array['positions', 'markets']) as a
 
 -- name: lifecycle
--- How a market came to where it stands, the newest of it in the order of the chain, and which deadline is next.
+-- The newest steps of a market's life in the order of the chain, and its next deadline.
 select {stated}, (
     select json_build_object(
         'market_id', m.id,

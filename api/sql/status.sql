@@ -1,7 +1,7 @@
--- What is known, how far, and how surely.
+-- The state of the log, its completeness and its finality.
 
 -- name: status
--- How the log and its marts are doing, and what is proven of their completeness. Texts of alerts are for operators.
+-- The state of the log and its marts, and the proof of their completeness. Texts of alerts are for operators.
 select {stated}, (
     select json_build_object(
         'epoch', a.epoch,
@@ -99,7 +99,7 @@ select
     (select array[w.waited_seconds::text, w.holder_pid::text, w.holder_login, w.holder_name] from raw.writer_wait() as w) as waits
 
 -- name: protocol
--- The program's configuration as of now, and which event said each part of it.
+-- The program's current configuration, and the event that set each part of it.
 select {stated}, (
     select jsonb_object_agg(f.name, coalesce(s.value, f.initial)) || jsonb_build_object(
         'set_by', jsonb_object_agg(f.name, case when s.value is not null then jsonb_build_object(
@@ -112,5 +112,5 @@ select {stated}, (
 from ops.as_of(array['protocol_config']) as a
 
 -- name: head
--- Where the log ends.
+-- The end of the log.
 select i.epoch::text, coalesce((select max(f.seq) from raw.feed as f), 0) from raw.identity as i

@@ -3,7 +3,7 @@
 -- name: trades
 -- A page of trades by number and version, the latest on chain first.
 with page as materialized (
-    -- What is passed over is not put into words.
+    -- Skipped rows are not rendered.
     select t.seq as number, t.order_key as sort_key, {trade_version} as version from (
         select t.seq, t.order_key, t.tableoid, t.xmin
         from marts.trades as t
@@ -32,11 +32,11 @@ select {stated}, {server}, (
 from ops.as_of(array['trades', 'markets']) as a
 
 -- name: trade_rows
--- What a list shows of each of these trades, by version.
+-- The row in a list for each of these trades, by version.
 select {trade_version} as version, {trade} as text
 from marts.trades as t
 where t.seq = any(%(numbers)s::text[]::bigint[])
 
 -- name: lock_lists
--- Keep what lists are read from as it is until the transaction ends.
+-- Lock the tables of lists against changes until the transaction ends.
 lock table marts.markets, marts.trades, app.market_metadata in access share mode

@@ -51,7 +51,7 @@ select {stated}, (
                 'agree', coalesce(y.agree, 0), 'disagree', coalesce(y.disagree, 0), 'total', coalesce(y.total, 0)
             ))
             from (values ('proposal'), ('dispute')) as k (kind)
-            -- Inside, the market reaches the ballots' index.
+            -- Inside, the condition on the market reaches the ballots' index.
             left join lateral (
                 select v.agree, v.disagree, v.total from marts.vote_tallies as v
                 where v.market_no = m.market_no and v.kind = k.kind

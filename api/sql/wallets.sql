@@ -1,4 +1,4 @@
--- What wallets hold and have made.
+-- User positions, and the results of wallets.
 
 -- name: positions
 -- A wallet's positions, the latest traded first; the body is an array.
@@ -23,7 +23,7 @@ select {stated}, (
 from ops.as_of(array['positions', 'position_costs', 'markets']) as a
 
 -- name: portfolio
--- What a wallet's positions are worth and have made, the latest traded first, with the sums over all of them.
+-- The value and the profit of a wallet's positions, the latest traded first, with the totals of all of them.
 with held as materialized (
     select p.*
     from marts.portfolio as p
@@ -66,7 +66,7 @@ select {stated}, json_build_object(
 from ops.as_of(array['positions', 'position_costs', 'markets']) as a
 
 -- name: wallet
--- What a wallet did, in counts; zeros for one that nobody has met.
+-- A wallet's activity in counts; zeros for an unknown one.
 select {stated}, json_build_object(
     'wallet', %(wallet)s::text,
     'stats', json_build_object(
@@ -119,7 +119,7 @@ select {stated}, json_build_object(
 from ops.as_of(array['ballots', 'markets']) as a
 
 -- name: wallet_stats
--- What a wallet's trading came to, by the definitions of marts.portfolio.
+-- The results of a wallet's trading, by the definitions of marts.portfolio.
 select {stated}, (
     select json_build_object(
         'wallet', %(wallet)s::text,

@@ -108,7 +108,9 @@ class SqlExecutor:
                 try:
                     return await self._run(connection, statement, limit)
                 except pg.QueryCanceled as error:
-                    raise InvalidSql(f"It took more than {TIMEOUT_SECONDS:g} seconds; ask for less.") from error
+                    raise InvalidSql(
+                        f"The statement took more than {TIMEOUT_SECONDS:g} seconds; ask for less."
+                    ) from error
                 except psycopg.Error as error:
                     if isinstance(error, _SERVER_ERRORS):
                         raise
@@ -192,9 +194,9 @@ async def _require_analyst(connection: Connection) -> None:
             "sql_login_refused",
             login=found[0][0],
             reasons=[reason for _, reason in found],
-            next_step="Set DATABASE_URL_ANALYST to the login of the role analyst, and revoke what else it was granted.",
+            next_step="Set DATABASE_URL_ANALYST to the login of the role analyst, and revoke its other grants.",
         )
-        raise errors.NotFound("This server takes no SQL.", help="Its log says why, under sql_login_refused.")
+        raise errors.NotFound("This server does not accept SQL.", help="See the event sql_login_refused in its log.")
 
 
 async def _require_columns(connection: Connection, statement: str) -> None:
@@ -238,6 +240,6 @@ def _cell(value: Any) -> Any:
 
 
 def _error_message(error: psycopg.Error) -> str:
-    message = error.diag.message_primary or "Postgres does not take it"
+    message = error.diag.message_primary or "Postgres rejects the statement"
     character = error.diag.statement_position
     return f"{message[:1].upper()}{message[1:].rstrip('.')}{f' (at character {character})' if character else ''}."

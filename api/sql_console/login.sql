@@ -1,5 +1,5 @@
 -- name: excess_rights
--- Each reason why the session's login is more than an analyst; no row where it may only read what it was granted.
+-- Each reason why the session's login has more rights than an analyst; no row if it may only read the granted tables.
 select session_user::text as login, found.reason
 from pg_catalog.pg_roles as r
 cross join lateral (
@@ -9,7 +9,7 @@ cross join lateral (
         r.rolcreaterole or r.rolcreatedb or r.rolreplication or r.rolbypassrls,
         'it may create roles or databases, replicate, or bypass row security'
     ),
-    -- Whoever steps down to a role can step up again: `set role` asks who logged in.
+    -- A login that steps down to a role can step up again: `set role` checks the login, not the current role.
     (current_user <> session_user, 'it acts as another role'),
     (
         exists (
@@ -19,7 +19,7 @@ cross join lateral (
         ),
         'it is a member of another role'
     ),
-    -- Ownership in other databases of the server is out of reach from here. A temporary table is an analyst's own.
+    -- Ownership in other databases of the server cannot be checked from here. A temporary table belongs to the analyst.
     (
         exists (
             select
@@ -40,13 +40,13 @@ cross join lateral (
 where r.rolname = session_user and found.is_so
 
 -- name: calling_fields
--- Of names that stand after a dot, those that may call a function: `(5).pg_sleep` is `pg_sleep(5)` to Postgres.
+-- Names after a dot that may call a function: `(5).pg_sleep` is `pg_sleep(5)` to Postgres.
 select p.proname::text
 from pg_catalog.pg_proc as p
 where
     p.proname = any(%(names)s::name [])
     and p.pronargs > 0
-    -- A function of its argument alone can only compute; what a cast calls, a cast may call.
+    -- A function of its argument alone can only compute; functions called by casts may be called by a cast.
     and p.provolatile <> 'i'
     and not exists (select from pg_catalog.pg_cast as c where c.castfunc = p.oid)
 limit 1

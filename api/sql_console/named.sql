@@ -7,7 +7,7 @@ order by total_volume desc, id
 limit 20
 
 -- name: volume_by_day
--- What was traded on each of the last thirty days in UTC, in SOL.
+-- Volume of each of the last thirty days in UTC, in SOL.
 select (bucket_at at time zone 'UTC')::date as day, round(sum(volume) / 1000000000, 3) as volume_sol, sum(trades_count) as trades
 from marts.candles_1d
 group by 1
@@ -15,7 +15,7 @@ order by 1 desc
 limit 30
 
 -- name: states
--- How many markets stand in each state.
+-- Number of markets in each state.
 select state, count(*) as markets from marts.markets where is_known group by state order by state
 
 -- name: profit_of_wallets

@@ -80,7 +80,7 @@ class _Token(NamedTuple):
 def validate(text: str) -> str:
     """Return the text without a closing semicolon; raise InvalidSql with the part that is not allowed."""
     if _CONTROL.search(text):
-        raise InvalidSql("Control characters are not read here; use blanks, tabs and ends of lines.")
+        raise InvalidSql("Control characters are not allowed here; use blanks, tabs and line ends.")
     statement = text.strip().removesuffix(";").strip()
     if not statement:
         raise InvalidSql("Write one SELECT.")
@@ -90,7 +90,7 @@ def validate(text: str) -> str:
             _require_allowed(before, name)
         if name is not None and name.kind == after.kind == "text":
             # Postgres continues in the first literal's mode: after E'' a backslash in the second escapes the quote.
-            raise InvalidSql("A literal must not follow another; join them with ||.")
+            raise InvalidSql("Two literals must not follow each other; join them with ||.")
     return statement
 
 
@@ -105,9 +105,9 @@ def _tokens(statement: str) -> Iterator[_Token]:
     for found in _TOKEN.finditer(statement):
         kind = found.lastgroup if found.lastgroup != "tag" else "text"
         if kind == "hidden":
-            raise InvalidSql("Comments in /* */ and escapes with U& are not read here; use -- and plain names.")
+            raise InvalidSql("Comments in /* */ and escapes with U& are not allowed here; use -- and plain names.")
         if not found[0].isascii() and not (kind == "text" and found[0].endswith("'")):
-            raise InvalidSql("Letters beyond ASCII are read in literals in single quotes only.")
+            raise InvalidSql("Letters beyond ASCII are allowed in literals in single quotes only.")
         if kind != "space":
             yield _Token(str(kind), found[0])
 
@@ -117,11 +117,9 @@ def _require_allowed(before: _Token | None, name: _Token) -> None:
         return
     function_name = _spelled(name)
     if before is not None and before.text == ".":
-        raise InvalidSql(f"The function {function_name} cannot be called by a schema's name.")
+        raise InvalidSql(f"The function {function_name} cannot be called with a schema name.")
     if function_name not in FUNCTIONS and not (name.kind == "word" and function_name in _KEYWORDS):
-        raise InvalidSql(
-            f"The function {function_name} is not among those that can be called: {', '.join(sorted(FUNCTIONS))}."
-        )
+        raise InvalidSql(f"The function {function_name} cannot be called. Use one of: {', '.join(sorted(FUNCTIONS))}.")
 
 
 def _spelled(name: _Token) -> str:

@@ -1,6 +1,6 @@
-// Decodes every delivery of a file once for each line on standard input, and says how long that took.
+// Decodes every delivery of a file once for each line on standard input, and prints the time it took.
 //
-//   node decode.mjs IDL PROGRAM FILE      FILE holds one JSON array of raw webhook items a line
+//   node decode.mjs IDL PROGRAM FILE      FILE contains one JSON array of raw webhook items per line
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { reader } from "./events.mjs";

@@ -1,10 +1,10 @@
-// A stream as one writes it in Node: pg listens for the doorbell and reads what is new, ws sends it to everybody.
+// A stream as one writes it in Node: pg listens for notifications and reads new rows, ws sends them to all clients.
 //
 //   node fanout.mjs                       PORT and DATABASE_URL in the environment
 //
-// It is given what helps it: each message is made by Postgres, turned into bytes once and sent to all sockets from
-// the same buffer, compression is off, and it keeps neither queues nor places. What it sends is what ours sends,
-// member for member, but from a simpler statement.
+// It has every advantage: each message is built by Postgres, turned into bytes once and sent to all sockets from
+// the same buffer, compression is off, and it has neither queues nor positions. It sends the same members as our
+// server, but from a simpler statement.
 import { createServer } from "node:http";
 import pg from "pg";
 import { WebSocketServer } from "ws";

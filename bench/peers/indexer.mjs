@@ -1,10 +1,10 @@
-// An indexer as one writes it in Node: Express takes the webhook, Anchor decodes, pg inserts in batches.
+// An indexer as one writes it in Node: Express receives the webhook, Anchor decodes, pg inserts in batches.
 //
 //   node indexer.mjs IDL PROGRAM          PORT, DATABASE_URL, AUTHORIZATION and BODIES in the environment
 //
-// It is given what helps it: group commit like ours (500 transactions or 5 ms), up to four batches in flight on
+// It has every advantage: group commit like ours (500 transactions or 5 ms), up to four batches in flight on
 // connections of their own, one statement per table and batch with prepared text. It writes the log alone, no
-// marts, and answers once its part is committed. With BODIES=1 it keeps the delivered transactions as well.
+// marts, and answers once its part is committed. With BODIES=1 it stores the delivered transactions as well.
 import express from "express";
 import pg from "pg";
 import { reader } from "./events.mjs";
@@ -50,7 +50,7 @@ const INSERT_EVENTS = {
     on conflict (signature, ordinal) do nothing`,
 };
 
-// What JSON cannot hold as it is: BN (decimal), PublicKey (base58), bytes (hex).
+// Values that JSON cannot represent: BN (decimal), PublicKey (base58), bytes (hex).
 function plain(value) {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value) || value instanceof Uint8Array) return Buffer.from(value).toString("hex");
@@ -98,7 +98,7 @@ async function commit(found) {
   }
 }
 
-// Group commit: pieces wait for company, a batch is one database transaction.
+// Group commit: deliveries are collected, a batch is one database transaction.
 let queue = [];
 let weight = 0;
 let inFlight = 0;

@@ -33,7 +33,7 @@ const SOL = web3.LAMPORTS_PER_SOL;
 
 function anchor() {
   try {
-    // Packages are those of the folder this was started in.
+    // Packages are those of the folder in which this was started.
     return createRequire(process.cwd() + path.sep)("@coral-xyz/anchor");
   } catch {
     return fail("@coral-xyz/anchor is not here. Run: cd bench/peers && npm ci && node ../../docs/examples/lifecycle.mjs");
@@ -51,8 +51,8 @@ const sol = (lamports) => `${Number(lamports) / SOL} SOL`;
 
 // --- The stream -----------------------------------------------------------------------------------------------------
 
-// Server-sent events over fetch. A browser's EventSource does the same by itself: read, and after a break come back
-// with the last id, so that nothing is missed and nothing comes twice.
+// Server-sent events over fetch. A browser's EventSource does the same by itself: it reads, and after a break resumes
+// with the last id, so that nothing is missed and nothing arrives twice.
 class Stream {
   #received = new Set();
   #waiting = new Map();
@@ -63,7 +63,7 @@ class Stream {
     this.url = `${API}/api/stream?topics=${topic}`;
   }
 
-  // Begins to listen; returns when the server has said where the stream begins.
+  // Opens the stream; returns when the server has sent the position at which it begins.
   async open() {
     const welcomed = this.until("welcome");
     this.#listen();
@@ -74,7 +74,7 @@ class Stream {
     this.#end.abort();
   }
 
-  // Returns when the stream has told of a transaction.
+  // Returns when the stream has delivered a transaction.
   async until(signature) {
     if (this.#received.has(signature)) return;
     await new Promise((resolve) => {
@@ -119,7 +119,7 @@ class Stream {
   }
 
   #show({ seq, messages }) {
-    // What happened, then how the market stands; the rest repeats these for other kinds of clients.
+    // The event, then the market's state; the rest repeats these for other kinds of clients.
     const standing = messages.find(({ type }) => type === "market_update");
     for (const { type, data } of messages) {
       const words = READABLE[type]?.(data);
@@ -178,7 +178,7 @@ const sent = [];
 async function step(name, keypair, accounts, ...args) {
   const call = () => as(keypair).methods[name](...args).accountsPartial(accounts).rpc();
   const signature = await call().catch(async (error) => {
-    // The admin of the demo stops the protocol now and then, for a moment.
+    // The admin of the demo pauses the protocol now and then, for a moment.
     if (error.error?.errorCode?.code !== "ProtocolPaused") throw error;
     await pause(3_000);
     return call();
@@ -196,12 +196,12 @@ async function rpc(method, ...params) {
   return result;
 }
 
-// The chain's clock, by which the program judges.
+// The chain's clock, which the program uses.
 async function now() {
   return await connection.getBlockTime(await connection.getSlot("confirmed"));
 }
 
-// Returns when the chain's clock shows `time` (Unix seconds); moves it there where the chain lets us.
+// Returns when the chain's clock shows `time` (Unix seconds); moves it there if the chain allows it.
 async function clockShows(time) {
   const missing = time - (await now());
   if (missing > 2 && process.env.WARP !== "0") {

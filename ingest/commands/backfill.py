@@ -78,12 +78,12 @@ def main(arguments: Sequence[str]) -> int:
             run(configured, slots, per_second=options.per_second, requests=options.requests, printer=printer)
         )
     except errors.Overloaded as spent:
-        print(f"backfill: {spent} The same command goes on from here.", file=sys.stderr)
+        print(f"backfill: {spent} Run the same command again to continue.", file=sys.stderr)
         return 1
     except (errors.ZmartError, OSError) as error:
         print(f"backfill: {error}", file=sys.stderr)
         return 1
-    print(f"{result.listed:,} listed, {result.fetched:,} fetched, {result.pending:,} still wanted")
+    print(f"{result.listed:,} listed, {result.fetched:,} fetched, {result.pending:,} still to fetch")
     return 0 if result.pending == 0 else 1
 
 
@@ -177,7 +177,7 @@ class Backfill:
         top = await _retry_on_node_error(lambda: self._client.slot(commitment="confirmed"))
         if slots.to_slot > top:
             raise errors.InvalidInput(
-                f"The chain is at slot {top}; nothing can be said of slots after it.",
+                f"The chain is at slot {top}; later slots do not exist yet.",
                 help=f"Choose --to-slot {top} or less.",
             )
 
@@ -204,7 +204,7 @@ class Backfill:
         if not page and before is not None:
             statuses = await self._client.signature_statuses([before], search_history=True)
             if statuses.value[0] is None:
-                raise rpc_errors.NodeBehind("The node does not know where the list stood.")
+                raise rpc_errors.NodeBehind("The node does not return the slot at which the list ended.")
         return page
 
     async def _request_missing(self, page: Sequence[chain.SignatureInfo]) -> None:

@@ -5,7 +5,7 @@ The effect of a retry depends on the kind of the dead letter:
     bytes of an item (malformed, rejected)   decoded and written by today's code
     a stored transaction (undecodable ...)   its stored body is decoded again; if more can be decoded now, its events
                                              are retracted and appended again, so that the marts follow
-    a signature alone (unknown)              noted as wanted again; a running ingest fetches it
+    a signature alone (unknown)              noted as queued for fetching; a running ingest fetches it
     two versions (differs)                   the finalized chain is asked again
 
 A dead letter is resolved when its cause is gone, and stays open otherwise.
@@ -166,7 +166,7 @@ class DeadLetterRetrier:
         await self._database.execute(sql.request_fetch, signature=dead_letter.signature, reason=reason)
         is_pending = dead_letter.reason_code == DIFFERS
         await self._mark_retried(dead_letter, is_resolved=not is_pending)
-        return "wanted again; a running ingest fetches it"
+        return "queued for fetching; a running ingest fetches it"
 
     async def _write(self, dead_letter: StoredDeadLetter, content: bytes) -> str:
         outcome = self._decoder.decode_item(decompress_content(content))
@@ -176,7 +176,7 @@ class DeadLetterRetrier:
         result = await self._writer.append([outcome], source=SOURCE)
         is_stored = result.transactions + result.duplicates > 0 and result.dead_letters == 0
         await self._mark_retried(dead_letter, is_resolved=is_stored)
-        return "stored" if is_stored else "refused again"
+        return "stored" if is_stored else "rejected again"
 
     async def _redecode(self, dead_letter: StoredDeadLetter, body: bytes) -> str:
         outcome = self._decoder.decode_item(
@@ -184,10 +184,10 @@ class DeadLetterRetrier:
         )
         if not isinstance(outcome, TransactionRow) or _has_same_problem(dead_letter, outcome):
             await self._mark_retried(dead_letter, is_resolved=False)
-            return "still cannot be read"
+            return "still cannot be decoded"
         await self._writer.replace(outcome, source=SOURCE, force=True)
         await self._mark_retried(dead_letter, is_resolved=True)
-        return "read; its events were appended anew"
+        return "decoded; its events were appended again"
 
     async def _mark_retried(self, dead_letter: StoredDeadLetter, *, is_resolved: bool) -> None:
         await self._database.execute(sql.mark_retried, number=dead_letter.number, is_resolved=is_resolved)

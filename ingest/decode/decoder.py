@@ -115,7 +115,7 @@ class Decoder:
             return None
         slot, block_time = _in_range_or_none(item.slot, SLOT_LIMIT), item.block_time
         if slot is None:
-            raise _MalformedItem("The item's slot is missing or no slot.", signature)
+            raise _MalformedItem("The item's slot is missing or invalid.", signature)
         err = None if meta.err is None else _encode(meta.err).decode()
         found = logs.ParsedLog([], [], False) if err else logs.read(lines, self._program_id)
         block_time, view = (
@@ -187,7 +187,7 @@ def _parse(raw: bytes) -> WebhookItem:
     except msgspec.ValidationError as exc:
         raise _MalformedItem(f"The item is not a transaction: {_ascii_text(str(exc))}.") from None
     except RecursionError:
-        raise _MalformedItem("The item is nested too deeply to be read.") from None
+        raise _MalformedItem("The item is nested too deeply.") from None
     except UnicodeDecodeError:
         raise _MalformedItem("The item is not UTF-8.") from None
     except msgspec.DecodeError:
@@ -238,7 +238,7 @@ def _dead_letters(
         if ordinal >= ORDINAL_LIMIT
     ]
     if lost is None:
-        reason = "The runtime cut the log; events after the cut have to be read elsewhere."
+        reason = "The runtime truncated the log; the later events must come from another source."
         dead_letters.append(DeadLetter(signature, None, "truncated", reason, None))
     dead_letters += [
         DeadLetter(signature, one.ordinal, "truncated", truncated_logs.dead_letter_reason(one), None)

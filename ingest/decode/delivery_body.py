@@ -75,9 +75,9 @@ def _item_slices(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
         if depth == 0:
             yield start, token.start()
             if body[token.end() :].strip():
-                raise _invalid_delivery("an array with something after it")
+                raise _invalid_delivery("an array with trailing data")
             return
-    raise _invalid_delivery("an array that does not end")
+    raise _invalid_delivery("an array without an end")
 
 
 def _is_json(item: bytes) -> bool:
@@ -101,4 +101,4 @@ def _kind(body: bytes) -> str:
 
 
 def _invalid_delivery(received: str) -> errors.InvalidInput:
-    return errors.InvalidInput(f"Expected {EXPECTED}, but {received} came.")
+    return errors.InvalidInput(f"Expected {EXPECTED}, received {received}.")

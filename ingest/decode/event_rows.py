@@ -101,7 +101,7 @@ def _json_converter(kind: idl.Type) -> _Converter | None:
             return text_or_hex
         case idl.Composite(defined=defined) if defined is not None:
             return None
-    raise errors.ConfigurationError(f"The IDL has an event field of a kind not known here: {kind}.")
+    raise errors.ConfigurationError(f"The IDL has an event field of an unsupported type: {kind}.")
 
 
 def _layouts() -> dict[type[events.Event], _Layout]:

@@ -240,4 +240,7 @@ def mark_rebuilt(row: EventRow) -> EventRow:
 def dead_letter_reason(one: MissingEvent) -> str:
     """Return the reason why an event is a dead letter, for an operator."""
     about = f" of market account {one.market[1]}" if one.market[1] else ""
-    return f"The runtime cut the log before {one.name}{about}, and the transaction does not tell all of it."
+    return (
+        f"The runtime truncated the log before {one.name}{about}, and the transaction does not contain all of its "
+        "fields."
+    )

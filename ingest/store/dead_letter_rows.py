@@ -33,7 +33,7 @@ def differs_dead_letter(row: TransactionRow) -> DeadLetter:
 
 def superseded_dead_letter(row: TransactionRow, body: bytes | None) -> DeadLetter:
     """Return the dead letter of a stored version that the finalized chain does not hold."""
-    reason = "The finalized chain holds another version of this transaction; this one was withdrawn."
+    reason = "The finalized chain contains another version of this transaction; this one was retracted."
     return DeadLetter(row.signature, None, "superseded", reason, body)
 
 

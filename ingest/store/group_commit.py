@@ -119,8 +119,8 @@ class ByteBudget:
         if self.used_bytes + count > self.limit_bytes:
             self._refused_at = self._clock()
             raise errors.Overloaded(
-                "Ingest holds as many uncommitted bytes as it may.",
-                help="Deliver again in a moment; if this lasts, look whether Postgres is slow.",
+                "The limit of uncommitted bytes is reached.",
+                help="Deliver again shortly. If this lasts, check whether Postgres is slow.",
             )
         self.used_bytes += count
 
@@ -237,7 +237,9 @@ class Pipeline:
         #: Whether a batch waits for the commit that is under way.
         self._next_is_ready = False
         self._task: asyncio.Task[None] | None = None
-        self.metrics.register_byte_gauge("queue_bytes", "Bytes read but not committed.", lambda: self.budget.used_bytes)
+        self.metrics.register_byte_gauge(
+            "queue_bytes", "Bytes received but not committed.", lambda: self.budget.used_bytes
+        )
 
     async def __aenter__(self) -> Pipeline:
         self.start()
@@ -282,7 +284,7 @@ class Pipeline:
         part may be committed: submit everything again; known transactions are counted as duplicates.
         """
         if not self.is_open:
-            raise errors.Unavailable("Ingest is stopping.", help="Deliver again in a moment.")
+            raise errors.Unavailable("Ingest is stopping.", help="Deliver again shortly.")
         reservation = self._reservation(reservation)
         try:
             reservation.grow(size_bytes)

@@ -1,13 +1,13 @@
 -- name: prepare_session
--- A commit that is acknowledged is on disk, whatever the database's default.
+-- An acknowledged commit is on disk, whatever the database's default is.
 set synchronous_commit = on; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set random_page_cost = 1.1;
 
 -- name: lock_writer
--- Wait for the right to append; everything after it is in the order of commits.
+-- Wait for the right to append; everything after it runs in the order of commits.
 lock table raw.writer in exclusive mode;
 
 -- name: append
--- A batch into the log and the marts, under the writer's lock; columns as raw.append names them.
+-- Append a batch to the log and the marts, under the writer's lock; columns as raw.append names them.
 select *
 from raw.append(
     %(source)s,
@@ -21,7 +21,7 @@ from raw.append(
 );
 
 -- name: append_events
--- Events of a transaction that the log has, and what that teaches; folding is left to the caller.
+-- Add events of a transaction that the log has already, and their consequences; the caller folds.
 select *
 from raw.append_events(
     %(numbers)s::bigint [], %(left)s::bigint [],
@@ -32,27 +32,27 @@ from raw.append_events(
 );
 
 -- name: refresh_statistics
--- While the log is young its plans must not be those of an empty one.
+-- While the log is small, its plans must not be those of an empty one.
 select raw.analyze_outgrown_tables();
 
 -- name: head
--- The last seq handed out.
+-- The last seq assigned.
 select coalesce(max(seq), 0) from raw.feed;
 
 -- name: fold
--- Bring every folded mart up to the head, in this transaction.
+-- Bring every folded mart up to the end of the log, in this transaction.
 select folds.fold(%(from)s, %(to)s);
 
 -- name: retry_behind
--- One attempt to bring a mart that is behind nearer to the log; whether there was one to make.
+-- Make one attempt to bring a mart that is behind closer to the log; returns whether one was due.
 select folds.retry_behind();
 
 -- name: notify_feed
--- The doorbell: one per transaction, without data.
+-- Notify readers: one notification per transaction, without data.
 notify zmart_feed;
 
 -- name: insert_dead_letter
--- Keep what could not be used, once per (signature, ordinal, reason, bytes).
+-- Store an item that could not be used, once per (signature, ordinal, reason, bytes).
 insert into raw.dead_letters as d (signature, ordinal, reason_code, reason, source, bytes, digest)
 values (%(signature)s, %(ordinal)s, %(reason_code)s, %(reason)s, %(source)s, %(bytes)s, %(digest)s)
 on conflict (signature, ordinal, reason_code, digest) do update
@@ -63,7 +63,7 @@ set sightings = d.sightings + 1, last_seen_at = clock_timestamp();
 select raw.renew_identity()::text;
 
 -- name: request_recheck
--- The finalized chain decides which of two versions of a transaction is true.
+-- Request a recheck: the finalized chain decides which of two versions of a transaction is correct.
 insert into raw.pending_signatures as w (signature, reason)
 select
     given.signature,
@@ -73,7 +73,7 @@ on conflict (signature) do update
 set reason = 'differs', attempts = 0, next_attempt_at = clock_timestamp();
 
 -- name: stored_version
--- A transaction as it is stored, its body in a bundle or by itself.
+-- A stored transaction, its body in a bundle or alone.
 select
     t.transaction_no,
     t.digest,
@@ -86,7 +86,7 @@ left join raw.bundles as b on t.bundle_no = b.bundle_no
 where t.signature = %(signature)s;
 
 -- name: close_recheck
--- The chain has spoken: the question is closed, and so are the dead letters that asked it.
+-- The finalized chain has decided: the recheck is closed, and so are its dead letters.
 with answered as (
     delete from raw.pending_signatures where signature = %(signature)s
 )
@@ -95,7 +95,7 @@ update raw.dead_letters set resolved_at = clock_timestamp()
 where signature = %(signature)s and reason_code = 'differs' and resolved_at is null;
 
 -- name: retract
--- Take transactions and their events out of the fold, and say so; history keeps them.
+-- Take transactions and their events out of the folds, and append that to the feed; history keeps them.
 with gone as (
     update raw.transactions set retracted_at = clock_timestamp()
     where signature = any(%(signatures)s) and retracted_at is null
@@ -123,7 +123,7 @@ select raw.append_entries(
 from marked;
 
 -- name: replace_transaction
--- Another version of a transaction takes the place of the stored one.
+-- Replace the stored version of a transaction by another one.
 update raw.transactions
 set
     slot = %(slot)s,
@@ -141,7 +141,7 @@ set
 where transaction_no = %(transaction_no)s;
 
 -- name: set_block_order
--- Give transactions of a slot their index in the block; what that moves is up to `separate`.
+-- Set the index in the block of a slot's transactions; resolve_order_conflicts moves others if needed.
 with said as (
     select *
     from unnest(%(signatures)s::text [], %(indexes)s::int []) as given (signature, index_in_block)
@@ -152,15 +152,15 @@ from said
 where t.signature = said.signature and t.slot = %(slot)s and not t.order_settled;
 
 -- name: slots_of_transactions
--- Where these transactions stand.
+-- The places of these transactions.
 select array_agg(distinct t.slot) from raw.transactions as t where t.signature = any(%(signatures)s);
 
 -- name: resolve_order_conflicts
--- Give every transaction of these slots a place of its own, and say what moved.
+-- Give every transaction of these slots a distinct place, and append the moves to the feed.
 select raw.resolve_order_conflicts(%(slots)s);
 
 -- name: stored_successes
--- Count and digest of what we hold as successful between two slots, both included.
+-- Count and digest of the log's successful transactions between two slots, both included.
 select
     count(*),
     sha256(convert_to(coalesce(string_agg(t.signature, e'\n' order by t.signature collate "C"), ''), 'UTF8'))
@@ -168,7 +168,7 @@ from raw.transactions as t
 where t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null;
 
 -- name: record_coverage
--- Write down a proof; one of nothing after one of nothing makes that longer.
+-- Record a proof; a proof of an empty range directly after another extends that one.
 with extended as (
     update raw.coverage as c set to_slot = %(to_slot)s, proven_at = clock_timestamp()
     where
@@ -194,14 +194,14 @@ set
 where c.to_slot <= excluded.to_slot;
 
 -- name: append_finality
--- The watermark moves on, and never back.
+-- Advance the watermark; it never goes back.
 select raw.append_entries(
     array['finalized_through'], array[%(slot)s::bigint], array[null::int], array[null::int], array[null::bytea]
 )
 where %(slot)s > coalesce(raw.finalized_through(), -1);
 
 -- name: log_stats
--- The log in numbers, for whoever looks; the number of events is an estimate, for counting a large log takes long.
+-- Statistics of the log; the number of events is an estimate, because counting a large log takes long.
 select
     (select coalesce(max(f.seq), 0) from raw.feed as f) as head_seq,
     (select greatest(c.reltuples, 0)::bigint from pg_class as c where c.oid = 'raw.events'::regclass) as events,

@@ -268,7 +268,7 @@ class Writer:
             cursor = await connection.execute(sql.stored_version, {"signature": row.signature})
             stored = await cursor.fetchone()
             if stored is None:
-                raise errors.NotFound(f"The log does not hold transaction {row.signature}.")
+                raise errors.NotFound(f"The log does not contain transaction {row.signature}.")
             number, digest, content, start, length, is_retracted = stored
             is_other = digest != row.digest or is_retracted or force
             if is_other:
@@ -327,7 +327,7 @@ class Writer:
             )
             return await self._commit(rejected_input)
         except _RejectedBatch as error:
-            raise errors.Unavailable(f"The log refuses even a dead letter: {error}") from error
+            raise errors.Unavailable(f"The log rejects even a dead letter: {error}") from error
 
     async def _commit(self, batch_input: BatchInput) -> AppendResult:
         try:
@@ -342,9 +342,7 @@ class Writer:
         await connection.execute(sql.prepare_session)
         identity = await (await connection.execute(sql.epoch)).fetchone()
         if identity is None:
-            raise errors.ConfigurationError(
-                "This database has a log without an identity.", help="Deploy it first: zmart migrate"
-            )
+            raise errors.ConfigurationError("This database has a log without an identity.", help="Run: zmart migrate")
         self._epoch = identity[0]
         await connection.commit()
         self._numbers = arrays.NumberCache()

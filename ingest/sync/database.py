@@ -83,7 +83,7 @@ async def require_identity(database: SyncDatabase, *, genesis_hash: str, program
     """
     found = await database.fetch_all(sql.identity)
     if not found:
-        raise errors.Unavailable("This database has a log without an identity.", help="Deploy it first: zmart migrate")
+        raise errors.Unavailable("This database has a log without an identity.", help="Run: zmart migrate")
     known_genesis, known_program = found[0]
     if known_genesis not in (None, genesis_hash):
         raise errors.ConfigurationError(
@@ -92,7 +92,7 @@ async def require_identity(database: SyncDatabase, *, genesis_hash: str, program
         )
     if known_program not in (None, program_id):
         raise errors.ConfigurationError(
-            f"The log is of program {known_program}, but SOLANA_PROGRAM_ID_CORE says {program_id}.",
+            f"The log is of program {known_program}, but SOLANA_PROGRAM_ID_CORE is {program_id}.",
             help="Set it to the log's program, or use another database.",
         )
     if (known_genesis, known_program) != (genesis_hash, program_id):

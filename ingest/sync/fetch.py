@@ -143,11 +143,11 @@ class Fetcher:
                 signature != due.signature
             ):
                 return FetchResult(
-                    due, error=rpc_errors.InvalidResponse(f"The node answers with transaction {signature}.")
+                    due, error=rpc_errors.InvalidResponse(f"The node returned another transaction: {signature}.")
                 )
             case PendingSignature():
                 return FetchResult(
-                    due, error=rpc_errors.InvalidResponse("The node gives the transaction without its logs.")
+                    due, error=rpc_errors.InvalidResponse("The node returned the transaction without its logs.")
                 )
         return FetchResult(due, outcome)
 
@@ -217,9 +217,9 @@ class Fetcher:
     async def _wait_or_give_up(self, due: DueSignature) -> None:
         if due.reason in LISTED or due.reason == DIFFERS or due.attempts + 1 < MAX_ATTEMPTS:
             seconds = min(2.0**due.attempts, LONGEST_WAIT_SECONDS)
-            await self._postpone(due, "No node knows this signature yet.", seconds, kind="Unknown", counted=1)
+            await self._postpone(due, "No node has this signature yet.", seconds, kind="Unknown", counted=1)
             return
-        reason = f"No node knows this signature after {MAX_ATTEMPTS} attempts."
+        reason = f"No node has this signature after {MAX_ATTEMPTS} attempts."
         dead_letter = DeadLetter(due.signature, None, "unknown", reason, None)
         await self._intake.submit_decoded(DecodedDelivery(dead_letters=[dead_letter]), source=due.source)
         await self._database.execute(sql.delete_pending, signatures=[due.signature])
@@ -234,8 +234,9 @@ class Fetcher:
         if refused := await self._failing(seconds=0.0, kind=rpc_errors.UnsupportedVersion.__name__):
             await self._database.alert(
                 "unsupported_version",
-                f"This release cannot read the version of some transactions, and proof of the log stops before them. "
-                f"Install a release that can (docs/runbook.md, unsupported_version). Signatures: {refused}",
+                "This release cannot decode the version of some transactions, and the proof of the log stops "
+                "before them. Install a release that can (docs/runbook.md, unsupported_version). Signatures: "
+                f"{refused}",
                 severity="critical",
             )
         else:
@@ -243,8 +244,8 @@ class Fetcher:
         if failing := await self._failing(seconds=UNFETCHED_SECONDS):
             await self._database.alert(
                 "unfetched",
-                f"Signatures could not be fetched for {UNFETCHED_SECONDS / 60:g} minutes. They are tried on; "
-                f"see docs/runbook.md, unfetched. Signatures: {failing}",
+                f"Signatures could not be fetched for {UNFETCHED_SECONDS / 60:g} minutes. Fetching is retried; see "
+                f"docs/runbook.md, unfetched. Signatures: {failing}",
             )
         else:
             await self._database.resolve("unfetched")

@@ -105,7 +105,7 @@ class LogsSubscription:
             status = refused.response.status_code
             if status in _REFUSED_STATUSES:
                 raise rpc_errors.ApiKeyRejected(
-                    f"{self._node} refuses the subscription with status {status}.", help="See SOLANA_WS_URL."
+                    f"{self._node} refuses the subscription with status {status}.", help="Check SOLANA_WS_URL."
                 ) from None
             raise rpc_errors.NodeFailed(f"{self._node} answers the handshake with status {status}.") from None
         except SolanaJsonRpcError as refused:
@@ -113,7 +113,9 @@ class LogsSubscription:
         except (WebSocketException, SolanaRpcException, OSError) as broken:
             raise rpc_errors.Unreachable(f"The WebSocket of {self._node} ended: {_error_text(broken)}.") from None
         except (ValueError, SerdeJSONError) as garbled:
-            raise rpc_errors.InvalidResponse(f"{self._node} sends no JSON-RPC: {type(garbled).__name__}.") from None
+            raise rpc_errors.InvalidResponse(
+                f"{self._node} sends messages that are not JSON-RPC: {type(garbled).__name__}."
+            ) from None
 
 
 def _error_text(broken: BaseException) -> str:

@@ -1,5 +1,5 @@
 -- name: create_listing_table
--- What the chain lists, page by page; private to the connection.
+-- The chain's list, page by page; private to the connection.
 create temporary table if not exists seen (
     commitment text collate "C" not null,
     signature text collate "C" not null,
@@ -9,7 +9,7 @@ create temporary table if not exists seen (
 );
 
 -- name: clear_listing
--- Begin a list anew.
+-- Start an empty list.
 delete from seen where commitment = %(commitment)s;
 
 -- name: record_listing
@@ -27,7 +27,7 @@ on conflict (commitment, signature) do update
 set slot = excluded.slot, succeeded = excluded.succeeded;
 
 -- name: proven_slots
--- Through which slots the log is verified and final, and whether it holds anything as old as that.
+-- The verified and the final slot of the log, and whether it contains anything as old as that.
 select
     coalesce(raw.verified_through(), -1),
     coalesce(raw.finalized_through(), -1),
@@ -36,7 +36,7 @@ select
     );
 
 -- name: request_missing
--- What the chain lists as successful and we do not hold is to be fetched; how many there are.
+-- Queue the listed successes that the log does not contain for fetching; returns their number.
 with missing as (
     select
         s.signature,
@@ -49,7 +49,7 @@ with missing as (
         )
 ),
 
--- Once all of it is wanted, the writer's lock is not taken.
+-- Once all of them are queued, the writer's lock is not taken.
 news as (
     select
         array_agg(missing.signature) as signatures,
@@ -67,7 +67,7 @@ select
 from news;
 
 -- name: request_differing
--- What we hold at another slot or with another end than the chain lists: the finalized chain decides.
+-- Transactions that the log has at another slot or with another outcome than the chain lists: the finalized chain decides.
 select raw.request_signatures(array_agg(s.signature), 'differs', array_agg(s.slot))
 from seen as s
 inner join raw.transactions as t on s.signature = t.signature
@@ -81,7 +81,7 @@ where
     and not exists (select from raw.pending_signatures as w where w.signature = s.signature and w.reason = 'differs');
 
 -- name: first_missing_slot
--- The lowest slot with something that the confirmed chain lists and we lack.
+-- The lowest slot with a transaction that the confirmed chain lists and the log does not contain.
 select min(s.slot)
 from seen as s
 where
@@ -92,7 +92,7 @@ where
     );
 
 -- name: first_unlisted
--- The lowest slot above a floor with a success of ours that the list does not have.
+-- The lowest slot above a floor with a success in the log that the list does not have.
 select min(t.slot)
 from raw.transactions as t
 where
@@ -103,7 +103,7 @@ where
     );
 
 -- name: listed_successes
--- Count and digest of what the chain lists as successful between two slots, both included.
+-- Count and digest of the chain's listed successes between two slots, both included.
 select
     count(*),
     sha256(convert_to(coalesce(string_agg(s.signature, e'\n' order by s.signature collate "C"), ''), 'UTF8'))
@@ -122,7 +122,7 @@ from (
 ) as c;
 
 -- name: note_suspects
--- Successes of ours that a finalized list does not have, with something listed before and after them.
+-- Successes in the log that a finalized list does not have, with something listed before and after them.
 insert into raw.retraction_candidates (signature, slot, missed_at_height)
 select
     t.signature,
@@ -138,8 +138,8 @@ order by t.signature
 on conflict (signature) do nothing;
 
 -- name: clear_suspects
--- Those that are listed after all, or are no longer ours to doubt.
--- Suspects that a retraction holds are left to it.
+-- Candidates that are listed after all, or are no longer in the log.
+-- Candidates that a retraction has locked are left to it.
 delete from raw.retraction_candidates
 where signature in (
     select p.signature
@@ -151,7 +151,7 @@ where signature in (
 );
 
 -- name: retraction_candidates
--- Suspects missed again, between two listed slots, when no blockhash of theirs can be alive any more.
+-- Candidates missed again, between two listed slots, when none of their blockhashes can still be valid.
 select
     p.signature,
     p.slot
@@ -164,7 +164,7 @@ order by p.slot, p.signature
 limit 256;
 
 -- name: unlisted
--- Successes of ours that a finalized list does not have although they have been here for a while; how many there are.
+-- Successes in the log that a finalized list does not have although they arrived some time ago; their number.
 select
     t.signature,
     t.slot,
@@ -178,7 +178,7 @@ order by t.slot, t.signature
 limit %(limit)s;
 
 -- name: slots_without_order
--- Slots whose transactions still lack their place in the block, the oldest first.
+-- Slots whose transactions have no place in the block yet, the oldest first.
 select distinct t.slot
 from raw.transactions as t
 where not t.order_settled and t.retracted_at is null and t.slot <= %(top)s and t.slot > %(after)s
@@ -186,7 +186,7 @@ order by t.slot
 limit %(limit)s;
 
 -- name: first_slot_without_order
--- The lowest slot whose successes still lack their place in the block, those left out that no node can tell about.
+-- The lowest slot whose successes have no place in the block yet, without those that no node can place.
 select min(t.slot)
 from raw.transactions as t
 where
@@ -194,7 +194,7 @@ where
     and t.slot <> all(%(forgotten)s::bigint []);
 
 -- name: due_signatures
--- Signatures to fetch now, the oldest slot first; what only a delivery named has no slot and goes before.
+-- Signatures to fetch now, the oldest slot first; one that only a delivery named has no slot and goes first.
 select
     signature,
     reason,
@@ -206,7 +206,7 @@ order by slot nulls first, requested_at
 limit %(limit)s;
 
 -- name: postpone
--- An attempt brought nothing; the next is later each time.
+-- A fetch failed; each further attempt waits longer.
 update raw.pending_signatures
 set
     attempts = attempts + %(counted)s,
@@ -217,7 +217,7 @@ set
 where signature = %(signature)s;
 
 -- name: failing
--- Signatures that could not be fetched for so long, of one kind of error or of any; how many there are.
+-- Signatures that could not be fetched for this long, with one kind of error or any; their number.
 select
     signature,
     slot,
@@ -231,7 +231,7 @@ order by slot nulls last, failing_since
 limit %(limit)s;
 
 -- name: delete_pending
--- Nothing more to fetch. What an append holds at this moment is left to it: waiting for it here, with other rows locked, was half
+-- Remove fetched signatures. Rows that an append has locked are left to it: waiting for them here, with other rows locked, was half
 -- of a deadlock.
 delete from raw.pending_signatures
 where signature in (
@@ -246,23 +246,23 @@ where signature in (
 select count(*) from raw.pending_signatures;
 
 -- name: save_completeness
--- What the walk last found out, for whoever asks the database.
+-- Record the walk's last result, for readers of the database.
 insert into ops.cursors (name, value) values ('completeness', %(value)s)
 on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();
 
 -- name: identity
--- Which chain and program this log is of, where it knows.
+-- The chain and the program of this log, if known.
 select
     genesis_hash,
     program_id
 from raw.identity;
 
 -- name: save_identity
--- Remember which chain and program this log is of.
+-- Record the chain and the program of this log.
 update raw.identity set genesis_hash = %(genesis_hash)s, program_id = %(program_id)s;
 
 -- name: nearest_above
--- A transaction of ours just above a slot, to begin a list there rather than at the tip.
+-- A transaction of the log just above a slot, to start a list there instead of at the newest slot.
 select t.signature
 from raw.transactions as t
 where t.slot > %(slot)s and t.slot <= raw.finalized_through() and t.err is null and t.retracted_at is null
@@ -270,16 +270,16 @@ order by t.slot, t.signature
 limit 1;
 
 -- name: load_cursor
--- Where a resumable work stood.
+-- The stored place of a resumable task.
 select value from ops.cursors where name = %(name)s;
 
 -- name: save_cursor
--- Where a resumable work stands.
+-- Store the place of a resumable task.
 insert into ops.cursors (name, value) values (%(name)s, %(value)s)
 on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp();
 
 -- name: request_for_backfill
--- Ask for what a page lists and we do not hold; how many that are.
+-- Queue the signatures of a page that the log does not contain; returns their number.
 select raw.request_signatures(array_agg(given.signature), 'backfill', array_agg(given.slot))
 from unnest(%(signatures)s::text [], %(slots)s::bigint []) as given (signature, slot)
 where
@@ -291,7 +291,7 @@ where
 select count(*) from raw.pending_signatures where slot between %(from_slot)s and %(to_slot)s;
 
 -- name: stored_range
--- Count and digest of what we hold as successful between two slots.
+-- Count and digest of the log's successes between two slots.
 select
     count(*),
     sha256(convert_to(coalesce(string_agg(t.signature, e'\n' order by t.signature collate "C"), ''), 'UTF8'))
@@ -299,7 +299,7 @@ from raw.transactions as t
 where t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null;
 
 -- name: open_dead_letters
--- Dead letters nobody has resolved, the newest first.
+-- Open dead letters, the newest first.
 select
     d.dead_letter_no,
     d.reason_code,
@@ -313,7 +313,7 @@ order by d.last_seen_at desc
 limit %(limit)s;
 
 -- name: dead_letter
--- One dead letter, and the stored body of its transaction where there is one.
+-- One dead letter, with the stored body of its transaction if there is one.
 select
     d.dead_letter_no,
     d.signature,
@@ -336,17 +336,17 @@ left join raw.bundles as b on t.bundle_no = b.bundle_no
 where d.dead_letter_no = %(number)s;
 
 -- name: open_dead_letter_numbers
--- Every dead letter that is open.
+-- Every open dead letter.
 select d.dead_letter_no from raw.dead_letters as d where d.resolved_at is null order by d.dead_letter_no;
 
 -- name: mark_retried
--- It was tried again, and maybe that ended it.
+-- Record a retry, which may have resolved it.
 update raw.dead_letters
 set retried_at = clock_timestamp(), resolved_at = case when %(is_resolved)s then clock_timestamp() end
 where dead_letter_no = %(number)s;
 
 -- name: request_fetch
--- Fetch a signature now, for the reason given.
+-- Queue a signature for fetching now, for the given reason.
 insert into raw.pending_signatures as w (signature, reason) values (%(signature)s, %(reason)s)
 on conflict (signature) do update
 set reason = excluded.reason, attempts = 0, failing_since = null, last_error_kind = null, next_attempt_at = clock_timestamp();

@@ -102,7 +102,7 @@ class Reconciler:
         await self._database.execute(sql.clear_listing, commitment=commitment)
         lowest = await self._list_pages(node, commitment, final, top)
         if has_ground and lowest > final:
-            raise rpc_errors.NodeBehind(f"The node's list ends at slot {lowest}, above ground that was proven.")
+            raise rpc_errors.NodeBehind(f"The node's list ends at slot {lowest}, above slots that were proven before.")
         self._highest[commitment] = max(self._highest[commitment], top)
         return ListedRange(commitment=commitment, floor=final, top=top, height=height)
 
@@ -127,7 +127,7 @@ class Reconciler:
             return
         statuses = await node.signature_statuses([signature], search_history=True)
         if statuses.value[0] is None:
-            raise rpc_errors.NodeBehind("The list changed while it was read.")
+            raise rpc_errors.NodeBehind("The list changed while it was being read.")
 
     async def _record_listing(self, commitment: Commitment, page: Sequence[chain.SignatureInfo]) -> None:
         await self._database.execute(
@@ -206,7 +206,7 @@ class Reconciler:
             more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
             await self._database.alert(
                 "retracted",
-                f"{len(absent)} transactions were proven gone from the chain and retracted: "
+                f"{len(absent)} transactions are proven absent from the chain and were retracted: "
                 f"{', '.join(absent[:NAMED])}{more}. Check each on a second node (docs/runbook.md, retracted).",
                 severity="critical",
             )
@@ -239,7 +239,7 @@ class Reconciler:
         await node.slot(commitment="finalized", min_context_slot=top)
         statuses = await node.signature_statuses([signature for signature, _ in candidates], search_history=True)
         if statuses.slot < top:
-            raise rpc_errors.NodeBehind(f"The node answers at slot {statuses.slot}, before {top}.")
+            raise rpc_errors.NodeBehind(f"The node is at slot {statuses.slot}, before {top}.")
         unknown = [pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None]
         blocks = FinalizedBlocks(node)
         return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]

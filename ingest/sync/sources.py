@@ -124,7 +124,7 @@ async def run_with_retries(
             failures, failing_since = (1, now) if is_reset else (failures + 1, failing_since)
             log.warning("source_interrupted", source=source.name, failures=failures, reason=str(error))
             if now - failing_since >= backoff.alert_after_seconds:
-                await _raise_alert(database, source, f"The source {source.name} brings nothing: {error}")
+                await _raise_alert(database, source, f"The source {source.name} fails: {error}")
             await asyncio.sleep(backoff.pause_seconds(failures, error))
         except errors.Permanent as refusal:
             log.error("source_stopped", source=source.name, reason=str(refusal))

@@ -82,7 +82,7 @@ class CompletenessStatus:
 
     state: CompletenessState = "unverified"
     #: One sentence for an operator.
-    reason: str = "The chain has not been asked yet."
+    reason: str = "The chain has not been read yet."
     verified_through: int | None = None
     finalized_through: int | None = None
     #: The newest slots that the node showed.
@@ -190,7 +190,7 @@ class SyncTask:
                 pause = await self.on_error(error)
             except Exception:
                 log.exception("sync_failed")
-                self._set_state("unverified", "The walk failed; the log of ingest says why.")
+                self._set_state("unverified", "The walk failed; the log of ingest contains the reason.")
                 pause = LONGEST_PAUSE_SECONDS
             await asyncio.sleep(pause)
 
@@ -274,8 +274,8 @@ class SyncTask:
             log.error("webhook_silent", seconds=seconds)
             await self._database.alert(
                 "webhook_silent",
-                f"The program is used, but no delivery has arrived for {seconds:g} s. The walk fills the gap; "
-                "see whether the webhook is registered for this address and reaches INGEST_PORT.",
+                f"The program is used, but no delivery has arrived for {seconds:g} s. The walk fetches the missing "
+                "transactions. Check that the webhook is registered for this address and reaches INGEST_PORT.",
                 severity="critical",
             )
         elif was_long and not self.silence.is_long:
@@ -291,11 +291,9 @@ class SyncTask:
         if behind > STUCK_SLOTS:
             await self._database.alert(
                 "finality_stuck",
-                f"finalized_through stands {behind} slots behind the chain: the log holds something that the finalized "
-                f"chain does not list, or the other way round ({completeness.wanted} signatures are still to be "
-                "fetched). "
-                "The alerts unlisted, unfetched and unsupported_version name signatures; see "
-                "raw.retraction_candidates, raw.pending_signatures.",
+                f"finalized_through is {behind} slots behind the chain: log and finalized chain differ "
+                f"({completeness.wanted} signatures are still to be fetched). The alerts unlisted, unfetched and "
+                "unsupported_version name signatures; see raw.retraction_candidates, raw.pending_signatures.",
             )
         else:
             await self._database.resolve("finality_stuck")
@@ -312,7 +310,7 @@ class SyncTask:
         with contextlib.suppress(errors.ZmartError):
             await self._database.save_completeness(asdict(self.completeness))
             if now - self._unverified_since >= self.intervals.unverified_alert_seconds:
-                await self._database.alert("unverified", f"Nothing can be proven of the log: {error}")
+                await self._database.alert("unverified", f"The log cannot be verified: {error}")
         self._next_walk = 0.0
         self._failures += 1
         # A node that is away is asked, and logged, less and less often.
@@ -355,9 +353,9 @@ def _completeness_status(
     is_complete = verified >= confirmed_top
     return CompletenessStatus(
         state="verified" if is_complete else "behind",
-        reason=f"Nothing the chain lists is missing through slot {verified}."
+        reason=f"Nothing that the chain lists is missing through slot {verified}."
         if is_complete
-        else f"Something is missing after slot {verified}; {wanted} signatures are being fetched.",
+        else f"Transactions are missing after slot {verified}; {wanted} signatures are being fetched.",
         verified_through=verified if verified >= 0 else None,
         finalized_through=final if final >= 0 else None,
         confirmed_slot=confirmed_top,

@@ -51,7 +51,7 @@ class WebhookRegistrationCheck:
             async with helius.HeliusClient.of(self._configured) as api:
                 verdict = helius.check_registration(await api.webhooks(), self._wish)
         except errors.Unauthorized as refused:
-            await database.alert(ALERT, f"Helius does not say what is registered: {refused}")
+            await database.alert(ALERT, f"The webhooks registered at Helius cannot be read: {refused}")
             return
         except errors.ZmartError as error:
             log.warning("webhook_registration_check_failed", reason=str(error))
@@ -59,7 +59,7 @@ class WebhookRegistrationCheck:
         if verdict.faults:
             faults = " ".join(verdict.faults)
             log.error("webhook_registration_wrong", faults=verdict.faults)
-            await database.alert(ALERT, f"{faults} Mend it: zmart webhook create", severity="critical")
+            await database.alert(ALERT, f"{faults} Repair it: zmart webhook create", severity="critical")
         else:
             await database.resolve(ALERT)
 
@@ -84,7 +84,7 @@ async def _check(configured: settings.Settings) -> int:
     if verdict.webhook is not None and not verdict.faults:
         print(f"Webhook {verdict.webhook.id} delivers {wish.program_id} to {helius.mask_url(wish.url)}.")
     if verdict.faults:
-        print("Mend it: zmart webhook create", file=sys.stderr)
+        print("Repair it: zmart webhook create", file=sys.stderr)
     return 1 if verdict.faults else 0
 
 

@@ -39,8 +39,8 @@ from ..decode.decoder import DecodedDelivery, Decoder
 from ..keeper_watch import KeeperWatch
 from ..log_stats import LogStats
 from ..metrics import Metrics
-from ..store.behind_marts import BehindMarts
 from ..store.group_commit import ByteBudget, Pipeline, Reservation
+from ..store.mart_retries import MartRetrier
 from ..sync.database import SyncDatabase
 from ..sync.sources import Intake, Source, run_sources
 from ..sync.task import SyncTask
@@ -95,7 +95,7 @@ class Parts:
     #: Statistics of the log from the database, for metrics; without it they are not reported.
     log_stats: LogStats | None = None
     #: The task that retries marts which are behind.
-    behind: BehindMarts | None = None
+    mart_retrier: MartRetrier | None = None
     #: The task that finds keepers which do not run.
     keeper_watch: KeeperWatch | None = None
     #: Memory budget for bodies until their signature is verified.
@@ -122,8 +122,8 @@ def create_app(parts: Parts) -> Litestar:
         parts.pipeline.start()
         if parts.sync_task is not None:
             parts.sync_task.start()
-        if parts.behind is not None:
-            parts.behind.start()
+        if parts.mart_retrier is not None:
+            parts.mart_retrier.start()
         if parts.keeper_watch is not None:
             parts.keeper_watch.start()
         try:
@@ -132,8 +132,8 @@ def create_app(parts: Parts) -> Litestar:
         finally:
             if parts.sync_task is not None:
                 await parts.sync_task.stop()
-            if parts.behind is not None:
-                await parts.behind.stop()
+            if parts.mart_retrier is not None:
+                await parts.mart_retrier.stop()
             if parts.keeper_watch is not None:
                 await parts.keeper_watch.stop()
             await parts.pipeline.close(parts.grace_seconds)
@@ -192,7 +192,7 @@ async def metrics(request: AnyRequest, state: State) -> Answer:
     """Return the counters for Prometheus, to callers on this machine or with the token."""
     parts: Parts = state["parts"]
     if not (_is_local(request) or _has_token(request, parts.metrics_token)):
-        detail = "Metrics are for this machine; elsewhere they need METRICS_TOKEN as a bearer token."
+        detail = "Metrics without a token are for this machine only; elsewhere send METRICS_TOKEN as a bearer token."
         return problems.problem(403, "forbidden", detail)
     if parts.log_stats is not None:
         await parts.log_stats.refresh()
@@ -208,7 +208,7 @@ class Receiver:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         unverified_budget, log_stats = parts.unverified_budget, parts.log_stats
-        about = "Bytes of signed deliveries whose signature is not proven yet."
+        about = "Bytes of signed deliveries that are not verified yet."
         parts.metrics.register_byte_gauge("unproven_bytes", about, lambda: unverified_budget.used_bytes)
         if (watch := parts.keeper_watch) is not None:
             parts.metrics.register_keepers(lambda: watch.states)
@@ -236,7 +236,7 @@ class Receiver:
             )
         except InternalServerException:
             # The server raises this when a sender disconnects in the middle of the body.
-            return self._refuse(_DeliveryRefused(400, "incomplete", "The body did not end."), request)
+            return self._refuse(_DeliveryRefused(400, "incomplete", "The body is incomplete."), request)
         except Exception as exc:
             log.exception("delivery_failed")
             return self._fail(exc)
@@ -318,8 +318,8 @@ class Receiver:
 
 
 _UNVERIFIED_MESSAGE = (
-    "The delivery does not prove where it comes from: send the webhook's authHeader as "
-    f"Authorization, or the HMAC-SHA256 of the body in {SIGNATURE_HEADER}."
+    "The delivery has no valid proof of its origin: send the webhook's authHeader as Authorization, or the "
+    f"HMAC-SHA256 of the body in {SIGNATURE_HEADER}."
 )
 
 
@@ -351,7 +351,7 @@ async def readiness_problems(parts: Parts) -> list[str]:
             reasons.append(f"{name}: {exc}")
         except Exception:
             log.exception("readiness_check_failed", check=name)
-            reasons.append(f"{name}: the check failed; the log says why.")
+            reasons.append(f"{name}: the check failed; the log contains the reason.")
     return reasons
 
 
@@ -371,10 +371,13 @@ def _full_budget_reasons(parts: Parts) -> Iterator[str]:
 
     A sender gets 503 and retries, but an operator should know.
     """
-    for name, budget in (("room", parts.pipeline.budget), ("room for signed deliveries", parts.unverified_budget)):
+    for name, budget in (("room", parts.pipeline.budget), ("memory for signed deliveries", parts.unverified_budget)):
         if budget.is_full:
             used, limit = budget.used_bytes / 2**20, budget.limit_bytes / 2**20
-            yield f"{name}: {used:.1f} of {limit:.1f} MB are in hand; more is refused until some is committed."
+            yield (
+                f"{name}: {used:.1f} of {limit:.1f} MB are in use; more deliveries are rejected until some are "
+                "committed."
+            )
 
 
 def _is_local(request: AnyRequest) -> bool:

@@ -23,9 +23,9 @@ class Verifier:
     def __init__(self, headers: Sequence[str] = (), secret: str | None = None) -> None:
         if not headers and not secret:
             raise errors.ConfigurationError(
-                "Ingest has no way to know who delivers to it.",
-                help="Set HELIUS_AUTH_HEADER to the authHeader of the webhook, "
-                "or HELIUS_WEBHOOK_SECRET to the key deliveries are signed with.",
+                "Ingest cannot verify deliveries: no proof is configured.",
+                help="Set HELIUS_AUTH_HEADER to the authHeader of the webhook, or HELIUS_WEBHOOK_SECRET to the key "
+                "that signs deliveries.",
             )
         self._headers = [header.encode() for header in headers]
         self._secret = secret.encode() if secret else None

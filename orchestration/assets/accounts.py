@@ -71,10 +71,10 @@ def assets() -> Sequence[dg.AssetsDefinition]:
         kinds={"solana", "postgres"},
         owners=models.OWNERS,
         required_resource_keys={"database"},
-        description="Every account of the program, as the node at SOLANA_RPC_URL holds them at its finalized slot. "
-        "**Materialize** reads them into `raw.accounts`, where this read and the one before are kept; folds never read "
-        f"that table. The check `{CHECK}` compares them with the marts. Accounts that are none of the program's types "
-        "are counted and named, and not compared.",
+        description="All accounts of the program, as the node at SOLANA_RPC_URL returns them at its finalized "
+        "slot. **Materialize** reads them into `raw.accounts`, which stores this read and the previous "
+        f"one; folds never read that table. The check `{CHECK}` compares them with the marts. Accounts "
+        "of unknown types are counted and listed, but not compared.",
     )
     def account_snapshots(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         database: DatabaseResource = context.resources.database
@@ -96,7 +96,7 @@ async def read_accounts(connection: Connection) -> client.AtSlot[tuple[client.Ac
         node = nodes.pin_node()
         if genesis_hash != await client.verify_cluster(node, configured.cluster) or program_id != configured.program_id:
             raise errors.ConfigurationError(
-                "The log is of another chain or program than the node's.",
+                "The log belongs to another chain or program than the node.",
                 help="Set SOLANA_RPC_URL and SOLANA_PROGRAM_ID_CORE to those of the log, and let ingest walk once.",
             )
         return await node.program_accounts(configured.program_id, commitment="finalized")
@@ -147,13 +147,10 @@ def checks() -> Sequence[dg.AssetChecksDefinition]:
         asset=KEY,
         name=CHECK,
         required_resource_keys={"database"},
-        description="Guards against a log that is not the chain: for markets, positions, votes and the "
-        "configuration, the "
-        "marts say what the program's accounts hold, field by field. Compared only once the log holds everything "
-        "final up to the slot of the read; until that it "
-        "warns and compares nothing. Where something has happened since, the marts as of that slot are compared. "
-        "Accounts of unknown type are counted and named. "
-        "Changes nothing.",
+        description="Guards against a log that differs from the chain: compares markets, positions, votes and the "
+        "configuration in the marts with the program's accounts, field by field. Compares only once the log contains "
+        "everything final up to the slot of the read, and warns until then. Accounts with later events are compared "
+        "with the marts as of that slot. Accounts of unknown types are counted and listed. Changes nothing.",
     )
     def accounts_equal_folds(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         database: DatabaseResource = context.resources.database
@@ -203,9 +200,9 @@ def _wait_until_covered(connection: Connection) -> LatestRead | None:
 
 def _not_covered_result(latest_read: LatestRead | None) -> dg.AssetCheckResult:
     message = (
-        "No account was read yet: materialize account_snapshots."
+        "No accounts have been read yet: materialize account_snapshots."
         if latest_read is None
-        else f"The log does not yet hold everything final up to slot {latest_read.slot}; nothing was compared."
+        else f"The log does not yet contain everything final up to slot {latest_read.slot}; nothing was compared."
     )
     return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=message)
 
@@ -299,11 +296,7 @@ def _compare_within_deadline(
 
 
 def _summary(comparison: ComparisonResult, unknown: int) -> str:
-    text = (
-        f"{len(comparison.differences)} differences."
-        if comparison.differences
-        else "The marts say what the accounts hold."
-    )
+    text = f"{len(comparison.differences)} differences." if comparison.differences else "The marts equal the accounts."
     missed = len(comparison.not_compared)
     text += f" Not compared: {missed} of those that have changed since the read." if missed else ""
     return f"{text} Accounts of unknown type: {unknown}." if unknown else text
@@ -321,7 +314,7 @@ def _update_alert(connection: Connection, slot: int, found: Sequence[Difference]
         return
     shown = "; ".join(_describe(each) for each in found[:3])
     more = f", and {len(found) - 3} more" if len(found) > 3 else ""
-    message = f"At slot {slot} the chain holds something else than the marts: {shown}{more}. See the check {CHECK}."
+    message = f"At slot {slot} accounts and marts differ: {shown}{more}. See the check {CHECK}."
     alerts.raise_alert(connection, ALERT, "", "critical", message)
 
 
@@ -330,8 +323,8 @@ def _alert_unknown(connection: Connection, slot: int, unknown: Mapping[str, str]
         alerts.resolve_alert(connection, UNKNOWN_ALERT, "")
         return
     message = (
-        f"At slot {slot} the program owns {len(unknown)} account(s) that cannot be decoded, so they were not compared: "
-        f"{_first_names(unknown)}. Anybody can make such an account. See the check {CHECK}."
+        f"At slot {slot} the program owns {len(unknown)} account(s) that cannot be decoded, so they were not "
+        f"compared: {_first_names(unknown)}. Anyone can create such an account. See the check {CHECK}."
     )
     alerts.raise_alert(connection, UNKNOWN_ALERT, "", "info", message)
 
@@ -344,15 +337,15 @@ def _store_uncompared(connection: Connection, missed: Mapping[str, str]) -> None
         alerts.resolve_alert(connection, MISSED_ALERT, "")
         return
     message = (
-        f"For {MISSED_FOR_HOURS} hours no check has compared these with what the chain holds: {_first_names(long)}. "
-        f"See the check {CHECK}."
+        f"For {MISSED_FOR_HOURS} hours no check has compared these with their accounts: {_first_names(long)}. See "
+        f"the check {CHECK}."
     )
     alerts.raise_alert(connection, MISSED_ALERT, "", "warning", message)
 
 
 def _describe(each: Difference) -> str:
     of = f" of {each.subject}" if each.subject else ""
-    return f"{each.field}{of} in {each.market} is {each.theirs}, we say {each.ours}"
+    return f"{each.field}{of} in {each.market} is {each.theirs} on chain, {each.ours} in the mart"
 
 
 def table(found: Sequence[Difference]) -> str:
@@ -369,8 +362,8 @@ def jobs() -> Sequence[Job]:
         dg.define_asset_job(
             JOB,
             selection=dg.AssetSelection.assets(KEY),
-            description="Reads the program's accounts from the node and compares the marts with them. Writes nothing "
-            "but the read.",
+            description="Reads the program's accounts from the node and compares the marts with them. Writes only "
+            "the read.",
         )
     ]
 
@@ -383,6 +376,6 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
             job_name=JOB,
             cron_schedule="45 * * * *",
             default_status=dg.DefaultScheduleStatus.RUNNING,
-            description="Every hour: the program's accounts against the marts.",
+            description="Every hour: compares the marts with the program's accounts.",
         )
     ]

@@ -38,15 +38,16 @@ SLOTS: dict[Cluster, int] = {Cluster.MAINNET: 432_000, Cluster.DEVNET: 432_000, 
 MAX_AT_ONCE = 200
 PROGRESS_SECONDS = 5.0
 #: The last line of the output of `zmart backfill`.
-_SUMMARY = re.compile(r"([\d,]+) listed, ([\d,]+) fetched, ([\d,]+) still wanted")
+_SUMMARY = re.compile("([\\d,]+) listed, ([\\d,]+) fetched, ([\\d,]+) still to fetch")
 
 
 DESCRIPTION = (
-    "Ranges of slots whose history was fetched from the chain. **Materialize** one or many: each lists the program's "
-    "transactions between its slots, fetches what the log does not hold, the oldest first, settles their order, and "
-    "writes a row of raw.coverage (source `backfill`). Nothing that is there changes; a second time fetches nothing. "
-    "The budget in the launchpad bounds the requests; a run that spends it fails and says so, and the next one goes on "
-    "from there. Ranges before the log's first slot are added in the launch dialogue, as FIRST-LAST."
+    "Ranges of slots whose history was fetched from the chain. **Materialize** one or many: each lists the "
+    "program's transactions between its slots, fetches those that the log does not contain, oldest first, settles "
+    "their order, and writes a row of raw.coverage (source `backfill`). Existing rows do not change; a second run "
+    "fetches nothing. The budget in the launchpad limits the requests; a run that spends it fails with a message, "
+    "and the next run continues from there. Ranges before the log's first slot are added in the launch dialogue, "
+    "as FIRST-LAST."
 )
 
 
@@ -91,7 +92,7 @@ def sensors() -> Sequence[dg.SensorDefinition]:
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Adds a range of slots to `chain_backfill` when the finalized chain has left it behind. Starts no run.",
+    description="Adds a range of slots to `chain_backfill` when the finalized chain has passed it. Starts no run.",
 )
 def slot_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SensorResult:
     """Add the complete ranges between the log's first slot and the watermark."""
@@ -101,7 +102,7 @@ def slot_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[
     size = SLOTS[settings.load().chain.cluster]
     new_ranges = [each for each in ranges(first, final, size) if each not in known][:MAX_AT_ONCE]
     if not new_ranges:
-        return dg.SensorResult(skip_reason="No range has been left behind since.")
+        return dg.SensorResult(skip_reason="The finalized chain has passed no further range.")
     return dg.SensorResult(dynamic_partitions_requests=[RANGES.build_add_request(new_ranges)])
 
 
@@ -117,7 +118,7 @@ def parse_range(key: str) -> tuple[int, int]:
     """Return the first and last slot of a partition. Raises Failure for any other text."""
     found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", key)
     if found is None or int(found[1]) > int(found[2]):
-        message = f"{key!r} is no range of slots. Add one as FIRST-LAST, such as 432000-863999."
+        message = f"{key!r} is not a range of slots. Add one as FIRST-LAST, such as 432000-863999."
         raise dg.Failure(message, allow_retries=False)
     return int(found[1]), int(found[2])
 
@@ -141,7 +142,7 @@ def _stream_output(context: dg.AssetExecutionContext, command: Sequence[str], ds
             context.log.info(last)
             yield last
         if process.wait() != 0:
-            raise dg.Failure(f"{last} Materialize it again: it goes on from here.")
+            raise dg.Failure(f"{last} Materialize it again: it continues from here.")
 
 
 @contextlib.contextmanager
@@ -166,6 +167,6 @@ def _start_process(command: Sequence[str], dsn: str) -> Iterator[subprocess.Pope
 def _parse_summary(lines: Sequence[str]) -> tuple[int, int, int]:
     found = next((match for line in reversed(lines) if (match := _SUMMARY.search(line))), None)
     if found is None:
-        raise dg.Failure("The backfill ended without saying what it did.")
+        raise dg.Failure("The backfill ended without a result.")
     listed, fetched, pending = (int(part.replace(",", "")) for part in found.groups())
     return listed, fetched, pending

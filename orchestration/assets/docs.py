@@ -24,8 +24,8 @@ def assets() -> Sequence[dg.AssetsDefinition]:
         owners=models.OWNERS,
         pool=POOL,
         required_resource_keys={"dbt"},
-        description="The models' documentation as one HTML file, which needs no server and no network. **Materialize** "
-        "writes it again from the checkout and the database; its path is in the metadata.",
+        description="The models' documentation as one HTML file, which needs no server and no network. "
+        "**Materialize** generates it from the checkout and the database; its path is in the metadata.",
     )
     def documentation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         dbt: Dbt = context.resources.dbt

@@ -96,11 +96,10 @@ def _asset(task: actions.Task) -> dg.AssetsDefinition:
         required_resource_keys={"database"},
         tags={"signs_as": task.key},
         metadata={"documents": _links(task)},
-        description=f"{task.description}\n\n**Materialize** only plans, proves and simulates what is due. With "
-        f"`confirm: "
-        f"true` in the launchpad, as in the schedule, it also signs as the {task.key}, stores, sends, and waits until "
-        "it has landed, if the run contains keepers only. A row that is not sent names the reason. Pressing it twice "
-        "does nothing twice.",
+        description=f"{task.description}\n\n**Materialize** plans, verifies and simulates the due transactions. With "
+        "`confirm: true` in the launchpad, which the schedule has, and if the run contains only keepers, it also signs "
+        f"them as the {task.key}, stores and sends them and waits until they have landed. A row that is not sent names "
+        "the reason. A second run does not repeat the work of the first.",
     )
     def keeper(context: dg.AssetExecutionContext, config: KeeperRunConfig) -> dg.MaterializeResult[Any]:
         database: DatabaseResource = context.resources.database

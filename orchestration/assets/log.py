@@ -21,16 +21,17 @@ sql = queries.load("orchestration")
 OBSERVED = ("feed", "events", "transactions", "dead_letters")
 _DEAD_LETTERS = dg.AssetSpec(
     key=["raw", "dead_letters"],
-    description="What could not be used, kept with its bytes and the reason. `zmart dead-letters list` shows the open "
-    "ones, `show N` one with its bytes, `retry [N ...]` tries again: kept items are decoded by today's code, stored "
-    "transactions read again, signatures fetched. A letter is resolved when its trouble is gone, so a rise after a "
-    "deploy is mended by the next deploy and a retry.",
+    description="Deliveries that could not be used, stored with their bytes and the reason. `zmart dead-letters "
+    "list` lists the open ones, `show N` prints one with its bytes, `retry [N ...]` retries them: "
+    "stored items are decoded by the current code, stored transactions are decoded again, signatures "
+    "are fetched. A dead letter is resolved when its retry succeeds, so after a deploy that caused new "
+    "ones, deploy a correction and retry.",
     group_name="log",
     kinds={"postgres", "table"},
     owners=models.OWNERS,
     tags={"materialization": "log"},
 )
-_OBSERVE_HELP = "\n\n**Observe** reads how many rows there are and how new they are; it changes nothing."
+_OBSERVE_HELP = "\n\n**Observe** reads the number of rows and the age of the newest; it changes nothing."
 
 
 def assets(manifest: models.Manifest) -> Sequence[dg.AssetSpec | dg.AssetsDefinition]:

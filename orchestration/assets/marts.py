@@ -57,7 +57,7 @@ def _folded_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
                 failed[key.path[-1]] = str(error)
         if failed:
             raise dg.Failure(
-                f"Not rebuilt, and as they were before: {', '.join(failed)}.",
+                f"Not rebuilt, unchanged: {', '.join(failed)}.",
                 metadata={name: dg.MetadataValue.text(reason) for name, reason in failed.items()},
             )
 
@@ -102,7 +102,7 @@ def _scheduled_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
                     data_version=LIVE,
                     metadata={
                         "rows changed": rows_changed,
-                        "answers for seq": applied_seq,
+                        "reflects seq": applied_seq,
                         "dagster/row_count": _count(connection, name),
                         "seconds": float(seconds),
                     },
@@ -120,7 +120,7 @@ def _views_asset(specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
         for name, key in selected.items():
             outcome = outcomes[name]
             if not outcome.is_successful:
-                raise errors.ConfigurationError(outcome.message, help="Mend the model's SQL.")
+                raise errors.ConfigurationError(outcome.message, help="Correct the model's SQL.")
             metadata: dict[str, Any] = {"message": outcome.message, "seconds": outcome.seconds}
             yield dg.MaterializeResult(asset_key=key, data_version=LIVE, metadata=metadata)
 

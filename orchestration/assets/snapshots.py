@@ -33,12 +33,12 @@ DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat())
 LOOKS_BACK_DAYS = 31
 
 DESCRIPTION = (
-    "What was said under each market on a UTC day, as canonical JSON in IPFS, its name in `ops.snapshots`. "
-    "**Materialize** a day that is over: each market's document is written from the log, named by us, added to the "
-    "node at IPFS_API_URL, accepted only under our name, read back through IPFS_GATEWAY_URL, anchored, and then kept "
-    "by the service at IPFS_PINNING_URL, if there is one. A second time changes nothing. A day whose log says "
-    "something else than what is anchored is left alone, unless `replaces: true` in the launchpad says otherwise. "
-    "Check one with `zmart snapshot verify CID`."
+    "The comments under each market on a UTC day, as canonical JSON in IPFS, with its CID in `ops.snapshots`. "
+    "**Materialize** a day that is over: each market's document is written from the log, its CID is computed, the "
+    "document is added to the node at IPFS_API_URL and accepted only under that CID, read back through "
+    "IPFS_GATEWAY_URL, anchored, and pinned by the service at IPFS_PINNING_URL, if there is one. A second run "
+    "changes nothing. If the log of a day differs from its anchored document, the document stays unless `replaces: "
+    "true` is set in the launchpad. Verify one with `zmart snapshot verify CID`."
 )
 
 
@@ -73,9 +73,7 @@ def assets() -> Sequence[dg.AssetsDefinition]:
         ):
             outcomes = publish.publish_day(connection, services, day, replaces=config.replaces)
         if failed := [each for each in outcomes if each.error is not None]:
-            message = (
-                f"{len(failed)} of {len(outcomes)} snapshots of {day} are not as they should be: {failed[0].error}"
-            )
+            message = f"{len(failed)} of {len(outcomes)} snapshots of {day} failed: {failed[0].error}"
             raise dg.Failure(message, metadata=metadata(outcomes))
         return dg.MaterializeResult(metadata=metadata(outcomes))
 
@@ -103,7 +101,7 @@ def _line(outcome: SnapshotResult) -> str:
         len(document.content),
         document.cid,
         document.previous_cid or "",
-        outcome.status + (", kept elsewhere" if outcome.is_pinned else ""),
+        outcome.status + (", pinned" if outcome.is_pinned else ""),
     )
     return f"| {' | '.join(map(str, cells))} |"
 
@@ -114,8 +112,7 @@ def jobs() -> Sequence[Job]:
         dg.define_asset_job(
             JOB,
             selection=dg.AssetSelection.assets(KEY),
-            partitions_def=DAYS,
-            description="Anchors the discussions of a UTC day in IPFS; choose the day. Twice is as good as once.",
+            description="Anchors the discussions of a UTC day in IPFS; choose the day. A second run changes nothing.",
         )
     ]
 
@@ -128,8 +125,8 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
         job_name=JOB,
         cron_schedule=settings.load().ipfs.snapshot_cron,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="By IPFS_SNAPSHOT_CRON, at midnight UTC unless it says otherwise: anchors every day of the last "
-        f"{LOOKS_BACK_DAYS} of which something is missing. Waits until IPFS_API_URL is set.",
+        description="By IPFS_SNAPSHOT_CRON, by default at midnight UTC: anchors every day of the last "
+        f"{LOOKS_BACK_DAYS} that has missing snapshots. Waits until IPFS_API_URL is set.",
     )
     def discussion_snapshots_daily(
         context: dg.ScheduleEvaluationContext, database: dg.ResourceParam[DatabaseResource]
@@ -140,7 +137,7 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
         with database.connect() as connection:
             days = _missing_days(connection, has_pinning_service=configured.ipfs.pinning_url is not None)
         if not days:
-            return dg.SkipReason("Every day that is over is anchored.")
+            return dg.SkipReason("Every past day is anchored.")
         return [dg.RunRequest(partition_key=day.isoformat()) for day in days]
 
     return [discussion_snapshots_daily]

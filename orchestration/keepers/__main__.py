@@ -74,7 +74,7 @@ async def _plan(configured: settings.Settings, options: argparse.Namespace) -> i
 async def _run(configured: settings.Settings, options: argparse.Namespace) -> int:
     is_dry = options.dry_run or configured.monitor.dry_run
     if is_dry and not options.dry_run:
-        print("Dry run: MARKET_MONITOR_DRY_RUN is on, as it is until SOLANA_CLUSTER is named.", file=sys.stderr)
+        print("Dry run: MARKET_MONITOR_DRY_RUN is on, the default until SOLANA_CLUSTER is set.", file=sys.stderr)
     return await _run_rounds(configured, options, is_dry=is_dry)
 
 
@@ -139,7 +139,7 @@ def report_as_json(report: RoundReport) -> dict[str, Any]:
 async def _sweep(configured: settings.Settings, options: argparse.Namespace) -> int:
     async with runner.open_runner(configured) as keepers:
         swept = await keepers.sweep()
-    print("Another keeper is at work." if swept is None else swept.summary())
+    print("Another keeper process is running." if swept is None else swept.summary())
     return EXIT_BUSY if swept is None else EXIT_OK
 
 
@@ -177,10 +177,10 @@ async def _release(configured: settings.Settings, options: argparse.Namespace) -
             await intent_store.resolve("intent_quarantined", str(options.number))
     if not released:
         raise errors.NotFound(
-            f"Intent {options.number} is not quarantined, or something of it may still land.",
+            f"Intent {options.number} is not quarantined, or one of its transactions may still land.",
             help="See: zmart keeper intents",
         )
-    print(f"Intent {options.number} is released; the next plan begins anew.")
+    print(f"Intent {options.number} is released; the next plan starts from the beginning.")
     return EXIT_OK
 
 

@@ -49,8 +49,7 @@ _TASKS: Final = (
         key="backend",
         role="backend_authority",
         ballots=VoteKind.PROPOSAL,
-        description="Writes the counted ballots of a proposal on chain once they make its approval possible, at most "
-        "hourly.",
+        description="Writes the ballots of a proposal on chain once they allow its approval, at most hourly.",
     ),
     Task(
         name="proposal_approvals",
@@ -60,8 +59,8 @@ _TASKS: Final = (
         key="admin",
         role="admin",
         ballots=VoteKind.PROPOSAL,
-        description="Approves proposals whose tally on chain suffices and still holds. Without the admin's key it "
-        "exports unsigned transactions instead.",
+        description="Approves proposals whose tally on chain suffices and is still valid. Without the admin's key "
+        "it exports unsigned transactions instead.",
     ),
     Task(
         name="market_activations",
@@ -71,7 +70,7 @@ _TASKS: Final = (
         key="admin",
         role="authority",
         ballots=VoteKind.PROPOSAL,
-        description="Opens approved markets for trading, where the admin's key is present and the approval does not "
+        description="Opens approved markets for trading, if the admin's key is present and the approval does not "
         "rest on unseen wallets.",
     ),
     Task(
@@ -108,5 +107,5 @@ def select_tasks(names: Sequence[str]) -> list[Task]:
     """Return the tasks of these names in the order of a market's life, or all if none is named. Raises NotFound."""
     for name in names:
         if name not in NAMES:
-            raise errors.NotFound(f"There is no keeper {name!r}.", help=f"There are: {', '.join(NAMES)}.")
+            raise errors.NotFound(f"There is no keeper {name!r}.", help=f"Use one of: {', '.join(NAMES)}.")
     return [task for task in _TASKS if not names or task.name in names]

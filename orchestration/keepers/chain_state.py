@@ -39,7 +39,7 @@ async def _time_of(node: client.ChainClient, slot: int, clock: client.ChainClock
         at = await node.block_time(earlier)
         if at is not None:
             return at
-    raise rpc_errors.NodeBehind(f"The node knows no time of slot {slot}, nor of the {MOST_EMPTY_SLOTS} before it.")
+    raise rpc_errors.NodeBehind(f"The node has no time of slot {slot}, nor of the {MOST_EMPTY_SLOTS} before it.")
 
 
 async def read_config(node: client.ChainClient, program_id: str, facts: LogFacts) -> ProtocolConfig:

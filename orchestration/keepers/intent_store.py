@@ -147,7 +147,7 @@ class IntentStore:
         """Return the state of the log. Raises ConfigurationError if the database has no log."""
         rows = await self._fetch_all(sql.log_facts)
         if not rows:
-            raise errors.ConfigurationError("This database has no log.", help="Deploy it first: zmart migrate")
+            raise errors.ConfigurationError("This database has no log.", help="Run: zmart migrate")
         genesis_hash, program_id, window, verified, finalized, stale, our_at = rows[0]
         return LogFacts(
             log=LogIdentity(genesis_hash=genesis_hash, program_id=program_id, voting_window_seconds=int(window)),
@@ -218,7 +218,7 @@ class IntentStore:
     async def lease_holder(self) -> str:
         """Return the holder of the lease as text for operators."""
         rows = await self._fetch_all(sql.lease_holder, name=LEASE)
-        return f"{rows[0][0]}, for {rows[0][1]:.0f} s yet" if rows else "nobody"
+        return f"{rows[0][0]}, for {rows[0][1]:.0f} more seconds" if rows else "nobody"
 
     # Writing
 

@@ -224,11 +224,11 @@ def _blocking_reason(
         or proven_state.proven_at is None
         or proven_state.verified_through is None
     ):
-        return Reason.UNVERIFIED, "No walk has proven the log yet; see zmart status."
+        return Reason.UNVERIFIED, "No walk has verified the log yet; see zmart status."
     if proven_state.stale:
         return (
             Reason.MART_STALE,
-            f"{', '.join(proven_state.stale)}: one that is behind catches up; a stale one needs zmart rebuild NAME.",
+            f"{', '.join(proven_state.stale)}: a mart that is behind is retried; a stale one needs zmart rebuild NAME.",
         )
     lag = proven_state.chain_at - proven_state.proven_at
     if lag > LARGEST_LAG_SECONDS:
@@ -237,7 +237,7 @@ def _blocking_reason(
     if task.ballots is not None and rules.clocks_agree and skew > LARGEST_SKEW_SECONDS:
         return Reason.CLOCK_SKEW, f"The chain's finalized clock and ours are {skew:.0f} s apart."
     if config.is_paused:
-        return Reason.PAUSED, "The admin has paused it; keepers wait until that is over."
+        return Reason.PAUSED, "The admin has paused it; keepers wait until it is unpaused."
     return None
 
 
@@ -250,7 +250,7 @@ def _decide_row(
     row = decide(market, proven_state, config, rules)
     if market.open_intent is not None and market.open_intent.state == "quarantined":
         number = market.open_intent.intent_no
-        return row.with_reason(Reason.QUARANTINED, f"Look at intent {number}, then: zmart keeper release {number}")
+        return row.with_reason(Reason.QUARANTINED, f"Inspect intent {number}, then: zmart keeper release {number}")
     if market.open_intent is not None and market.open_intent.state != "planned":
         return row.with_reason(
             Reason.UNDER_WAY, f"Intent {market.open_intent.intent_no} is {market.open_intent.state}."
@@ -337,9 +337,9 @@ def _missing_for_approval(counts: tuple[int, int], config: ProtocolConfig, rules
     likes, dislikes = counts
     summary = _format_counts(likes, dislikes)
     if votes.total(likes, dislikes) < rules.min_proposal_votes:
-        return Reason.TOO_FEW_BALLOTS, f"{summary}, at least {rules.min_proposal_votes} are wanted"
+        return Reason.TOO_FEW_BALLOTS, f"{summary}, at least {rules.min_proposal_votes} are required"
     if not votes.is_threshold_reached(likes, dislikes, _approval_bps(config, rules)):
-        return Reason.BELOW_THRESHOLD, f"{summary}, {_approval_bps(config, rules) / 100:g} % are wanted"
+        return Reason.BELOW_THRESHOLD, f"{summary}, {_approval_bps(config, rules) / 100:g} % are required"
     return None
 
 
@@ -369,12 +369,16 @@ def finalization(market: MarketFacts, proven_state: ProvenState, config: Protoco
         expected_outcome=market.proposed_outcome,
     )
     if market.was_disputed or market.dispute_initiated_at:
-        detail = "A dispute brought it back to RESOLVING: finalizing would confirm what voters may have rejected."
+        detail = (
+            "A dispute returned it to RESOLVING: finalizing would confirm an outcome that voters may have rejected."
+        )
         return row.with_reason(Reason.WAS_DISPUTED, detail)
     if market.proposed_outcome is None:
         return row.with_reason(Reason.NULL_OUTCOME)
     if _proven_at(proven_state) < deadline:
-        return row.with_reason(Reason.PERIOD_RUNS, f"{deadline - _proven_at(proven_state)} s to go by what is proven")
+        return row.with_reason(
+            Reason.PERIOD_RUNS, f"{deadline - _proven_at(proven_state)} s left by the proven chain time"
+        )
     return row
 
 
@@ -384,11 +388,13 @@ def settlement(market: MarketFacts, proven_state: ProvenState, config: ProtocolC
     deadline = closes_at + (LARGEST_SKEW_SECONDS if rules.clocks_agree else 0)
     row = PlanRow(task="dispute_settlements", market=market, reason=Reason.DUE, deadline=deadline, closing=closes_at)
     if market.was_disputed:
-        return row.with_reason(Reason.WAS_DISPUTED, "Who voted in the earlier dispute cannot vote in this one.")
+        return row.with_reason(Reason.WAS_DISPUTED, "Voters of the earlier dispute cannot vote in this one.")
     if market.proposed_outcome is None:
         return row.with_reason(Reason.NULL_OUTCOME)
     if _proven_at(proven_state) < deadline:
-        return row.with_reason(Reason.VOTING_RUNS, f"{deadline - _proven_at(proven_state)} s to go by what is proven")
+        return row.with_reason(
+            Reason.VOTING_RUNS, f"{deadline - _proven_at(proven_state)} s left by the proven chain time"
+        )
     return _settlement_row(row, market, config, rules)
 
 
@@ -399,7 +405,9 @@ def _settlement_row(row: PlanRow, market: MarketFacts, config: ProtocolConfig, r
     except errors.ProgramError:
         return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
     if total == 0:
-        return row.with_reason(Reason.ZERO_BALLOTS, "The program settles nothing without a ballot; none is invented.")
+        return row.with_reason(
+            Reason.ZERO_BALLOTS, "The program settles nothing without a ballot, and keepers do not add one."
+        )
     seen_counts = market.tally.without_unseen()
     chain = _outcome(market, (agree, disagree), config.dispute_success_threshold)
     ours = _outcome(market, (agree, disagree), rules.dispute_threshold_bps)
@@ -442,7 +450,7 @@ def _with_and_without(tally: Tally, rules: Rules) -> str:
         _format_counts(*tally.eligible_counts(rules.eligibility)),
         _format_counts(*tally.without_unseen()),
     )
-    return f"{counted}; without wallets that the chain has never shown {without}"
+    return f"{counted}; without wallets that never appeared on chain {without}"
 
 
 def _outcome_label(outcome: bool | None) -> str:

@@ -62,7 +62,7 @@ async def require_chain(node: client.ChainClient, chain: settings.ChainSettings,
         )
     if log.program_id != chain.program_id:
         raise errors.ConfigurationError(
-            f"The log is of program {log.program_id}, SOLANA_PROGRAM_ID_CORE says {chain.program_id}.",
+            f"The log is of program {log.program_id}, but SOLANA_PROGRAM_ID_CORE is {chain.program_id}.",
             help="Set it to the log's program, or use another database.",
         )
 
@@ -85,7 +85,7 @@ def require_roles(config: ProtocolConfig, keys: KeeperKeys) -> None:
     for role, variable, key, expected in named:
         if key is not None and key.address != expected:
             raise errors.ConfigurationError(
-                f"The {role} on chain is {expected}, the key configured is {key.address}.",
+                f"The {role} on chain is {expected}, but the configured key is {key.address}.",
                 help=f"Set {variable} to the key of {expected}, or SOLANA_PROGRAM_ID_CORE to its program.",
             )
 
@@ -104,9 +104,9 @@ def require_rules(config: ProtocolConfig, voting: settings.VotingSettings, log: 
             )
     if voting.dispute_voting_window_seconds != log.voting_window_seconds:
         raise errors.ConfigurationError(
-            f"DISPUTE_VOTING_WINDOW is {voting.dispute_voting_window_seconds} s, readers are told "
+            f"DISPUTE_VOTING_WINDOW is {voting.dispute_voting_window_seconds} s, but the API shows "
             f"{log.voting_window_seconds} s.",
-            help="Deploy it: zmart migrate",
+            help="Run: zmart migrate",
         )
 
 

@@ -68,7 +68,7 @@ def check_records(row: PlanRow, ballots: Ballots, records: tuple[int, int]) -> P
         "ballots_sha256": ballots.digest,
     }
     if records != (ballots.agree, ballots.disagree):
-        detail = f"The chain has {records[0]}:{records[1]}, the log {ballots.agree}:{ballots.disagree}."
+        detail = f"The chain counts {records[0]}:{records[1]}, the log {ballots.agree}:{ballots.disagree}."
         return replace(row, proof=proof).with_reason(Reason.RECORDS_DIFFER, detail)
     return replace(row, proof=proof)
 
@@ -88,7 +88,7 @@ def check_account(row: PlanRow, account: client.AccountInfo | None, *, program_i
     try:
         fields = _fields(account, "MarketAccount")
     except errors.DecodeError as error:
-        return row.with_reason(Reason.MARKET_MOVED, f"Its account cannot be read: {error}")
+        return row.with_reason(Reason.MARKET_MOVED, f"Its account cannot be decoded: {error}")
     different = [
         f"{name} is {theirs} on chain, {ours} in the log"
         for name, ours, theirs in _compared_fields(row.market, fields)
@@ -111,7 +111,7 @@ def config_of(account: client.AccountInfo | None, *, program_id: str, address: s
     if account is None:
         raise errors.ConfigurationError(
             f"Program {program_id} has no configuration at {address} (seed global-config, with a hyphen).",
-            help="Check SOLANA_PROGRAM_ID_CORE and SOLANA_CLUSTER; a new program waits for initialize_global_config.",
+            help="Check SOLANA_PROGRAM_ID_CORE and SOLANA_CLUSTER; a new program needs initialize_global_config first.",
         )
     if account.owner != program_id:
         raise errors.ConfigurationError(
@@ -122,7 +122,7 @@ def config_of(account: client.AccountInfo | None, *, program_id: str, address: s
         fields = _fields(account, "GlobalConfig")
     except errors.DecodeError as error:
         raise errors.ConfigurationError(
-            f"The configuration at {address} cannot be read: {error}", help="Check SOLANA_PROGRAM_ID_CORE."
+            f"The configuration at {address} cannot be decoded: {error}", help="Check SOLANA_PROGRAM_ID_CORE."
         ) from error
     return ProtocolConfig(*(fields[name] for name in ProtocolConfig._fields))
 

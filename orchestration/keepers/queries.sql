@@ -1,5 +1,5 @@
 -- name: log_facts
--- What the log says of itself: chain, program, deployed voting window, what is proven, models that do not follow, our clock.
+-- The log's own facts: chain, program, deployed voting window, proven slots, models that do not follow, our clock.
 select
     i.genesis_hash,
     i.program_id,
@@ -11,7 +11,7 @@ select
 from raw.identity as i;
 
 -- name: markets
--- Every known market in a state, with what any decision reads, its open intent, and when one was last sent.
+-- Every known market in a state, with the columns that decisions read, its open intent, and the time of the last submission.
 select
     m.market_no,
     m.id,
@@ -43,7 +43,7 @@ where m.is_known and m.state_code = %(state)s
 order by m.market_no;
 
 -- name: tallies
--- Ballots that count in every market of a state, by class: before an instant that is proven, and in the voting window.
+-- Ballots that count in every market of a state, by class: before a proven instant, and in the voting window.
 with cast_ballots as materialized (
     select b.market_no, b.wallet_no, b.vote, b.source
     from marts.ballots as b
@@ -73,7 +73,7 @@ left join known as k on c.wallet_no = k.wallet_no
 group by c.market_no;
 
 -- name: ballots
--- Votes on chain of a market before an instant as the log has them, and the digest of all ballots that count.
+-- On-chain votes of a market before an instant as the log has them, and the digest of all ballots that count.
 select
     (
         select count(*) filter (where (e.payload ->> 'vote')::boolean) from raw.events as e
@@ -92,34 +92,34 @@ select
     );
 
 -- name: acquire_lease
--- The epoch under which we may act alone, or null.
+-- Take the lease; returns its epoch, or null if another process has it.
 select ops.acquire_lease(%(name)s, %(holder)s, %(seconds)s);
 
 -- name: renew_lease
--- Whether we still hold it, for longer now.
+-- Renew the lease; returns whether this process still has it.
 select ops.renew_lease(%(name)s, %(epoch)s, %(seconds)s);
 
 -- name: release_lease
--- Let the next one begin.
+-- Release the lease.
 select ops.release_lease(%(name)s, %(epoch)s);
 
 -- name: lease_holder
--- Who holds it, and for how many seconds yet.
+-- The holder of the lease, and the seconds left.
 select holder, extract(epoch from expires_at - clock_timestamp())::float from ops.leases where name = %(name)s;
 
 -- name: open_intent
--- The intent for an action of a market; null while another stands in the way.
+-- Create the intent for an action of a market; null while another is open.
 select ops.open_intent(%(lease)s, %(epoch)s, %(market_no)s, %(action)s, %(arguments)s, %(plan)s);
 
 -- name: store_submission
--- Keep signed bytes before they leave.
+-- Store signed bytes before they are sent.
 select ops.store_submission(
     %(lease)s, %(epoch)s, %(intent_no)s, %(signature)s, %(bytes)s, %(last_valid_block_height)s, %(payer)s,
     %(fee_lamports)s, %(units)s, %(budget_lamports)s
 );
 
 -- name: drop_planned
--- Give up intents of an action that were decided and never signed, and that the plan of today does not hold.
+-- Cancel intents of an action that were decided, never signed, and are not in the current plan.
 update ops.intents as i
 set state = 'refused', closed_at = clock_timestamp(),
     outcome = jsonb_build_object('meaning', 'moved', 'kind', 'NotDueAnyMore', 'words', 'Not due any more.', 'before', outcome)
@@ -129,15 +129,15 @@ where
 returning i.intent_no;
 
 -- name: mark_sent
--- The first time that the bytes left.
+-- Record the first time that the bytes were sent.
 update ops.submissions set sent_at = coalesce(sent_at, clock_timestamp()) where signature = any(%(signatures)s);
 
 -- name: record_outcome
--- What last kept a submission from ending.
+-- Record the last reason why a submission could not be closed.
 update ops.submissions set outcome = %(outcome)s where signature = %(signature)s and ending is null;
 
 -- name: mark_landed
--- A node says that these landed; nothing has ended yet.
+-- Record that a node reports these as landed; no submission is closed by it.
 with landed as (
     update ops.submissions as s
     set slot = n.slot, sent_at = coalesce(s.sent_at, clock_timestamp())
@@ -149,7 +149,7 @@ update ops.intents as i set state = 'landed'
 from landed where i.intent_no = landed.intent_no and i.state in ('sent', 'reopened');
 
 -- name: open_submissions
--- Submissions that have not ended: what they are, and whether our log holds them.
+-- Submissions that are not closed, and whether the log contains them.
 select
     s.signature,
     s.intent_no,
@@ -170,7 +170,7 @@ where s.ending is null
 order by s.stored_at;
 
 -- name: count_open_submissions
--- How many submissions have not ended, and how many done ones the chain has taken back.
+-- The number of open submissions, and of done ones whose transaction the chain has dropped.
 select
     (select count(*) from ops.submissions where ending is null),
     (
@@ -181,11 +181,11 @@ select
     );
 
 -- name: reopen_retracted
--- Open again what was done by transactions that the chain has been proven not to hold.
+-- Reopen intents that were done by transactions which are proven absent from the chain.
 select * from ops.reopen_retracted();
 
 -- name: close_done
--- End every submission whose event our own log holds, finalized; the intents that are done, with what the event says.
+-- Close every submission whose event is finalized in the log; returns the intents that are done, with their event.
 with held as (
     select s.signature, s.intent_no, t.slot, e.payload
     from ops.submissions as s
@@ -210,7 +210,7 @@ where i.intent_no = held.intent_no and i.market_no = m.market_no
 returning i.intent_no, m.market_id, i.plan ->> 'task', held.payload, i.plan -> 'expected_outcome';
 
 -- name: mark_expired
--- A submission that can never land; its intent may be signed again, or goes to a person after so many attempts.
+-- Close a submission that can never land; its intent may be signed again, or waits for an operator after several attempts.
 with expired as (
     update ops.submissions
     set ending = 'expired', ended_at = clock_timestamp()
@@ -226,7 +226,7 @@ from expired where i.intent_no = expired.intent_no
 returning i.state;
 
 -- name: mark_failed
--- A submission that was refused on chain, finally.
+-- Close a submission that was finally rejected on chain.
 with failed as (
     update ops.submissions
     set ending = 'failed', ended_at = clock_timestamp(), slot = %(slot)s, outcome = %(outcome)s
@@ -247,11 +247,11 @@ from failed where i.intent_no = failed.intent_no
 returning i.state;
 
 -- name: release_intent
--- A person has looked at a quarantined intent.
+-- Release a quarantined intent that an operator has inspected.
 select ops.release_intent(%(intent_no)s, %(who)s);
 
 -- name: intents
--- Intents, the newest first: what, where, how often, and their last submission.
+-- Intents, the newest first, with market, number of attempts and last submission.
 select
     i.intent_no, m.market_id, i.plan ->> 'task', i.state, i.attempts, i.created_at, i.closed_at,
     i.outcome ->> 'words', s.signature, s.ending
@@ -273,7 +273,7 @@ where
     and ending is distinct from 'expired';
 
 -- name: resolve_others
--- A task's alerts of a kind about what is not among these any more are over.
+-- Resolve a task's alerts of a kind whose subjects are not among these any more.
 select ops.resolve_alert(a.kind, a.subject)
 from ops.alerts as a
 where
@@ -281,7 +281,7 @@ where
     and a.subject <> all(%(subjects)s);
 
 -- name: overdue_markets
--- Markets that stand still where something should have happened a day ago, by the newest event's clock.
+-- Markets without an expected step for a day, by the newest event's clock.
 with now as (select to_timestamp(max(e.clock)) as at from (select clock from raw.events order by order_key desc limit 1) as e)
 select m.id, m.state, 'RESOLVING for a day longer than the dispute period; see the plan of market_finalizations.'
 from marts.markets as m
@@ -334,6 +334,6 @@ where
 group by m.id;
 
 -- name: dispute_period
--- The dispute period in force, by the log.
+-- The current dispute period, by the log.
 select c.dispute_period from marts.protocol_config as c
 where c.dispute_period is not null order by c.order_key desc limit 1;

@@ -76,7 +76,7 @@ def summary(report: RoundReport) -> str:
     if report.skipped:
         return f"{report.task.name}: nothing done. {report.skipped}"
     counts = ", ".join(f"{count} {verdict.value}" for verdict in PlanVerdict if (count := report.count(verdict)))
-    text = f"{report.task.name}{' (dry run)' if report.is_dry else ''}: {counts or 'no market in question'}"
+    text = f"{report.task.name}{' (dry run)' if report.is_dry else ''}: {counts or 'no markets'}"
     sent = f"; {len(report.sent)} sent, {report.swept.summary()}" if not report.is_dry else ""
     stopped = f"; STOPPED: {report.stopped.message}" if report.stopped else ""
     return f"{text}{sent}{stopped}; {report.seconds:.1f} s"
@@ -129,8 +129,8 @@ def _ballots(row: PlanRow) -> str:
     if not any(tally):
         return ""
     return (
-        f"chain {tally.on_chain_agree}:{tally.on_chain_disagree}, known {tally.known_agree}:{tally.known_disagree}, "
-        f"unseen {tally.unseen_agree}:{tally.unseen_disagree}"
+        f"chain {tally.on_chain_agree}:{tally.on_chain_disagree}, known "
+        f"{tally.known_agree}:{tally.known_disagree}, unseen {tally.unseen_agree}:{tally.unseen_disagree}"
     )
 
 

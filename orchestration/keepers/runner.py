@@ -244,7 +244,7 @@ class KeeperRunner:
         key = self._key(task)
         epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
         if epoch is None:
-            message = f"Another keeper is at work: {await self.intent_store.lease_holder()}."
+            message = f"Another keeper process is running: {await self.intent_store.lease_holder()}."
             return RoundReport(task=task, is_dry=False, rows=(), skipped=message)
         try:
             async with self._renewing_lease(epoch):
@@ -316,8 +316,8 @@ class KeeperRunner:
                 "fee_payer_low",
                 key.address,
                 "warning",
-                f"{key.address} pays for keepers and holds {lamports:,} lamports, less than "
-                f"{self._policy.low_balance_lamports:,}. Send it some.",
+                f"{key.address} pays for keepers and has {lamports:,} lamports, less than "
+                f"{self._policy.low_balance_lamports:,}. Send SOL to it.",
             )
         else:
             await self.intent_store.resolve("fee_payer_low", key.address)

@@ -344,7 +344,7 @@ class Submitter:
             rpc_errors.error_from_transaction(status.err, program_id=self._program_id), self._task
         )
         await self._intent_store.record_outcome(one.signature, outcome)
-        return replace(one, message=f"Refused on chain: {outcome.message}")
+        return replace(one, message=f"Rejected on chain: {outcome.message}")
 
     async def _resend(self, one: _PendingSubmission) -> None:
         now = time.monotonic()

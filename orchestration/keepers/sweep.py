@@ -89,7 +89,7 @@ class Sweep:
                 "keeper_reopened",
                 str(number),
                 "warning",
-                f"Intent {number} was done, and the chain took its transaction back. It is decided anew.",
+                f"Intent {number} was done, and the chain dropped its transaction. The next plan decides it again.",
             )
 
     async def _close(self) -> None:
@@ -115,8 +115,7 @@ class Sweep:
             one.market_id,
             "critical",
             f"Market {one.market_id} was finalized as {one.event['final_outcome']}, planned as "
-            f"{one.expected_outcome}: "
-            f"the program's configuration changed while intent {one.intent_no} was on its way.",
+            f"{one.expected_outcome}: the program's configuration changed after intent {one.intent_no} was signed.",
         )
 
     async def _check_submissions(self, found: Sequence[OpenSubmission]) -> None:
@@ -161,7 +160,7 @@ class Sweep:
         await self._intent_store.mark_sent([one.signature])
 
     async def _expire(self, one: OpenSubmission) -> None:
-        message = f"Its blockhash died at height {one.last_valid_block_height}, and the chain does not know it."
+        message = f"Its blockhash expired at height {one.last_valid_block_height}, and the chain does not contain it."
         outcome = ErrorOutcome(action=ErrorAction.RETRY, kind="Expired", message=message)
         state = await self._intent_store.mark_expired(one.signature, outcome)
         self._result.expired.append(one.intent_no)
@@ -182,8 +181,8 @@ class Sweep:
                 "intent_quarantined",
                 str(one.intent_no),
                 "critical",
-                f"{one.task} of market {one.market_id} ended without success three times: {outcome.message} "
-                f"Look at it, then: zmart keeper release {one.intent_no}",
+                f"{one.task} of market {one.market_id} failed three times: {outcome.message} Inspect it, then: "
+                f"zmart keeper release {one.intent_no}",
             )
         if outcome.action in (ErrorAction.STOP, ErrorAction.MANUAL_REVIEW):
             await self._intent_store.alert(
@@ -203,6 +202,7 @@ class Sweep:
                 "keeper_unconfirmed",
                 str(one.intent_no),
                 "warning",
-                f"{one.signature} is said to have landed {one.age_seconds:.0f} s ago, but is not final in the log. "
-                "Nothing is sent again. See whether ingest is verified (zmart status) and whether the node is honest.",
+                f"The node reported {one.age_seconds:.0f} s ago that {one.signature} landed, but it is not final "
+                "in the log. Nothing is sent again. Check that ingest is verified (zmart status) and that the node "
+                "is reliable.",
             )

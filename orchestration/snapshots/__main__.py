@@ -66,7 +66,7 @@ def _verify(connection: Connection, options: argparse.Namespace) -> int:
         sys.stdout.buffer.flush()
     about = f"{document.day} of market {document.market_id}, {len(document.comments)} comments"
     if document.cid != anchored:
-        print(f"differs: {about}: anchored as {anchored}, the log makes {document.cid}", file=sys.stderr)
+        print(f"differs: {about}: anchored as {anchored}, the log results in {document.cid}", file=sys.stderr)
         return EXIT_UNAVAILABLE
     print(f"equal: {about}, {len(document.content):,} bytes, {document.cid}", file=sys.stderr if options.show else None)
     return EXIT_OK

@@ -31,7 +31,7 @@ class PublishFailed(SnapshotError, errors.Unavailable):
 
     kind = "snapshot_unpublished"
     is_server_error = True
-    help = "See whether the node behind IPFS_API_URL answers; the next run publishes what is missing."
+    help = "Check that the node behind IPFS_API_URL answers; the next run publishes the missing snapshots."
 
 
 class CidMismatch(SnapshotError, errors.Permanent):
@@ -39,14 +39,14 @@ class CidMismatch(SnapshotError, errors.Permanent):
 
     kind = "snapshot_misnamed"
     severity = "critical"
-    help = "Nothing was anchored. See what stands between us and the node, and which import options it forces."
+    help = "Nothing was anchored. Check the proxies before the node and its import options."
 
 
 class ReadBackFailed(SnapshotError, errors.Unavailable):
     """The snapshot cannot be read back as it was written."""
 
     kind = "snapshot_unreadable"
-    help = "Nothing was anchored; the next run tries again. See IPFS_GATEWAY_URL."
+    help = "Nothing was anchored; the next run tries again. Check IPFS_GATEWAY_URL."
 
 
 class ContentChanged(SnapshotError, errors.Conflict):
@@ -54,14 +54,14 @@ class ContentChanged(SnapshotError, errors.Conflict):
 
     kind = "snapshot_changed"
     severity = "critical"
-    help = "What is anchored was left as it is. Compare: zmart snapshot verify CID"
+    help = "The anchored document was not changed. Compare: zmart snapshot verify CID"
 
 
 class PinFailed(SnapshotError, errors.Unavailable):
     """The pinning service did not pin the snapshot."""
 
     kind = "snapshot_unpinned"
-    help = "It is anchored and at the node; the next run asks again. See IPFS_PINNING_URL."
+    help = "It is anchored and on the node; the next run asks for the pin again. Check IPFS_PINNING_URL."
 
 
 SNAPSHOT_ERRORS: tuple[type[SnapshotError], ...] = (

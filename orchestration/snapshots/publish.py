@@ -125,10 +125,12 @@ def _publish_and_anchor(
 def _publish(services: IpfsServices, work: SnapshotTask, *, replaces: bool) -> None:
     document, before = work.document, work.before
     if before is not None and before.cid != document.cid and not replaces:
-        raise ContentChanged(f"{before.cid} is anchored for {work.subject}, and the log makes {document.cid}.")
+        raise ContentChanged(f"{before.cid} is anchored for {work.subject}, but the log results in {document.cid}.")
     node_cid = services.publish(document.content)
     if node_cid != document.cid:
-        raise CidMismatch(f"The IPFS node calls {work.subject} {node_cid[:100]}, which is {document.cid}.")
+        raise CidMismatch(
+            f"The IPFS node returned the CID {node_cid[:100]} for {work.subject}; the computed one is {document.cid}."
+        )
     services.read_back(document.cid, document.content)
 
 

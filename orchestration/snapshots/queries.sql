@@ -1,14 +1,14 @@
 -- name: day_is_over
--- Whether nothing more can be dated into a day.
+-- Whether no further entry can be dated into a day.
 select ops.is_day_over(%(day)s);
 
 -- name: discussion_on
--- Every comment that was written, edited or deleted on a day, as it stood when the day was over.
+-- Every comment that was written, edited or deleted on a day, as it was at the end of the day.
 select market_no, market_id, comment_no, parent_no, user_wallet, content, created_at, edited_at, deleted_at
 from ops.discussion_on(%(day)s);
 
 -- name: anchored_snapshots
--- What is anchored of a day, by market.
+-- The anchored snapshots of a day, by market.
 select market_no, cid_v0, previous_cid, pinned_at is not null from ops.snapshots where day = %(day)s;
 
 -- name: previous_snapshots
@@ -16,7 +16,7 @@ select market_no, cid_v0, previous_cid, pinned_at is not null from ops.snapshots
 select distinct on (market_no) market_no, cid_v0 from ops.snapshots where day < %(day)s order by market_no, day desc;
 
 -- name: insert_snapshot
--- Remember what was published and read back; a pin belongs to one name.
+-- Record a document that was published and read back; a pin belongs to one CID.
 insert into ops.snapshots as s
 (market_no, day, cid_v0, cid_v1, previous_cid, comments_count, document_bytes, published_at)
 values (
@@ -33,12 +33,12 @@ on conflict (market_no, day) do update set
     pinned_at = case when s.cid_v0 = excluded.cid_v0 then s.pinned_at end;
 
 -- name: mark_pinned
--- Remember that the second service keeps it.
+-- Record that the pinning service has pinned it.
 update ops.snapshots set pinned_at = clock_timestamp()
 where market_no = %(market_no)s and day = %(day)s and cid_v0 = %(cid_v0)s;
 
 -- name: days_missing
--- Days over, from one on, of which something is not anchored, or not kept by the second service where there is one.
+-- Past days, from one on, with snapshots that are not anchored, or not pinned where there is a pinning service.
 select distinct d.day
 from ops.discussion_days(%(from_day)s) as d
 left join ops.snapshots as s on d.market_no = s.market_no and d.day = s.day
@@ -48,7 +48,7 @@ where
 order by d.day;
 
 -- name: by_cid
--- The anchored snapshot of a name, in either spelling.
+-- The anchored snapshot of a CID, in either version.
 select s.market_no, m.market_id, s.day, s.cid_v0, s.previous_cid
 from ops.snapshots as s inner join raw.markets_seen as m on s.market_no = m.market_no
 where %(cid)s in (s.cid_v0, s.cid_v1)

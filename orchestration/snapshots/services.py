@@ -137,7 +137,7 @@ class IpfsServices:
             # One JSON object per line; the last one is the file.
             return str(json.loads(answer.splitlines()[-1])["Hash"])
         except (ValueError, LookupError, TypeError):
-            raise PublishFailed(f"The IPFS node answers with something else: {_excerpt(answer)}") from None
+            raise PublishFailed(f"The IPFS node returned an unexpected answer: {_excerpt(answer)}") from None
 
     def read_back(self, cid: str, content: bytes) -> None:
         """Check that a CID resolves to `content`.
@@ -153,7 +153,7 @@ class IpfsServices:
                     raise
                 self._clock.sleep(pause)
         if found != content:
-            raise ReadBackFailed(f"{cid} leads to other bytes than those that were published.")
+            raise ReadBackFailed(f"{cid} returns other bytes than the published ones.")
 
     def _read(self, cid: str, *, limit: int) -> bytes:
         if self._has_gateway:
@@ -168,9 +168,11 @@ class IpfsServices:
         deadline = self._clock.now() + PINNED_WITHIN_SECONDS
         while (status := _status(pin, cid)) != "pinned":
             if status not in ("queued", "pinning"):
-                raise PinFailed(f"The pinning service gave up on {cid}: {status}.")
+                raise PinFailed(f"The pinning service stopped pinning {cid}: {status}.")
             if self._clock.now() >= deadline:
-                raise PinFailed(f"The pinning service has not kept {cid} within {PINNED_WITHIN_SECONDS:g} s: {status}.")
+                raise PinFailed(
+                    f"The pinning service has not pinned {cid} within {PINNED_WITHIN_SECONDS:g} s: {status}."
+                )
             self._clock.sleep(_POLL_SECONDS)
             pin = self._request_json("GET", f"/pins/{pin['requestid']}")
 
@@ -187,7 +189,7 @@ class IpfsServices:
         except ValueError:
             response = None
         if not isinstance(response, dict):
-            raise PinFailed(f"The pinning service answers with something else: {_excerpt(answer)}")
+            raise PinFailed(f"The pinning service returned an unexpected answer: {_excerpt(answer)}")
         return response
 
 
@@ -202,7 +204,7 @@ def _status(pin: Mapping[str, Any], cid: str) -> str:
     """Return the status of a pin request. Raises PinFailed if it is about another CID or has no request id."""
     about, status = pin.get("pin"), pin.get("status")
     if not isinstance(about, dict) or about.get("cid") != cid or not isinstance(pin.get("requestid"), str):
-        raise PinFailed(f"The pinning service speaks of something else than {cid}.")
+        raise PinFailed(f"The pinning service returned another CID than {cid}.")
     return str(status)
 
 

@@ -34,7 +34,7 @@ with cast_ballots as (
     from {{ log_ballots() }} as api
 ),
 
--- The first counts: by instant, the chain before the API at the same instant.
+-- The first ballot counts: by instant, the chain before the API at the same instant.
 ranked as (
     select
         *,

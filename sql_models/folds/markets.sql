@@ -32,7 +32,7 @@
     ],
 ) }}
 
-{#- Trades come through stg_trades alone: most events are trades, and most of what follows says nothing of them. #}
+{#- Trades come through stg_trades alone: most events are trades, and most of the following columns ignore them. #}
 {%- set life_events = [
     'MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated',
     'DisputeAggregated', 'MarketFinalized', 'WinningsClaimed', 'LiquidityWithdrawn', 'MarketCancelled',
@@ -51,7 +51,7 @@ with log as (
     from {{ log_events(life_events) }} as events
 ),
 
--- What its life says, trades aside.
+-- The state from the market's life, without trades.
 history as (
     select
         market_no,
@@ -103,7 +103,7 @@ history as (
     group by market_no
 ),
 
--- What its trades add up to, the fees they left behind included.
+-- The totals of its trades, with the fees that stay in the market.
 traded as (
     select
         market_no,
@@ -116,7 +116,8 @@ traded as (
         sum(protocol_fee) as protocol_fees_paid,
         sum(resolver_fee) as resolver_fees_earned,
         sum(lp_fee) as lp_fees_earned,
-        -- A buy adds only what its fees leave in the market; a sell takes out net and protocol part (protocol.md 1.4.5, 1.4.6).
+        -- A buy adds only the part of its fees that stays in the market; a sell takes out net and protocol part (protocol.md
+        -- 1.4.5, 1.4.6).
         sum(case when is_buy then resolver_fee + lp_fee else -(cost + protocol_fee) end) as liquidity_change,
         max(clock) as last_trade_clock,
         max(order_key) filter (where market_lamports is not null) as lamports_key,

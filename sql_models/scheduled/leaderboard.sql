@@ -10,7 +10,7 @@ with periods as (
     select * from {{ periods() }} as spans
 ),
 
--- By market first: so that markets are counted without sorting trades.
+-- By market first, so that markets are counted without sorting trades.
 traded as (
     select
         periods.period,
@@ -35,7 +35,7 @@ realized as (
     group by periods.period, realizations.wallet_no
 ),
 
--- A decided market was won when it ended with a profit; INVALID decides nothing.
+-- A decided market is won if it ended with a profit; INVALID decides nothing.
 decided as (
     select
         periods.period,
@@ -106,7 +106,7 @@ rated as (
     select
         *,
         (won_count * 10000 / nullif(decided_count, 0))::int as win_rate_bps,
-        -- One lucky market is no record.
+        -- One lucky market is not a record.
         decided_count >= 3 as has_record
     from totals
 )

@@ -3,7 +3,7 @@
     indexes=['wallet_no, realized_at'],
 ) }}
 
--- What each sell brought beyond the average cost of what it sold: the positions that ever sold, told trade by trade.
+-- The result of each sell beyond the average cost of the sold shares: user positions that ever sold, trade by trade.
 with sellers as (
     select distinct
         market_no,
@@ -12,7 +12,7 @@ with sellers as (
     where trade_type = 'sell'
 ),
 
-told as (
+with_average_cost as (
     select
         trades.*,
         folds.average_cost(
@@ -22,17 +22,17 @@ told as (
     inner join sellers on trades.market_no = sellers.market_no and trades.wallet_no = sellers.wallet_no
 ),
 
-stepped as (
+running_totals as (
     select
         *,
         state[3] + state[6] as realized,
         lag(state[3] + state[6], 1, 0::numeric) over (
             partition by market_no, wallet_no order by order_key, seq
         ) as realized_before
-    from told
+    from with_average_cost
 ),
 
--- How each position ended: the losing side is gone at finalization, the winning side is claimed or comes to nothing.
+-- The end of each user position: the losing side is lost at finalization, the winning side is claimed or worth nothing.
 ended as (
     select
         *,
@@ -50,7 +50,7 @@ moments as (
         block_time as realized_at,
         realized - realized_before as lamports,
         last_seq
-    from stepped
+    from running_totals
     where trade_type = 'sell'
     union all
     select

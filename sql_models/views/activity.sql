@@ -1,6 +1,6 @@
 -- Every event of the program as a sentence, straight from the log.
--- A subquery, not a CTE: Postgres plans a view with a CTE by itself, and its reader's order, limit and joins would not
--- reach the log's indexes.
+-- A subquery, not a CTE: Postgres plans a view with a CTE separately, so that the order, limit and joins of a query would not
+-- use the log's indexes.
 select
     seq,
     order_key,

@@ -1,4 +1,4 @@
--- What people said under each market, with what others made of it. A deleted comment keeps its place, not its text.
+-- Comments under each market, with their ratings and reports. A deleted comment keeps its place, but not its text.
 select
     comments.comment_no,
     comments.market_no,

@@ -1,4 +1,4 @@
--- Who holds shares of a market, and how much of each side that is.
+-- Holders of shares in each market, with their share of each side.
 with held as (
     select
         positions.*,

@@ -1,5 +1,5 @@
--- What can happen to each market next, who may do it, and from when. The program reads its *current* configuration, so a change
--- of it moves these deadlines for markets that already run. `now` is the newest instant of the chain that the log knows.
+-- The next steps that are possible in each market, with the role that may take them and the time from which. The program reads
+-- its *current* configuration, so a change of it moves these deadlines for running markets, too. `now` is the newest instant of
 with known as (
     select
         markets.*,

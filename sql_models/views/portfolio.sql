@@ -1,4 +1,4 @@
--- What each position is worth and has made. Profit is defined here and nowhere else:
+-- The value and the profit of each user position. Profit is defined here and nowhere else:
 --   profit = lamports received + lamports claimed + mark - lamports invested = realized + unrealized
 with held as (
     select
@@ -27,7 +27,7 @@ with held as (
     on positions.market_no = costs.market_no and positions.wallet_no = costs.wallet_no
 ),
 
--- What claim_winnings would pay by its formula (protocol.md 1.4.10), before it looks at the account's balance.
+-- The payout of claim_winnings by its formula (protocol.md 1.4.10), before it checks the account's balance.
 owed as (
     select
         *,
@@ -40,7 +40,7 @@ owed as (
     from held
 ),
 
--- It pays all or nothing: the account must hold the payout and the resolver's fees, and stay rent exempt.
+-- It pays all or nothing: the account must contain the payout and the resolver's fees, and stay rent exempt.
 payable as (
     select
         *,

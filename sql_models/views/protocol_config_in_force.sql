@@ -1,5 +1,5 @@
--- The configuration after each event that changed it: what the event set, and what was set before and still holds. The first
--- row is what initialize sets (protocol.md 1.4.1); it stands for a history whose beginning is not in the log.
+-- The configuration after each event that changed it: the values that the event set, and earlier values that are still valid.
+-- The first row has the values of initialize (protocol.md 1.4.1); it is used for a history whose beginning is not in the log.
 with events as (
     select
         order_key,

@@ -1,4 +1,4 @@
-"""The `zmart` command from outside: what it prints, where, and with which status."""
+"""The `zmart` command as its users run it: output, streams and exit status."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ZMART = [sys.executable, "-m", "zmart.cli"]
 
 @pytest.fixture
 def environ() -> Iterator[dict[str, str]]:
-    """An environment with a state directory of its own and nothing else of ours."""
+    """An environment with a separate state directory and no other setting of ours."""
     with testing.state_dir() as folder:
         yield {"PATH": os.environ["PATH"], "ZMART_STATE_DIR": str(folder)}
 
 
 def zmart(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+    """Run the command and wait for its end."""
     return subprocess.run([*ZMART, *arguments], env=dict(environ), capture_output=True, text=True, check=False)
 
 
@@ -44,7 +44,7 @@ def zmart(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedPr
     ],
 )
 def test_errors_are_one_sentence_with_status_one(environ: dict[str, str], arguments: list[str], message: str) -> None:
-    """Status 1, nothing on standard output, no traceback."""
+    """The status is 1, standard output is empty, and there is no traceback."""
     done = zmart({**environ, "API_PORT": "1"}, *arguments)
 
     assert done.returncode == 1
@@ -55,7 +55,7 @@ def test_errors_are_one_sentence_with_status_one(environ: dict[str, str], argume
 
 @pytest.mark.parametrize("arguments", [["openapi"], ["logs", "api", "-n", "100000"]])
 def test_a_closed_pipe_is_not_an_error(environ: dict[str, str], arguments: list[str]) -> None:
-    """`zmart ... | head` says nothing on standard error, whether the command speaks itself or runs another."""
+    """`zmart ... | head` prints nothing on standard error, for the command itself and for a command that it runs."""
     logs = Path(environ["ZMART_STATE_DIR"]) / "logs"
     logs.mkdir(parents=True)
     (logs / "api.log").write_text("a line of the log\n" * 50_000)
@@ -70,7 +70,7 @@ def test_a_closed_pipe_is_not_an_error(environ: dict[str, str], arguments: list[
 
 
 def test_services_without_a_database_fail_at_once(environ: dict[str, str]) -> None:
-    """Nobody waits a minute to be told what is missing, or guesses what to do about it."""
+    """A missing service is reported at once, with the next step."""
     for more in ({}, {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/z"}):
         done = zmart({**environ, **more}, "up", "--only", "api,ws")
 
@@ -81,18 +81,18 @@ def test_services_without_a_database_fail_at_once(environ: dict[str, str]) -> No
 
 
 def test_debug_prints_the_traceback(environ: dict[str, str]) -> None:
-    """--debug is for whoever mends the code."""
+    """--debug prints the traceback."""
     assert "Traceback" in zmart(environ, "--debug", "ps").stderr
 
 
 def test_a_mistyped_command_is_status_two(environ: dict[str, str]) -> None:
-    """Scripts can tell a typing error from a failure."""
+    """The exit status distinguishes a usage error from a failure."""
     assert zmart(environ, "upp").returncode == 2
     assert zmart(environ, "dsn", "root").returncode == 2
 
 
 def test_an_invalid_variable_is_named_in_the_error(environ: dict[str, str]) -> None:
-    """The door is where a wrong configuration stops."""
+    """A wrong configuration is rejected at the start."""
     done = zmart({**environ, "API_PORT": "http"}, "up")
 
     assert done.returncode == 1
@@ -109,7 +109,7 @@ def test_dsn_prints_one_uri_and_nothing_else(environ: dict[str, str]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_up_and_down(environ: dict[str, str]) -> None:
-    """From nothing to a migrated database that answers, and back to no process at all."""
+    """From an empty directory to a migrated database that answers, and back to no process at all."""
     folder = Path(environ["ZMART_STATE_DIR"])
     up = subprocess.Popen(
         [*ZMART, "up", "--only", "postgres"],
@@ -138,14 +138,14 @@ def test_up_and_down(environ: dict[str, str]) -> None:
     assert f"already running here (pid {up.pid})" in second.stderr
     assert (second.returncode, verdict.returncode) == (1, 0)
     assert up.returncode == 0
-    assert last.splitlines()[1:] == ["Everything is stopped."]
+    assert last.splitlines()[1:] == ["All services have stopped."]
     assert "Stopping. Waiting for postgres" in last
     assert state_file.running_pid(folder) is None
     assert _remaining_commands(folder) == []
 
 
 def _read_until_ready(up: subprocess.Popen[str]) -> str:
-    """What it prints up to the last line of its overview."""
+    """The output up to the last line of its overview."""
     assert up.stdout is not None
     output = ""
     for line in up.stdout:
@@ -157,7 +157,7 @@ def _read_until_ready(up: subprocess.Popen[str]) -> str:
 
 
 def _remaining_commands(folder: Path) -> list[str]:
-    """The command lines that still mention the folder."""
+    """The command lines that contain the folder."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -174,7 +174,7 @@ def _remaining_commands(folder: Path) -> list[str]:
 def test_migrate_works_on_an_external_server(
     environ: dict[str, str], postgres_server: testing.PostgresServer, empty_database: testing.PostgresDatabase
 ) -> None:
-    """One administrator's URL is enough, and what it makes belongs to zmart_owner all the same."""
+    """One administrator's URL is enough, and all created objects belong to zmart_owner."""
     environ["DATABASE_URL"] = empty_database.dsn("postgres")
 
     done = zmart(environ, "migrate")

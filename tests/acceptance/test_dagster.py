@@ -1,4 +1,4 @@
-"""Dagster as an operator meets it: three processes, asked over GraphQL like its own pages ask."""
+"""Dagster as operators use it: three processes, queried over GraphQL like its own pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ingest.store.writer import Writer
 from zmart import settings, testing
 from zmart.run.supervisor import state_file
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow]
 
 LIFECYCLE = Path(__file__).parents[1] / "recordings" / "lifecycle.json"
 READY_WITHIN_SECONDS = 150.0
@@ -62,7 +62,7 @@ class Dagster:
     settings: settings.Settings
 
     def execute(self, query: str, **variables: object) -> Any:
-        """Ask over GraphQL; the data of the answer."""
+        """Run a GraphQL query; return the data of the response."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/graphql",
             data=json.dumps({"query": query, "variables": variables}).encode(),
@@ -88,7 +88,7 @@ class Dagster:
 
 @pytest.fixture(scope="module")
 def dagster() -> Iterator[Dagster]:
-    """`zmart up --only postgres,dagster` in a state directory of its own; everything of it is gone afterwards."""
+    """`zmart up --only postgres,dagster` in a separate state directory; all its processes have ended afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -115,11 +115,11 @@ def dagster() -> Iterator[Dagster]:
                 running.terminate()
                 rest = running.stdout.read()
         assert running.returncode == 0, rest
-        assert "Everything is stopped." in rest
+        assert "All services have stopped." in rest
 
 
 def test_the_three_processes_work_together(dagster: Dagster) -> None:
-    """The web interface shows the graph that the code server holds, and the daemon is healthy."""
+    """The web interface shows the graph of the code server, and the daemon is healthy."""
     nodes = {"/".join(each["assetKey"]["path"]): each for each in dagster.execute(ASSETS)["assetNodes"]}
 
     assert {"raw/events", "marts/markets", "marts/vote_tallies", "docs/models"} <= nodes.keys()
@@ -159,7 +159,7 @@ def _status(request: urllib.request.Request) -> int:
 
 
 def test_a_launched_rebuild_repairs_a_mart(dagster: Dagster) -> None:
-    """What the button does: a worker below the code server folds the log again and reports the rows that differed."""
+    """Materialize runs a worker below the code server, which folds the log again and reports the rows that differed."""
     owner = dagster.settings.postgres.dsn()
     asyncio.run(_ingest(dagster.settings))
     with psycopg.connect(owner, autocommit=True) as connection:
@@ -179,7 +179,7 @@ def test_a_launched_rebuild_repairs_a_mart(dagster: Dagster) -> None:
 
 
 def test_the_web_interface_has_no_owner_login(dagster: Dagster) -> None:
-    """Dagster's own tables belong to the keeper, in a schema of their own, and its web interface has no other login."""
+    """Dagster's own tables belong to zmart_keeper, in a separate schema, and its web interface has no other login."""
     with psycopg.connect(dagster.settings.postgres.dsn()) as connection:
         rows = connection.execute(
             "select distinct schemaname, tableowner from pg_tables where tablename = 'event_logs'"

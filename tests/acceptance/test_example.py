@@ -1,4 +1,4 @@
-"""What a frontend developer is promised: the example runs as it stands, and the marts are the chain's own accounts."""
+"""The documented examples run as they are, and the marts equal the chain's accounts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from stack import Stack, eventually, open_stack
 
 from zmart.chain import client, idl, rpc
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow]
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "lifecycle.mjs"
 PROGRAM_ID = idl.load().address
-#: What the log has for good: a transaction without its place in the block may still be folded before its neighbours.
+#: The final events of the log; a transaction without its place in the block may still be folded before its neighbours.
 STORED = "select signature from raw.transactions where retracted_at is null and order_settled"
-#: Every event of a market that nobody disputes, and how often the example causes it.
+#: Every event of an undisputed market, and the number of times the example causes it.
 STEPS = {
     "MarketCreated": 1,
     "ProposalVoteSubmitted": 4,
@@ -42,7 +42,7 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A house with people in it, for all tests here."""
+    """A running stack with traders, for all tests here."""
     with open_stack() as home:
         home.start()
         yield home
@@ -50,7 +50,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def stillness(stack: Stack) -> Iterator[None]:
-    """While it lasts no slot passes; the last block before it is confirmed."""
+    """While it is open no slot passes; the last block before it is confirmed."""
     call_rpc(stack, "devchain_freeze", True)
     call_rpc(stack, "devchain_advance", 1)
     yield
@@ -59,20 +59,20 @@ def stillness(stack: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def busy(stack: Stack) -> None:
-    """Returns when the chain's past was delivered, and trades after it as well."""
+    """Return when the chain's history and some trades after it were delivered."""
     before = stack.acknowledged_signatures()
     slot = call_rpc(stack, "getSlot")
     eventually(lambda: call_rpc(stack, "getSlot") > slot + 10 and len(stack.acknowledged_signatures() - before) > 10)
 
 
 def call_rpc(stack: Stack, method: str, *params: Any) -> Any:
-    """The result of a call of the development chain."""
+    """Return the result of a call of the development chain."""
     request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     return httpx.post(stack.rpc, json=request, timeout=30).raise_for_status().json()["result"]
 
 
 async def fetch_accounts(url: str) -> tuple[accounts.ProgramAccounts, set[str]]:
-    """The program's accounts, and the signatures of all its transactions that succeeded, once confirmed."""
+    """Return the program's accounts and the signatures of all its successful transactions, once confirmed."""
     async with rpc.RpcClient([url], timeout_seconds=30) as chain:
         pages = client.iterate_history(chain, PROGRAM_ID, commitment="confirmed")
         signatures = {info.signature async for page in pages for info in page if info.err is None}
@@ -81,7 +81,7 @@ async def fetch_accounts(url: str) -> tuple[accounts.ProgramAccounts, set[str]]:
 
 
 def test_the_example_runs_a_market_from_creation_to_payout(stack: Stack, packages: Path) -> None:
-    """Anchor sends every step, the stream tells of each once, and REST ends where the account does."""
+    """Anchor sends every step, the stream delivers each once, and REST and the account agree at the end."""
     done = subprocess.run(
         ["node", str(SCRIPT)],
         cwd=packages,
@@ -98,7 +98,7 @@ def test_the_example_runs_a_market_from_creation_to_payout(stack: Stack, package
 
 
 def test_a_market_runs_from_creation_to_claim_through_the_api_alone(stack: Stack) -> None:
-    """Sign in, create, vote, trade, talk, resolve and claim; the wallet is paid what the API says."""
+    """Sign in, create, vote, trade, comment, resolve and claim; the wallet receives the amount that the API reports."""
     done = subprocess.run(
         [sys.executable, str(SCRIPT.with_name("act.py"))],
         env=stack.environ,

@@ -1,8 +1,8 @@
-"""An unchanged Postgres with one DATABASE_URL: every connection switches the just-in-time compiler off by itself.
+"""On an unchanged Postgres with one DATABASE_URL, every connection switches the just-in-time compiler off itself.
 
-`pg_stat_activity` does not show a session's settings, and `show jit` can be asked only by who holds the connection. The
-server's own `auto_explain` logs for each planned statement the settings that differ from the default, with the
-application's name: so it shows the connections of all processes, those of dbt and Dagster among them.
+`pg_stat_activity` does not show a session's settings, and only a session itself can run `show jit`. The server's own
+`auto_explain` logs for each planned statement the settings that differ from the default, with the application's name,
+so it shows the connections of all processes, including those of dbt and Dagster.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from stack import Stack, eventually, open_stack
 from zmart import settings, testing
 from zmart.run.postgres import embedded
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(400)]
 
-#: As Postgres comes, apart from what watches it.
+#: Postgres with its default settings, apart from the logging.
 STOCK = {
     "jit": "on",
     "session_preload_libraries": "auto_explain",
@@ -45,14 +45,14 @@ APPLICATIONS = {
 
 
 class Stock:
-    """The server, and what its log says."""
+    """The server and its log."""
 
     def __init__(self, server: embedded.EmbeddedPostgres) -> None:
         self.url = server.dsn(embedded.SUPERUSER)
         self._log: Path = server.log_file
 
     def switched_off(self) -> dict[str, set[bool]]:
-        """Of each application, whether its plans were made with the compiler off."""
+        """For each application, whether its plans were made with the compiler off."""
         found: dict[str, set[bool]] = defaultdict(set)
         for name, plan in PLAN.findall(self._log.read_text(errors="replace")):
             found[name].add("jit = 'off'" in plan)
@@ -62,7 +62,7 @@ class Stock:
 
 @pytest.fixture
 def stock() -> Iterator[Stock]:
-    """A server that nobody configured for us."""
+    """A server with default settings."""
     with testing.state_dir() as folder, embedded.EmbeddedPostgres(folder, durable=False, tuning=STOCK) as server:
         stock = Stock(server)
         with psycopg.connect(stock.url, application_name="test") as connection:
@@ -89,7 +89,7 @@ def test_every_connection_switches_the_compiler_off(stock: Stock) -> None:
         try:
             eventually(has_met_all)
         finally:
-            # After a failure, too, so that it names who is missing.
+            # Also after a failure, so that the missing applications are listed.
             assert stock.switched_off().keys() >= APPLICATIONS
         assert {name for name, values in stock.switched_off().items() if values != {True}} == set()
 

@@ -1,4 +1,4 @@
-"""The supervisor with small real processes: nothing outlives it, and what stops is started again."""
+"""The supervisor with small real processes: no process outlives it, and a service that stops is restarted."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ except errors.ZmartError as error:
     sys.exit(f"{error}")
 """
 
-#: Says it is ready, and stays.
+#: Reports that it is ready, and runs on.
 STAYS = "import sys, time, pathlib; pathlib.Path(sys.argv[1]).touch(); time.sleep(3600)"
 
-#: Ignores polite wishes, and has a child that left the group and ignores them as well.
+#: Ignores SIGTERM, and has a child outside the process group that ignores it as well.
 STUBBORN = """
 import os, signal, sys, time, pathlib
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -88,7 +88,7 @@ if os.fork() == 0:
 time.sleep(3600)
 """
 
-#: Stops by itself the first time, and stays from the second on.
+#: Stops by itself the first time, and runs on from the second start.
 ONCE = """
 import sys, time, pathlib
 ready = pathlib.Path(sys.argv[1])
@@ -103,7 +103,7 @@ if not again:
 time.sleep(3600)
 """
 
-#: Stays the first time, and cannot be started again.
+#: Runs the first time, and cannot be started again.
 NEVER_AGAIN = """
 import sys, time, pathlib
 ready = pathlib.Path(sys.argv[1])
@@ -117,17 +117,17 @@ time.sleep(3600)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Wait for `condition`, looking often; fail when it does not come."""
+    """Poll `condition` until it is true; fail after the time limit."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
             return found
         time.sleep(0.01)
-    pytest.fail(f"waited {seconds:.0f} s in vain")
+    pytest.fail(f"the condition did not become true in {seconds:.0f} s")
 
 
 def live_pids(state: Path) -> list[int]:
-    """The processes that have the state directory in their command line, zombies aside."""
+    """Return the processes with the state directory in their command line, without zombies."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -137,13 +137,13 @@ def live_pids(state: Path) -> list[int]:
 
 
 def reaper_pids(run: subprocess.Popen[str]) -> list[int]:
-    """The wardens of a supervisor."""
+    """Return the orphan reapers of a supervisor."""
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
     return [int(pid) for pid in children if b"reaper" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 #: Cannot start while it is broken, and prints why.
-UNTIL_MENDED = """
+UNTIL_REPAIRED = """
 import sys, time, pathlib
 ready = pathlib.Path(sys.argv[1])
 if ready.with_suffix(".broken").exists():
@@ -153,7 +153,7 @@ ready.touch()
 time.sleep(3600)
 """
 
-#: Prints a line every moment.
+#: Prints lines continuously.
 CHATTERS = """
 import sys, time, pathlib
 pathlib.Path(sys.argv[1]).touch()
@@ -164,11 +164,11 @@ while True:
 
 
 class Run:
-    """A supervisor in a process of its own."""
+    """A supervisor in a separate process."""
 
     def __init__(self, state: Path, services: list[dict[str, Any]]) -> None:
         self.state = state
-        #: What `line` has read.
+        #: The lines that `line` has read.
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, str(state), json.dumps(services)],
@@ -178,15 +178,15 @@ class Run:
         )
 
     def wait_until_ready(self) -> Run:
-        """Wait until everything is."""
+        """Wait until all services are ready."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line == "READY\n":
                 return self
-        return pytest.fail("it never got ready")
+        return pytest.fail("it did not become ready")
 
     def line(self, *parts: str) -> str:
-        """The next line of output that contains all of these; the supervisor is ended when it does not come."""
+        """Return the next line of output that contains all of these; end the supervisor when it does not come."""
         assert self.process.stdout is not None
         deadline = threading.Timer(LINE_WITHIN_SECONDS, self.process.terminate)
         deadline.start()
@@ -200,12 +200,12 @@ class Run:
         return pytest.fail(f"it ended without printing {parts}")
 
     def status(self, name: str) -> state_file.ServiceStatus:
-        """What the board says of one service."""
+        """Return the state of one service from the state file."""
         statuses = state_file.StateFile.read(self.state / "run.json")
         return next(status for status in statuses if status.name == name)
 
     def wait_for_exit(self) -> tuple[int, str]:
-        """Its exit code and what it said last."""
+        """Return its exit code and its last output."""
         output, _ = self.process.communicate(timeout=30)
         return self.process.returncode, output
 
@@ -241,7 +241,7 @@ def test_a_stop_signal_stops_every_process(start: Callable[..., Run], number: si
 
 
 def test_a_killed_supervisor_leaves_no_process_behind(start: Callable[..., Run]) -> None:
-    """kill -9 gives it no chance to clean up; children and their children end all the same."""
+    """kill -9 prevents any cleanup; children and their children end nevertheless."""
     run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STUBBORN}).wait_until_ready()
 
     run.process.kill()
@@ -252,7 +252,7 @@ def test_a_killed_supervisor_leaves_no_process_behind(start: Callable[..., Run])
 
 
 def test_children_end_when_supervisor_and_reaper_are_killed(start: Callable[..., Run]) -> None:
-    """The kernel's signal reaches each child even when the warden is gone first."""
+    """The kernel's signal reaches each child even if the reaper was killed first."""
     run = start({"name": "a", "code": STAYS}, {"name": "b", "code": STAYS}).wait_until_ready()
     for pid in reaper_pids(run.process):
         os.kill(pid, signal.SIGKILL)
@@ -264,7 +264,7 @@ def test_children_end_when_supervisor_and_reaper_are_killed(start: Callable[...,
 
 
 def test_a_crashed_service_is_restarted(start: Callable[..., Run]) -> None:
-    """A service that stops by itself is started again, and the board tells."""
+    """A service that stops by itself is restarted, and the state file records it."""
     run = start({"name": "a", "code": ONCE.format("sys.exit(3)")}).wait_until_ready()
 
     (run.state / "a.go").touch()
@@ -274,24 +274,24 @@ def test_a_crashed_service_is_restarted(start: Callable[..., Run]) -> None:
 
 
 def test_a_full_state_directory_ends_nothing(start: Callable[..., Run]) -> None:
-    """Neither logs nor run.json can be written: one report, services go on and restart, and all resumes with space."""
+    """Unwritable logs and run.json cause one report; services run on and restart, and writing resumes later."""
     run = start({"name": "a", "code": CHATTERS}, {"name": "b", "code": CHATTERS}).wait_until_ready()
     before = run.status("a").pid
     assert before is not None
     unlimited = resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE)
 
-    # No file of the supervisor takes another byte, as on a full disk; pipes do.
+    # No file of the supervisor can grow, as on a full disk; pipes can.
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
-    run.line("zmart", "cannot be written: File too large. Services go on", "error")
+    run.line("zmart", "cannot be written: File too large. The services continue", "error")
     os.kill(before, signal.SIGKILL)
     run.line("a is ready again")
-    # The signal that asks for a restart finds run.json as it was, and the restart is made.
+    # The signal that requests a restart finds run.json unchanged, and the restart happens.
     state_file.request_restart(run.state, "b")
     run.line("b is ready again")
     assert run.status("a").pid == before
     resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, unlimited)
 
-    run.line("The state directory is written again;", "log lines were lost", "warning")
+    run.line("The state directory is writable again;", "log lines were lost", "warning")
     assert sum("cannot be written" in line for line in run.lines) == 1
     wait_until(lambda: run.status("a").pid not in {before, None} and run.status("a").restarts == 1)
     for name in "ab":
@@ -301,17 +301,17 @@ def test_a_full_state_directory_ends_nothing(start: Callable[..., Run]) -> None:
 def test_a_state_directory_that_cannot_be_written_is_refused_at_start(
     start: Callable[..., Run], tmp_path: Path
 ) -> None:
-    """One sentence with the folder, the reason and the next step, before anything starts."""
+    """An unwritable folder is reported with the reason and the next step before any service starts."""
     (tmp_path / "run.lock").mkdir()
 
     code, output = start({"name": "a", "code": STAYS}).wait_for_exit()
 
     assert code == 1
-    assert output.startswith(f"The state directory {tmp_path} cannot be written: Is a directory. Free space there")
+    assert output.startswith(f"The state directory {tmp_path} cannot be written: Is a directory. Free disk space")
 
 
 def test_a_launch_that_fails_is_tried_until_it_works(start: Callable[..., Run]) -> None:
-    """What a launch has to write may not fit: it is reported once, and the service comes back with the space."""
+    """A launch that cannot write its files is reported once, and the service returns when there is space."""
     run = start({"name": "a", "code": STAYS}).wait_until_ready()
     ready, pid = run.state / "a.ready", run.status("a").pid
     assert pid is not None
@@ -319,17 +319,17 @@ def test_a_launch_that_fails_is_tried_until_it_works(start: Callable[..., Run]) 
     ready.mkdir()
 
     os.kill(pid, signal.SIGKILL)
-    run.line("a a cannot be run: Is a directory.", "error")
+    run.line("a a cannot be started: Is a directory.", "error")
     wait_until(lambda: run.status("a").restarts >= 3)
     ready.rmdir()
 
     wait_until(lambda: run.status("a").state == "ready")
     run.process.terminate()
-    assert "cannot be run" not in run.wait_for_exit()[1]
+    assert "cannot be started" not in run.wait_for_exit()[1]
 
 
 def test_a_terminal_that_is_gone_ends_nothing(start: Callable[..., Run]) -> None:
-    """Nobody reads its output any more: services are restarted as before."""
+    """Services are restarted as before when the reader of the output is gone."""
     run = start({"name": "a", "code": STAYS}).wait_until_ready()
     before = run.status("a").pid
     assert before is not None
@@ -342,8 +342,8 @@ def test_a_terminal_that_is_gone_ends_nothing(start: Callable[..., Run]) -> None
 
 
 def test_a_service_that_keeps_failing_is_started_for_ever(start: Callable[..., Run]) -> None:
-    """Pauses grow, the reason is what it printed last, the others go on, and it comes back with its cause gone."""
-    run = start({"name": "a", "code": UNTIL_MENDED}, {"name": "b", "code": STAYS}).wait_until_ready()
+    """Pauses grow, the reason is what it printed last, the others run on, and it recovers when the cause is gone."""
+    run = start({"name": "a", "code": UNTIL_REPAIRED}, {"name": "b", "code": STAYS}).wait_until_ready()
     (run.state / "a.broken").touch()
     pid = run.status("a").pid
     assert pid is not None
@@ -459,7 +459,7 @@ def test_a_running_service_restarts_when_asked(start: Callable[..., Run]) -> Non
 
 
 def test_a_failed_restart_raises_an_error(start: Callable[..., Run]) -> None:
-    """`zmart restart` does not come back as if all were well."""
+    """`zmart restart` of a service that fails again reports the failure."""
     run = start({"name": "a", "code": NEVER_AGAIN}).wait_until_ready()
 
     with pytest.raises(errors.Unavailable, match="zmart logs a"):
@@ -467,7 +467,7 @@ def test_a_failed_restart_raises_an_error(start: Callable[..., Run]) -> None:
 
 
 def test_memory_has_a_ceiling(start: Callable[..., Run]) -> None:
-    """A service that grows above its ceiling is started again, and the reason is on the terminal."""
+    """A service above its memory ceiling is restarted, and the terminal shows the reason."""
     grow = "block = bytearray(b'x' * 80_000_000); time.sleep(3600)"
     run = start({"name": "a", "code": ONCE.format(grow), "ceiling": 40_000_000}).wait_until_ready()
 
@@ -475,17 +475,17 @@ def test_memory_has_a_ceiling(start: Callable[..., Run]) -> None:
 
     wait_until(lambda: run.status("a").restarts == 1 and run.status("a").state == "ready")
     run.process.terminate()
-    assert "above the ceiling of 38 MB; starting it again" in run.wait_for_exit()[1]
+    assert "above the ceiling of 38 MB; restarting" in run.wait_for_exit()[1]
 
 
 def test_a_failed_first_start_stops_all_services(start: Callable[..., Run]) -> None:
-    """A first start that fails ends the whole, quoting the service's last words."""
+    """A failed first start stops all services and quotes the service's last output."""
     run = start({"name": "a", "code": STAYS}, {"name": "b", "code": "import sys; sys.exit('no such key')"})
 
     code, output = run.wait_for_exit()
 
     assert code == 1
-    assert "b did not get ready: exit code 1." in output
+    assert "b did not become ready: exit code 1." in output
     assert "no such key" in output
     assert "zmart logs b" in output
     assert live_pids(run.state) == []
@@ -503,7 +503,7 @@ def test_a_start_that_takes_far_too_long_is_begun_again(start: Callable[..., Run
 
 
 def test_a_task_has_to_succeed_before_the_next_starts(start: Callable[..., Run]) -> None:
-    """What follows a task finds its work done."""
+    """A service that depends on a task starts after the task has ended."""
     work = "import sys, pathlib; pathlib.Path(sys.argv[1]).with_name('done').touch()"
     check = "import sys, pathlib; pathlib.Path(sys.argv[1]).with_name('done').stat();" + STAYS
     run = start({"name": "t", "code": work, "is_task": True}, {"name": "a", "code": check}).wait_until_ready()
@@ -512,7 +512,7 @@ def test_a_task_has_to_succeed_before_the_next_starts(start: Callable[..., Run])
 
 
 def test_foundations_stop_last(start: Callable[..., Run]) -> None:
-    """The ground stays until everything on it has ended."""
+    """A service ends after all services that depend on it."""
     code = """
 import pathlib, signal, sys, time
 ready = pathlib.Path(sys.argv[1])
@@ -535,7 +535,7 @@ time.sleep(3600)
 
 
 def test_a_port_in_use_is_reported_before_any_start(start: Callable[..., Run]) -> None:
-    """The port, the service and the variable that moves it are named."""
+    """A port in use is reported with the port, the service and the variable that changes it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         run = start({"name": "a", "code": STAYS, "port": port})
@@ -543,12 +543,12 @@ def test_a_port_in_use_is_reported_before_any_start(start: Callable[..., Run]) -
 
     assert code == 1
     assert output.strip() == (
-        f"Port {port} on 127.0.0.1 (a) is in use. Stop what listens there, or set ITS_PORT to another port."
+        f"Port {port} on 127.0.0.1 (a) is in use. Stop the process that listens there, or set ITS_PORT to another port."
     )
 
 
 def test_one_state_directory_has_one_supervisor(start: Callable[..., Run]) -> None:
-    """A second one is told who is there, and the first does not notice."""
+    """A second instance is refused with the first one's pid, and the first one is not affected."""
     run = start({"name": "a", "code": STAYS}).wait_until_ready()
 
     code, output = start({"name": "a", "code": STAYS}).wait_for_exit()
@@ -559,7 +559,7 @@ def test_one_state_directory_has_one_supervisor(start: Callable[..., Run]) -> No
 
 
 def test_service_output_is_logged(start: Callable[..., Run]) -> None:
-    """What a service prints is in its log; what matters is on the terminal, too."""
+    """A service's output is in its log; warnings and errors are on the terminal, too."""
     code = (
         "import sys, time, pathlib; pathlib.Path(sys.argv[1]).touch(); print('quiet', flush=True)\n"
         "while not pathlib.Path(sys.argv[1]).with_name('go').exists(): time.sleep(0.01)\n"

@@ -1,4 +1,4 @@
-"""From a trader's transaction to a client's screen, through one command, and through being killed on the way."""
+"""From a trader's transaction to a client, through one command, and through kills on the way."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from stack import Stack, eventually, open_stack
 
 from zmart.run.deploy import rebuild
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(280)]
 
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    """A house that is torn down, whatever happened in it."""
+    """A stack that is stopped after the test, whatever its result."""
     with open_stack() as stack:
         yield stack
 
 
 class Listener:
-    """A client of GET /api/stream that collects what it is told."""
+    """A client of GET /api/stream that collects the messages."""
 
     def __init__(self, url: str) -> None:
         self.received: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -46,7 +46,7 @@ class Listener:
 
 
 def test_trades_reach_a_client_and_survive_kills(stack: Stack) -> None:
-    """Events become rows, marts, answers and pushes; kill -9 of ingest and of Postgres loses nothing acknowledged."""
+    """Events become rows, marts, responses and messages; kill -9 of ingest and Postgres loses nothing acknowledged."""
     stack.start()
     listener = Listener(f"{stack.api}/api/stream?topics=trades")
     assert listener.received.get(timeout=60)["type"].startswith("trade")
@@ -76,7 +76,7 @@ def test_trades_reach_a_client_and_survive_kills(stack: Stack) -> None:
 
 
 def test_a_second_start_resumes_and_no_process_is_left_behind(stack: Stack) -> None:
-    """Ctrl-C ends every process; the next start has the same epoch and goes on from its seq."""
+    """Ctrl-C ends every process; the next start has the same epoch and continues from its seq."""
     stack.start()
     eventually(lambda: stack.get("/api/status")["seq"] > 50)
     first = stack.get("/api/status")

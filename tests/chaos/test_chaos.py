@@ -1,9 +1,10 @@
-"""Everything that goes wrong between a chain and its log at once, and the log that comes out right all the same.
+"""All faults between a chain and its log at once; the log is correct at the end.
 
 The webhooks are duplicated, delayed, shuffled, dropped and lack their index all the time. On top of that each round
 takes the steps of `STEPS`, and in the middle of each either ingest or Postgres is killed: in the first round one, in
-the second the other, so that every step has met both. Postgres is killed by SIGKILL to the backend of the writer,
-which makes the server throw everybody out, recover from its log and come back; ingest by SIGKILL to the process.
+the second the other, so that every step is tested with both. Postgres is killed by SIGKILL to the backend of the
+writer, after which the server closes all connections, recovers from its log and restarts; ingest by SIGKILL to the
+process.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from zmart.run import ports
 from zmart.run.deploy import rebuild
 from zmart.settings import Secret
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.drill, pytest.mark.slow, pytest.mark.timeout(300)]
 
 AUTH_HEADER = "a-proof-for-the-chaos"
 TIMEOUT_SECONDS = 60.0
@@ -65,7 +66,7 @@ class ChaosStack:
     ) -> None:
         self.node, self.database, self.folder, self.port = node, database, folder, port
         self.process: subprocess.Popen[bytes] | None = None
-        #: How often Postgres was killed.
+        #: Number of kills of Postgres.
         self.crashes = 0
         self.forged: list[str] = []
 
@@ -87,13 +88,13 @@ class ChaosStack:
             )
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End ingest, at once unless told otherwise."""
+        """Stop ingest, by SIGKILL unless another signal is given."""
         assert self.process is not None
         self.process.send_signal(number)
         self.process.wait(timeout=20)
 
     def crash(self) -> bool:
-        """Kill the writer's backend, with which the whole server goes down and recovers; whether there was one."""
+        """Kill the writer's backend, so that the whole server stops and recovers; return whether there was one."""
         writers = self.fetch_all(
             "select pid from pg_stat_activity where application_name = 'zmart ingest writer'"
             " and datname = current_database()"
@@ -105,7 +106,7 @@ class ChaosStack:
         return False
 
     async def disturb(self, *, is_postgres: bool) -> None:
-        """Kill one of the two, and wait until it is back."""
+        """Kill one of the two, and wait until it runs again."""
         if is_postgres:
             await self.wait_until(self.crash, "there is a writer to kill")
             self.crashes += 1
@@ -117,7 +118,7 @@ class ChaosStack:
         await self.wait_until(self.is_listening, "ingest is back")
 
     def is_serving(self) -> bool:
-        """Whether Postgres answers, which it does not while it recovers."""
+        """Return whether Postgres answers; it does not while it recovers."""
         with contextlib.suppress(psycopg.OperationalError):
             return self.fetch_all("select not pg_is_in_recovery() as is_well") == [{"is_well": True}]
         return False
@@ -128,7 +129,7 @@ class ChaosStack:
             return cursor.execute(query).fetchall()
 
     async def wait_until(self, check: Callable[[], bool], description: str) -> None:
-        """Wait for a condition; fails with its name and where ingest stood."""
+        """Wait for a condition; fail with its name and the state of ingest."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not await asyncio.to_thread(check):
             if time.monotonic() > deadline:
@@ -137,12 +138,12 @@ class ChaosStack:
             await asyncio.sleep(0.2)
 
     async def slots(self, count: int) -> None:
-        """Let so many slots of the running chain pass."""
+        """Let this number of slots of the running chain pass."""
         until = self.node.ledger.slot + count
         await self.wait_until(lambda: self.node.ledger.slot >= until, f"{count} slots")
 
     async def forge(self) -> None:
-        """Deliver a transaction that never was, with our own proof, until it is acknowledged."""
+        """Deliver a forged transaction with a valid proof until it is acknowledged."""
         number = 1_000 + len(self.forged)
         bought = events.SharesBought(b"\7" * 32, deliveries.address(1), True, 10**9, 10**9, 5 * 10**8, 1_762_600_000)
         item = deliveries.item(devchain.PROGRAM_ID, [bought], number=number, slot=self.node.ledger.slot, index=3)
@@ -159,7 +160,7 @@ class ChaosStack:
                 await self.slots(1)
 
     def is_listening(self) -> bool:
-        """Whether ingest answers."""
+        """Return whether ingest answers."""
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(f"http://127.0.0.1:{self.port}/health", trust_env=False).status_code == 200
         return False
@@ -167,7 +168,7 @@ class ChaosStack:
 
 @pytest.fixture
 async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChaosStack]:
-    """A busy chain whose webhooks are as bad as they get, and a started ingest."""
+    """A busy chain with the worst webhooks, and a started ingest."""
     port = ports.find_free_port()
     destination = Destination(url=f"http://127.0.0.1:{port}/helius/webhook", authorization=Secret(AUTH_HEADER))
     options = Options(pace=8.0, past_hours=0.01, tempo=TEMPO, faults=FAULTS, seed=4)
@@ -183,23 +184,23 @@ async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> Asy
 
 
 async def busy(stack: ChaosStack) -> None:
-    """Nothing but what is wrong with the webhooks anyway."""
+    """Only the faults that the webhooks have anyway."""
     await stack.slots(20)
 
 
 async def forged(stack: ChaosStack) -> None:
-    """A transaction that never was, delivered with the right proof."""
+    """A forged transaction, delivered with a valid proof."""
     await stack.forge()
 
 
 async def forked(stack: ChaosStack) -> None:
-    """Confirmed blocks are replaced by others: their transactions land elsewhere, or not at all."""
+    """Other blocks replace confirmed ones: their transactions land at another place, or not at all."""
     await stack.node.call("devchain_fork", 2 + 3 * stack.crashes)
     await stack.slots(8)
 
 
 async def lagging(stack: ChaosStack) -> None:
-    """The node answers with errors, then from twenty slots ago."""
+    """The node answers with errors, then with its state of twenty slots ago."""
     stack.node.server.rpc.faults.add(RpcFault(method="*", count=15, status=503))
     await stack.node.call("devchain_behind", 20)
     await stack.slots(10)
@@ -207,7 +208,7 @@ async def lagging(stack: ChaosStack) -> None:
 
 
 async def lying(stack: ChaosStack) -> None:
-    """The node lists nothing and knows nothing, and says so with confidence."""
+    """The node lists no transaction and knows none, without an error."""
     stack.node.server.rpc.faults.add(RpcFault(method="getSignaturesForAddress", replaces_result=True, result=[]))
     stack.node.server.rpc.faults.add(RpcFault(method="getTransaction", count=5, replaces_result=True, result=None))
     await stack.slots(8)
@@ -217,13 +218,12 @@ STEPS: tuple[Callable[[ChaosStack], Awaitable[None]], ...] = (busy, forged, fork
 
 
 async def test_the_marts_equal_the_chain_after_all_faults(stack: ChaosStack) -> None:
-    """Duplicates, shuffles, drops, missing indexes, forgeries, forks, a lagging, lying and failing node, and ingest and
-    Postgres killed in the middle of each end in marts equal to the program's accounts, coverage without a gap and no
-    retraction without cause."""
+    """Duplicates, shuffles, drops, missing indexes, forgeries, forks, a lagging, wrong and failing node, and kills of
+    ingest and Postgres end in marts equal to the accounts, coverage without a gap and no wrong retraction."""
     node = stack.node
     for round_ in range(2):
         for number, step in enumerate(STEPS):
-            # Together, so that the kill falls into the step.
+            # Together, so that the kill happens during the step.
             await asyncio.gather(step(stack), stack.disturb(is_postgres=(number + round_) % 2 == 0))
     assert stack.crashes == len(STEPS)
     await stack.slots(10)
@@ -262,7 +262,7 @@ def landed(node: devchain.DevchainNode) -> list[Any]:
 
 
 def missed(stack: ChaosStack) -> bool:
-    """Whether every success of the chain is held, and everything else that counts is a suspect."""
+    """Return whether the log contains every success of the chain, and the rest of it are retraction candidates."""
     on_chain = {str(one.signature) for one in landed(stack.node) if one.err is None}
     held = {r["signature"] for r in stack.fetch_all(
         "select signature from raw.transactions where retracted_at is null and err is null"
@@ -272,7 +272,7 @@ def missed(stack: ChaosStack) -> bool:
 
 
 def settled(stack: ChaosStack) -> bool:
-    """Whether no place in a block is provisional any more; that is looked up after the watermark has moved."""
+    """Return whether no place in a block is provisional any more; it is looked up after the watermark has advanced."""
     (row,) = stack.fetch_all(
         "select count(*) as n from raw.transactions where not order_settled and retracted_at is null"
     )
@@ -280,13 +280,13 @@ def settled(stack: ChaosStack) -> bool:
 
 
 def final(stack: ChaosStack) -> bool:
-    """Whether the watermark is where the chain's is."""
+    """Return whether the watermark is at the chain's finalized slot."""
     (row,) = stack.fetch_all("select coalesce(raw.finalized_through(), -1) as slot")
     return bool(row["slot"] >= stack.node.ledger.finalized_slot)
 
 
 def same(stack: ChaosStack) -> None:
-    """Markets and positions, field by field, against the program's accounts."""
+    """Compare markets and positions with the program's accounts, field by field."""
     ledger = stack.node.ledger
     records = {a: account.record for a, account in ledger.owned_by(ledger.program_id)}
     held = {a: accounts.record_fields(r) for a, r in records.items() if isinstance(r, MarketRecord)}

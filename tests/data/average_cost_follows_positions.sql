@@ -1,4 +1,4 @@
--- What is still held cost what was invested less what sells took out; rows returned break it.
+-- The cost of the shares still owned is the investment less the cost of the sold ones; returned rows are violations.
 select positions.*
 from {{ ref('positions') }} as positions
 inner join {{ ref('position_costs') }} as costs

@@ -1,4 +1,4 @@
--- A market's candles hold all its trades and volume, and stay within their bounds; rows returned break it.
+-- A market's candles contain all its trades and volume, and stay within their bounds; returned rows are violations.
 with candles as (
     select
         market_no,

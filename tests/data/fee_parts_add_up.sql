@@ -1,4 +1,4 @@
--- What a trade paid or gave up beyond its gross is exactly its three fee parts; rows returned break it.
+-- The difference of a trade's gross and net is exactly the sum of its three fee parts; returned rows are violations.
 select *
 from {{ ref('trades') }}
 where

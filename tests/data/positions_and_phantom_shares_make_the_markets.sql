@@ -1,4 +1,5 @@
--- Shares of all positions plus the b/1000 phantom shares are the market's shares (protocol.md 1.4.2); rows returned break it.
+-- Shares of all positions plus the b/1000 phantom shares are the market's shares (protocol.md 1.4.2); returned rows are
+-- violations.
 with held as (
     select
         market_no,

@@ -1,5 +1,5 @@
 -- The program computes a trade's new_price_yes from the shares after it; so does lmsr.price_yes, bit for bit (protocol.md 2.2).
--- Rows returned are trades whose price is another: some trade before them is missing, or stands at the wrong place.
+-- Returned rows are trades with another price: some trade before them is missing, or has a wrong place.
 with totals as (
     select
         trades.seq,

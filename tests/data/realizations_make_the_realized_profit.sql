@@ -1,5 +1,5 @@
--- What was realized day by day and moment by moment is the realized profit of each wallet; rows returned break it. Only where
--- the three say what the log said up to the same seq.
+-- The sums of realized profit by day and by moment equal the realized profit of each wallet; returned rows are violations. Only
+-- if the three reflect the same seq of the log.
 with daily as (
     select
         wallet_no,

@@ -1,5 +1,5 @@
--- Every vote event stands for a VoteRecord, which the program makes once per wallet, market and kind (protocol.md 1.2); API
--- ballots add wallets that have none. Rows returned are tallies that count another number of wallets.
+-- Every vote event has a VoteRecord, which the program creates once per wallet, market and kind (protocol.md 1.2); API
+-- ballots add wallets without one. Returned rows are tallies with another number of wallets.
 with voters as (
     select
         market_no,

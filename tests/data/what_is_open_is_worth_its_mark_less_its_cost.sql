@@ -1,5 +1,5 @@
--- Profit is cash out + claims + mark - cash in. What of it is not realized must be the mark of what is still open less what
--- that cost, which nothing in portfolio computes this way; rows returned break it.
+-- Profit is cash out + claims + mark - cash in. Its unrealized part must be the mark of the open shares less
+-- their cost, which no column of portfolio computes this way; returned rows are violations.
 with open as (
     select
         *,

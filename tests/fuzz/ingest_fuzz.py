@@ -1,15 +1,14 @@
-"""`make fuzz`: bytes that nobody wrote, led by coverage, into everything that reads what strangers send.
+"""`make fuzz`: random bytes, guided by coverage, for all code that reads untrusted input.
 
-    body     a webhook's body    -> items -> rows, letters, signatures     (ingest.delivery, ingest.decode)
-    logs     a transaction's log -> events                                 (zmart.chain.logs, zmart.chain.codec)
-    answers  a node's answer     -> transactions, lists, blocks, statuses  (zmart.chain.rpc, ingest.wanted)
+    body     a webhook's body    -> items -> rows, dead letters, signatures  (ingest.webhook, ingest.decode)
+    logs     a transaction's log -> events                                   (zmart.chain.logs, zmart.chain.codec)
+    answers  a node's response   -> transactions, lists, blocks, statuses    (zmart.chain.rpc, ingest.sync)
 
-What must hold is what the rest stands on: nothing is raised but what the caller is told to expect, every row is one
-that Postgres takes, and neither time nor memory gets out of hand (libFuzzer's own limits). The corpus begins with
-the recorded deliveries and is kept below ZMART_STATE_DIR; an input that breaks something stays there as `crash-...`,
-to be turned into a test.
+Only documented errors may be raised, Postgres must accept every row, and time and memory are limited (libFuzzer's own
+limits). The corpus starts with the recorded deliveries and is stored below ZMART_STATE_DIR; an input that fails is
+stored there as `crash-...`, to be turned into a test.
 
-FUZZ_SECONDS (60) is shared by the three; `python tests/fuzz/ingest_fuzz.py body` runs one until it is stopped.
+The three share FUZZ_SECONDS (60); `python tests/fuzz/ingest_fuzz.py body` runs one until it is stopped.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ LOOP: Final = asyncio.new_event_loop()
 
 
 def assert_storable(decoded: decoder.DecodedDelivery) -> None:
-    """Every text is one that Postgres takes, every number one that its column holds."""
+    """Postgres must accept every text, and every number must fit its column."""
     for row in decoded.transactions:
         assert 0 <= row.slot < decoder.SLOT_LIMIT
         assert row.index_in_block is None or 0 <= row.index_in_block < decoder.INDEX_LIMIT
@@ -70,8 +69,8 @@ def body(data: bytes) -> None:
 
 
 def log(data: bytes) -> None:
-    """A log, its lines separated as bytes may be."""
-    # Bytes that are no UTF-8 become halves of surrogate pairs, which JSON can spell as well.
+    """A log, with lines separated as in bytes."""
+    # Bytes that are not UTF-8 become halves of surrogate pairs, which JSON can represent as well.
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     read = logs.read(lines, PROGRAM)
     ordinals = sorted([ordinal for ordinal, _ in read.events] + [each.ordinal for each in read.undecodable])
@@ -79,7 +78,7 @@ def log(data: bytes) -> None:
 
 
 def answer(data: bytes) -> None:
-    """What a node says to everything it is asked."""
+    """The responses of a node to all requests."""
     text = data.decode("utf-8", "replace")
 
     async def respond(*_: Any) -> str:
@@ -109,7 +108,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {"body": body, "logs": log,
 
 
 def seeds(target: str) -> list[bytes]:
-    """Where a target begins: what was recorded, in the target's form."""
+    """Return the first inputs of a target: the recordings, in the target's form."""
     recorded = [path.read_bytes() for path in RECORDINGS.glob("*.json") if not path.name.endswith(".rows.json")]
     bodies = [each for each in recorded if each.lstrip().startswith(b"[")]
     items = [item for each in bodies for item in delivery_body.split_items(each)]

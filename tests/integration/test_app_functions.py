@@ -1,4 +1,4 @@
-"""What people write: only as themselves, only through the functions, once, and visible to the folds at once."""
+"""Users' writes: only as the signed-in wallet, only through the functions, once, and visible to the folds at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def proposed(marts_database: testing.PostgresDatabase) -> testing.Postgres
 
 
 def acting(connection: psycopg.Connection[Any], wallet: str | None, statement: str, *values: object) -> Any:
-    """Run one statement in a transaction that acts as `wallet`; its first column."""
+    """Run one statement in a transaction that acts as `wallet`; return its first column."""
     with connection.transaction():
         connection.execute("select set_config('zmart.wallet', %s, true)", (wallet or "",))
         row = connection.execute(statement, values).fetchone()
@@ -41,7 +41,7 @@ CAST = "select app.cast_ballot(%s, %s, %s, 'text', 'signature')"
 
 
 def test_a_ballot_is_counted_when_it_is_cast(proposed: testing.PostgresDatabase) -> None:
-    """The ballot is a fact of the feed and in the tally when the function returns."""
+    """The ballot is an entry of the feed and in the tally when the function returns."""
     with proposed.connect("zmart_api") as api:
         seq = acting(api, ALICE, CAST, MARKET, "proposal", True)
         tally = api.execute("select agree, off_chain_unseen_agree from marts.vote_tallies").fetchall()
@@ -51,7 +51,7 @@ def test_a_ballot_is_counted_when_it_is_cast(proposed: testing.PostgresDatabase)
 
 
 def test_a_second_ballot_is_refused(proposed: testing.PostgresDatabase) -> None:
-    """One wallet, one ballot, whatever it says the second time."""
+    """One wallet, one ballot, whatever the second choice is."""
     with proposed.connect("zmart_api") as api:
         acting(api, ALICE, CAST, MARKET, "proposal", True)
         with pytest.raises(psycopg.errors.Error) as refused:
@@ -73,7 +73,7 @@ def test_a_second_ballot_is_refused(proposed: testing.PostgresDatabase) -> None:
 def test_a_ballot_that_cannot_count_is_refused_with_its_reason(
     proposed: testing.PostgresDatabase, wallet: str | None, market: str, kind: str, sqlstate: str
 ) -> None:
-    """Nobody signed in, no such market, another state: each has its own code, and nothing is written."""
+    """No wallet signed in, no such market, another state: each has its own code, and nothing is written."""
     with proposed.connect("zmart_api") as api:
         with pytest.raises(psycopg.errors.Error) as refused:
             acting(api, wallet, CAST, market, kind, True)
@@ -83,7 +83,7 @@ def test_a_ballot_that_cannot_count_is_refused_with_its_reason(
 
 
 def test_a_comment_is_a_fact_of_the_feed(proposed: testing.PostgresDatabase) -> None:
-    """A post and a reply to it; an empty or overlong one, or a reply to nothing, is refused."""
+    """A post and a reply to it; an empty or overlong one, or a reply to a missing post, is rejected."""
     post = "select app.post_comment(%s, %s, %s)"
     with proposed.connect("zmart_api") as api:
         first = acting(api, ALICE, post, MARKET, "I doubt it", None)
@@ -97,7 +97,7 @@ def test_a_comment_is_a_fact_of_the_feed(proposed: testing.PostgresDatabase) -> 
 
 
 def test_a_nonce_is_used_once(proposed: testing.PostgresDatabase) -> None:
-    """The second use fails, whoever tries."""
+    """The second use fails, for any wallet."""
     redeem = "select app.redeem_nonce('nonce', now() + interval '1 minute')"
     with proposed.connect("zmart_api") as api:
         acting(api, ALICE, redeem)
@@ -108,7 +108,7 @@ def test_a_nonce_is_used_once(proposed: testing.PostgresDatabase) -> None:
 
 
 def test_private_rows_are_ones_own(proposed: testing.PostgresDatabase) -> None:
-    """A nonce redeemed by Alice is invisible to Bob and to nobody signed in."""
+    """A nonce redeemed by Alice is invisible to Bob and without a signed-in wallet."""
     with proposed.connect("zmart_api") as api:
         acting(api, ALICE, "select app.redeem_nonce('nonce', now())")
     with proposed.connect() as owner:
@@ -141,7 +141,7 @@ def test_readers_write_nothing(proposed: testing.PostgresDatabase, role: str, st
 
 
 def test_not_even_the_owner_writes_as_another(proposed: testing.PostgresDatabase) -> None:
-    """Row level security is forced on the owner, so a mistake in a function cannot write someone else's row."""
+    """Row level security is forced on the owner, so a mistake in a function cannot write another wallet's row."""
     with proposed.connect("zmart_api") as api:
         acting(api, ALICE, CAST, MARKET, "proposal", True)
     with proposed.connect() as owner:
@@ -157,7 +157,7 @@ def test_not_even_the_owner_writes_as_another(proposed: testing.PostgresDatabase
 
 
 async def test_a_ballot_waits_for_the_writers_lock(proposed: testing.PostgresDatabase) -> None:
-    """A ballot never takes a seq that an append under way is about to take."""
+    """A ballot never takes a seq that a running append is about to take."""
     waiting = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
     with proposed.connect() as other, proposed.connect("zmart_api") as api:
         with other.transaction():
@@ -170,7 +170,7 @@ async def test_a_ballot_waits_for_the_writers_lock(proposed: testing.PostgresDat
 
 
 def test_no_function_of_ours_is_everybodys(marts_database: testing.PostgresDatabase) -> None:
-    """Postgres lets everyone call a new function; none of ours is left that way, generated ones included."""
+    """Postgres lets every role call a new function; none of our functions keeps that right, generated ones included."""
     with marts_database.connect() as owner:
         open_to_all = owner.execute(
             "select p.oid::regprocedure::text from pg_proc as p cross join lateral aclexplode("

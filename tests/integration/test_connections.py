@@ -1,4 +1,4 @@
-"""What a connection of ours sets by itself, on a database that says otherwise."""
+"""Settings of our connections, on a database with other defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zmart.db.connection import KEEPALIVE, Connection, connect, connect_sync
 
 @pytest.fixture
 def compiling(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
-    """A database whose sessions begin with the just-in-time compiler on, as an unchanged Postgres has it."""
+    """A database whose sessions start with the just-in-time compiler on, as on an unchanged Postgres."""
     with database.connect("postgres") as owner:
         owner.execute(sql.SQL("alter database {} set jit = on").format(sql.Identifier(database.name)))
     with database.connect() as connection:
@@ -77,7 +77,7 @@ async def test_pools_and_listeners(compiling: testing.PostgresDatabase, opened_c
 
 
 def test_an_address_of_yours_may_say_otherwise(database: testing.PostgresDatabase) -> None:
-    """Keepalive settings in DATABASE_URL are kept, the others are added."""
+    """Keepalive settings of DATABASE_URL are used, the others are added."""
     with connect_sync(f"{database.dsn()}?keepalives_idle=60") as connection:
         parameters = connection.info.get_parameters()
     assert (parameters["keepalives_idle"], parameters["keepalives_count"]) == ("60", "3")

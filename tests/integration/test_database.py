@@ -1,4 +1,4 @@
-"""The test server itself: what a clone holds, and who may do what in it."""
+"""The test server itself: the content of a clone, and the rights in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_each_role_logs_in_as_itself(database: testing.PostgresDatabase, role: s
 
 
 def test_owner_owns_the_schemas(database: testing.PostgresDatabase) -> None:
-    """Whoever deployed, everything belongs to zmart_owner."""
+    """For any deploying role, all objects belong to zmart_owner."""
     with database.connect() as connection:
         owners = connection.execute(
             "select distinct nspowner::regrole::text from pg_namespace"
@@ -29,7 +29,7 @@ def test_owner_owns_the_schemas(database: testing.PostgresDatabase) -> None:
 
 
 def test_api_may_not_write_the_log(database: testing.PostgresDatabase) -> None:
-    """The API's role has no way to append an event by itself."""
+    """The API's role cannot append an event."""
     with (
         database.connect("zmart_api") as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
@@ -48,7 +48,7 @@ def test_analyst_only_reads(database: testing.PostgresDatabase) -> None:
 def test_clones_do_not_see_each_other(
     postgres_server: testing.PostgresServer, template: testing.PostgresDatabase
 ) -> None:
-    """What one test creates, another never meets."""
+    """A test never sees rows of another test."""
     with postgres_server.clone(template) as one, postgres_server.clone(template) as other:
         with one.connect() as connection:
             connection.execute("create table public.mine ()")

@@ -1,4 +1,4 @@
-"""The embedded server: as root and as anybody, after a kill, and when something is in its way."""
+"""The embedded server: as root and as an ordinary user, after a kill, and with obstacles."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from zmart import errors, testing
 from zmart.run.postgres import binaries, embedded
 from zmart.run.supervisor import process
 
-pytestmark = pytest.mark.skipif(next(binaries.find_all(), None) is None, reason="no Postgres binaries here")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes accounts")
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A state directory of this test's own."""
+    """A state directory for this test alone."""
     with testing.state_dir() as path:
         yield path
 
@@ -40,7 +39,7 @@ def _ask(server: embedded.EmbeddedPostgres, question: str, role: str = "zmart_ow
 
 
 def test_a_second_start_keeps_port_passwords_and_data(folder: Path) -> None:
-    """What was printed once stays true: a DSN survives a restart, and so does the data."""
+    """A DSN that was printed once survives a restart, and so does the data."""
     with embedded.EmbeddedPostgres(folder, durable=False) as server:
         first = server.dsn()
         with psycopg.connect(first) as connection:
@@ -52,7 +51,7 @@ def test_a_second_start_keeps_port_passwords_and_data(folder: Path) -> None:
 
 
 def test_a_restart_writes_no_record(folder: Path) -> None:
-    """A server that a full disk ended starts again while nothing new can be written beside its data."""
+    """A server that stopped on a full disk starts again while no new file can be written beside its data."""
     server = embedded.EmbeddedPostgres(folder, durable=False)
     server.initialize()
     (folder / "postgres" / "server.new").mkdir()
@@ -63,7 +62,7 @@ def test_a_restart_writes_no_record(folder: Path) -> None:
 
 
 def test_only_loopback_and_only_with_a_password(folder: Path) -> None:
-    """It listens on 127.0.0.1 alone, without a socket file, and lets nobody in unasked."""
+    """It listens on 127.0.0.1 alone, without a socket file, and requires a password."""
     with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert _ask(server, "show listen_addresses") == "127.0.0.1"
         assert _ask(server, "show unix_socket_directories", "postgres") == ""
@@ -89,7 +88,7 @@ def test_case_folding_is_unicode_and_order_is_by_bytes(folder: Path) -> None:
 
 
 def test_passwords_are_for_their_owner_only(folder: Path) -> None:
-    """server.json is readable by nobody else, and no password reaches the server's log."""
+    """Only the owner can read server.json, and no password reaches the server's log."""
     with embedded.EmbeddedPostgres(folder, durable=False) as server:
         record = folder / "postgres" / "server.json"
         passwords = json.loads(record.read_text())["passwords"]
@@ -100,7 +99,7 @@ def test_passwords_are_for_their_owner_only(folder: Path) -> None:
 
 
 def test_the_next_start_after_a_kill_just_works(folder: Path) -> None:
-    """A killed server leaves its pid file behind; that stops nobody."""
+    """A killed server leaves its pid file behind, which does not prevent a start."""
     server = embedded.EmbeddedPostgres(folder, durable=False)
     server.start()
     assert server.pid is not None
@@ -112,7 +111,7 @@ def test_the_next_start_after_a_kill_just_works(folder: Path) -> None:
 
 
 def test_pid_file_of_another_process_is_stale(folder: Path) -> None:
-    """After a restart of a container the old pid may belong to anybody, us included."""
+    """After a restart of a container the old pid may belong to any process, also to ours."""
     with embedded.EmbeddedPostgres(folder, durable=False):
         pid_file = folder / "postgres" / "data" / "postmaster.pid"
         content = pid_file.read_text()
@@ -132,7 +131,7 @@ def test_a_running_server_is_not_disturbed(folder: Path, monkeypatch: pytest.Mon
 
 
 def test_data_of_another_version_is_refused(folder: Path) -> None:
-    """Neither destroyed nor misread: the versions and two ways on are named."""
+    """The data is neither destroyed nor misread: the message has both versions and two next steps."""
     embedded.EmbeddedPostgres(folder, durable=False).initialize()
     (folder / "postgres" / "data" / "PG_VERSION").write_text("12\n")
 
@@ -141,7 +140,7 @@ def test_data_of_another_version_is_refused(folder: Path) -> None:
 
 
 def test_a_taken_port_is_named(folder: Path) -> None:
-    """PGPORT was asked for, so it is not silently another one."""
+    """A PGPORT that was set is not silently replaced by another port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(errors.ConfigurationError, match=rf"Port {port} \(PGPORT\).*in use"):
@@ -149,7 +148,7 @@ def test_a_taken_port_is_named(folder: Path) -> None:
 
 
 def test_a_remembered_port_that_is_taken_moves(folder: Path) -> None:
-    """A port nobody asked for is not worth stopping for."""
+    """A port that was not requested is replaced by a free one."""
     server = embedded.EmbeddedPostgres(folder, durable=False)
     server.initialize()
     with (
@@ -161,7 +160,7 @@ def test_a_remembered_port_that_is_taken_moves(folder: Path) -> None:
 
 
 def test_a_half_made_data_directory_is_made_again(folder: Path) -> None:
-    """A first start that was interrupted does not spoil the second."""
+    """A first start that was interrupted does not break the second."""
     (folder / "postgres" / "data.new").mkdir(parents=True)
     (folder / "postgres" / "data.new" / "base").mkdir()
 
@@ -170,7 +169,7 @@ def test_a_half_made_data_directory_is_made_again(folder: Path) -> None:
 
 
 def test_damaged_server_record_names_the_file(folder: Path) -> None:
-    """server.json that is no record names the file and the way on."""
+    """The message for an invalid server.json has the file and the next step."""
     (folder / "postgres").mkdir()
     (folder / "postgres" / "server.json").write_text("{")
 
@@ -189,7 +188,7 @@ def test_root_steps_down_to_an_existing_account(folder: Path) -> None:
 
 @as_root
 def test_a_closed_home_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In root's own home the data goes to a shelter that server.json remembers."""
+    """In root's own home the data goes to another folder, which server.json records."""
     closed = Path(tempfile.mkdtemp(prefix="zmart-closed-"))
     shelter = Path(tempfile.mkdtemp(prefix="zmart-shelter-"))
     shelter.chmod(0o755)
@@ -210,7 +209,7 @@ def test_a_closed_home_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @as_root
 def test_binaries_in_a_closed_home_are_copied(tmp_path: Path, folder: Path) -> None:
-    """When the environment itself is in root's home, the account gets a copy it can reach."""
+    """When the environment itself is in root's home, the account gets a copy that it can read."""
     found = binaries.find_binaries()
     if found.origin != "embedded":
         pytest.skip("Debian's binaries are open to all")
@@ -256,7 +255,7 @@ def _as_somebody(account: process.SystemAccount, state: Path) -> list[str]:
 
 @as_root
 def test_an_ordinary_user_needs_no_root() -> None:
-    """Everything works for somebody who owns no more than the folder."""
+    """Everything works for a user who owns only the folder."""
     account = process.unprivileged_account()
     assert account is not None
     with testing.state_dir() as folder:
@@ -273,7 +272,7 @@ def test_an_ordinary_user_needs_no_root() -> None:
 
 @as_root
 def test_somebody_elses_state_is_left_alone(folder: Path) -> None:
-    """A folder that root made says so to an ordinary user, and what to do."""
+    """The message for a folder of root's has the next step for an ordinary user."""
     embedded.EmbeddedPostgres(folder, durable=False).initialize()
     account = process.account_of(65534) or process.unprivileged_account()
     assert account is not None

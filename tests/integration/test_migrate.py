@@ -1,4 +1,4 @@
-"""Migrations: applied once, in order, whole or not at all; and by whom."""
+"""Migrations: applied once, in order, completely or not at all; and the roles that may apply them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests import debian_packages
 from zmart import errors, settings, testing
 from zmart.db import migrate, schema_files
 from zmart.run.postgres import binaries, embedded
@@ -73,7 +74,7 @@ def test_each_file_is_applied_once(ready: testing.PostgresDatabase, folder: Path
 
 
 def test_an_edited_file_is_refused(ready: testing.PostgresDatabase, folder: Path) -> None:
-    """History is not rewritten: the file's name and the way out are said."""
+    """History is not rewritten: the message has the file's name and the next step."""
     _apply(ready, folder)
     (folder / "0002_two.sql").write_text("insert into public.one values (2);")
 
@@ -91,16 +92,16 @@ def test_line_ends_are_no_edit(ready: testing.PostgresDatabase, folder: Path) ->
 
 
 def test_a_missing_file_is_refused(ready: testing.PostgresDatabase, folder: Path) -> None:
-    """Sources older than the database do not touch it."""
+    """Sources older than the database change nothing."""
     _apply(ready, folder)
     (folder / "0002_two.sql").unlink()
 
-    with pytest.raises(errors.ConfigurationError, match=r"has 0002_two\.sql, which these sources"):
+    with pytest.raises(errors.ConfigurationError, match=r"has 0002_two\.sql, which this release"):
         _apply(ready, folder)
 
 
 def test_a_late_number_is_refused(ready: testing.PostgresDatabase, folder: Path) -> None:
-    """A file squeezed in before what is applied would give every database another order."""
+    """A file numbered before the applied ones would give databases different orders."""
     (folder / "0001_one.sql").rename(folder / "0003_one.sql")
     (folder / "0002_two.sql").unlink()
     _apply(ready, folder)
@@ -142,10 +143,10 @@ def test_a_function_is_applied_when_its_text_changes(
 def test_a_failing_function_undoes_the_migrations(
     ready: testing.PostgresDatabase, folder: Path, functions: Path
 ) -> None:
-    """A half-applied upgrade does not exist: tables and functions change together or not at all."""
+    """There is no half-applied upgrade: tables and functions change together or not at all."""
     (functions / "ops" / "answer.sql").write_text(ANSWER.format("nonsense"))
 
-    with pytest.raises(errors.ConfigurationError, match=r"ops\.answer failed and left nothing behind: .*nonsense"):
+    with pytest.raises(errors.ConfigurationError, match=r"ops\.answer failed and was rolled back: .*nonsense"):
         _apply(ready, folder)
     with ready.connect() as connection:
         assert connection.execute("select to_regclass('public.one')").fetchone() == (None,)
@@ -155,7 +156,7 @@ def test_a_failing_function_undoes_the_migrations(
 def test_an_unknown_function_is_refused(
     ready: testing.PostgresDatabase, folder: Path, functions: Path, planted: str
 ) -> None:
-    """A function of ours that no file defines, or another version of one, is named; nothing changes."""
+    """A function that no file defines, or another version of one, is reported; nothing changes."""
     _apply(ready, folder)
     with ready.connect() as connection:
         connection.execute(f"create function {planted} returns int language sql return 1;")
@@ -171,7 +172,7 @@ def test_an_unknown_function_is_refused(
 
 @pytest.mark.parametrize("order", ["ops.answer\nops.other\n", "", "ops.answer\nops.answer\n"])
 def test_order_names_each_function_once(folder: Path, functions: Path, order: str) -> None:
-    """A file without a line, a line without a file and a line written twice are refused before anything happens."""
+    """A file without a line, a line without a file and a duplicate line are rejected before any change."""
     (functions / "ORDER").write_text(order)
 
     with pytest.raises(errors.ConfigurationError, match=r"do not agree on ops\.(answer|other)"):
@@ -192,7 +193,7 @@ def test_a_new_database_gets_the_schema_file(ready: testing.PostgresDatabase, fo
 
 @pytest.mark.parametrize("name", ["1_one.sql", "0001-one.sql", "0001_One.sql"])
 def test_names_have_a_form(tmp_path: Path, name: str) -> None:
-    """A file that would sort or read otherwise is refused."""
+    """A file whose name sorts or parses differently is rejected."""
     (tmp_path / name).write_text("select 1;")
 
     with pytest.raises(errors.ConfigurationError, match="not named like"):
@@ -200,7 +201,7 @@ def test_names_have_a_form(tmp_path: Path, name: str) -> None:
 
 
 def test_a_number_is_used_once(folder: Path) -> None:
-    """Two branches that both took a number are told before anything happens."""
+    """Two branches with the same number are reported before any change."""
     (folder / "0002_other.sql").write_text("select 1;")
 
     with pytest.raises(errors.ConfigurationError, match="the same number"):
@@ -208,7 +209,7 @@ def test_a_number_is_used_once(folder: Path) -> None:
 
 
 def test_two_deployments_at_once_apply_once(ready: testing.PostgresDatabase, folder: Path) -> None:
-    """The second waits for the first and then finds nothing to do."""
+    """The second waits for the first and then has nothing to do."""
     (folder / "0002_two.sql").write_text("select pg_sleep(0.2); insert into public.one values (1);")
     results: list[list[str]] = []
     threads = [threading.Thread(target=lambda: results.append(_apply(ready, folder))) for _ in range(2)]
@@ -222,7 +223,7 @@ def test_two_deployments_at_once_apply_once(ready: testing.PostgresDatabase, fol
 
 
 def test_whoever_connects_the_owner_owns(ready: testing.PostgresDatabase, folder: Path) -> None:
-    """A superuser's deployment belongs to zmart_owner all the same."""
+    """A superuser's deployment belongs to zmart_owner, too."""
     migrate.migrate(ready.dsn("postgres"), directory=folder.parent)
 
     with ready.connect() as connection:
@@ -231,25 +232,25 @@ def test_whoever_connects_the_owner_owns(ready: testing.PostgresDatabase, folder
 
 
 def test_login_without_rights_gets_the_grant_to_run(ready: testing.PostgresDatabase, folder: Path) -> None:
-    """A login that may not become the owner is refused with the statement that mends it."""
+    """A login that may not become the owner is rejected with the statement that grants it."""
     with pytest.raises(errors.ConfigurationError, match="grant zmart_owner to analyst"):
         migrate.migrate(ready.dsn("analyst"), directory=folder.parent)
 
 
 def test_roles_are_prepared_again_without_harm(ready: testing.PostgresDatabase) -> None:
-    """The second time changes nothing and misses nothing."""
+    """The second run changes nothing and misses nothing."""
     assert migrate.prepare(ready.dsn("postgres")) == []
 
 
 def test_prepare_lists_the_grants_an_ordinary_login_lacks(ready: testing.PostgresDatabase) -> None:
-    """What a login may not do is listed as SQL for somebody who may."""
+    """Missing rights of a login are listed as SQL for an administrator."""
     missing = migrate.prepare(ready.dsn("zmart_owner"))
 
     assert "zmart_owner may not act as zmart_api: grant zmart_api to zmart_owner" in missing
 
 
 def test_a_login_that_may_create_roles_is_enough(empty_database: testing.PostgresDatabase) -> None:
-    """A hosted server's administrator is no superuser; the schema still arrives, owned right."""
+    """A hosted server's administrator is not a superuser; the schema is created nevertheless, with the right owner."""
     with empty_database.connect("postgres") as connection:
         connection.execute("create role hosted login createrole password 'x'")
         for role in settings.ROLES:
@@ -274,20 +275,28 @@ def test_a_login_that_may_create_roles_is_enough(empty_database: testing.Postgre
     assert applied[0] == "schema.sql"
 
 
-@pytest.fixture(params=["embedded", "Debian"])
+@pytest.fixture(params=["embedded", pytest.param("Debian", marks=pytest.mark.drill)])
 def own_server(request: pytest.FixtureRequest) -> Iterator[embedded.EmbeddedPostgres]:
-    """A server of each installation there is here, old and new."""
-    found = [each for each in binaries.find_all() if each.origin == request.param]
-    if not found:
-        pytest.skip(f"no {request.param} binaries here")
+    """A server of each origin, the oldest of them."""
+    found = _find_binaries(request.param)
+    if not found and request.param == "Debian":
+        try:
+            debian_packages.install_postgres()
+        except debian_packages.NotInstallable as error:
+            pytest.skip(str(error))
+        found = _find_binaries("Debian")
     with testing.temporary_server(found[-1]) as server:
         yield server
+
+
+def _find_binaries(origin: str) -> list[binaries.Binaries]:
+    return [each for each in binaries.find_all() if each.origin == origin]
 
 
 def test_the_schema_arrives_on_every_supported_server(
     own_server: embedded.EmbeddedPostgres,
 ) -> None:
-    """All of our migrations apply on the oldest and on the newest Postgres at hand."""
+    """All of our migrations apply on the oldest and on the newest installed Postgres."""
     applied = migrate.migrate(own_server.dsn())
 
     assert applied[0] == "schema.sql"

@@ -1,4 +1,4 @@
-"""A dump of this database can be restored, and what it becomes is known for another log."""
+"""A dump of this database can be restored, and the restored database is recognized as another log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OURS = "select nspname from pg_namespace where nspowner = 'zmart_owner'::regrole
 
 
 def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
-    """The client program that is as new as the server."""
+    """Return the client program of the server's version."""
     major = connection.info.server_version // 10_000
     for found in binaries.find_all():
         path = found.folder / name
@@ -29,7 +29,9 @@ def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
             output = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
             if int(output.split()[2].split(".")[0]) >= major:
                 return str(path)
-    pytest.skip(f"there is no {name} for Postgres {major} here")
+    pytest.fail(
+        f"There is no {name} for Postgres {major} here. Run `make setup`, or install postgresql-client-{major}."
+    )
 
 
 async def _deliver(database: testing.PostgresDatabase) -> None:
@@ -46,12 +48,12 @@ def _epoch(database: testing.PostgresDatabase) -> object:
 def test_a_dump_restored_into_its_own_database_is_another_epoch(
     marts_database: testing.PostgresDatabase, tmp_path: Path
 ) -> None:
-    """All of it comes back, nothing is to be migrated, the marts are right, and clients must begin anew."""
+    """All of it is restored, no migration is pending, the marts are correct, and clients must start again."""
     file = str(tmp_path / "log.dump")
     with marts_database.connect("postgres") as superuser:
         dump, restore = _tool("pg_dump", superuser), _tool("pg_restore", superuser)
         asyncio.run(_deliver(marts_database))
-        rebuild.deploy(marts_database.dsn())  # A clone is another database than its template: this is its own epoch.
+        rebuild.deploy(marts_database.dsn())  # A clone has its own epoch, different from its template's.
         before = _epoch(marts_database)
         subprocess.run([dump, "-Fc", "-f", file, "-d", marts_database.dsn("postgres")], check=True)
         for (schema,) in superuser.execute(OURS).fetchall():

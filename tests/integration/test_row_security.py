@@ -1,4 +1,4 @@
-"""Row level security is what keeps wallets apart: tried as zmart_api itself, past every line of our Python."""
+"""Row level security separates wallets: tested as zmart_api itself, without our Python code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LATER = "now() + interval '1 hour'"
 def shared(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
-    """Alice has a session, a nonce, a market's words, an opinion and a profile."""
+    """Alice has a session, a nonce, a market's metadata, a rating and a profile."""
     with postgres_server.clone(marts_template) as database:
         with database.connect("zmart_api") as api:
             acting(api, ALICE, f"select app.open_session('nonce', {LATER}, %s, {LATER})", HASH)
@@ -35,7 +35,7 @@ def shared(
 
 
 def acting(connection: psycopg.Connection[Any], wallet: str | None, statement: str, *values: object) -> Any:
-    """Run one statement in a transaction that acts as `wallet`; its first column."""
+    """Run one statement in a transaction that acts as `wallet`; return its first column."""
     with connection.transaction():
         connection.execute("select set_config('zmart.wallet', %s, true)", (wallet or "",))
         row = connection.execute(statement, values or None).fetchone()
@@ -94,14 +94,14 @@ def test_private_rows_are_seen_by_their_wallet_alone(shared: testing.PostgresDat
 
 
 def test_what_is_public_is_seen_by_all(shared: testing.PostgresDatabase) -> None:
-    """A market's words are for everyone, signed in or not."""
+    """A market's metadata is visible to all, signed in or not."""
     with shared.connect("zmart_api") as api:
         count = "select count(*) from app.market_metadata"
         assert [acting(api, wallet, count) for wallet in (ALICE, BOB, None)] == [1, 1, 1]
 
 
 def test_another_wallets_session_is_no_session(shared: testing.PostgresDatabase) -> None:
-    """Bob holds Alice's very token: as Bob it is unknown, nothing is revoked, and Alice's goes on."""
+    """Bob has Alice's very token: as Bob it is unknown, nothing is revoked, and Alice's session continues."""
     with shared.connect("zmart_api") as api:
         rotate = f"select outcome from app.rotate_session(%s, %s, {LATER})"
         assert acting(api, BOB, rotate, HASH, b"n" * 32) == "unknown"
@@ -122,7 +122,7 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nobody_acts_as_nobody(shared: testing.PostgresDatabase, function: str) -> None:
-    """Every function that writes refuses when no wallet is signed in."""
+    """Every function that writes fails when no wallet is signed in."""
     with shared.connect("zmart_api") as api:
         for wallet in (None, ""):
             with pytest.raises(psycopg.Error) as refused:
@@ -134,13 +134,13 @@ def test_nobody_acts_as_nobody(shared: testing.PostgresDatabase, function: str) 
     "helper", ["app.ensure_wallet_no()", "app.delete_expired()", "raw.wallet_number('x')", "raw.take_writer()"]
 )
 def test_helpers_are_not_for_the_api(shared: testing.PostgresDatabase, helper: str) -> None:
-    """What the functions stand on cannot be called beside them."""
+    """Internal functions cannot be called directly."""
     with shared.connect("zmart_api") as api, pytest.raises(pg.InsufficientPrivilege):
         acting(api, ALICE, f"select {helper}")
 
 
 def test_the_owner_is_held_to_it_as_well(shared: testing.PostgresDatabase) -> None:
-    """Acting as Bob, even the owner of the tables writes nothing in Alice's name, and changes nothing of hers."""
+    """As Bob, even the owner of the tables writes nothing in Alice's name, and changes nothing of hers."""
     alice = "(select wallet_no from raw.wallets_seen where wallet = %s)"
     with shared.connect() as owner:
         acting(owner, None, "select raw.wallet_number(%s)", BOB)
@@ -161,14 +161,14 @@ def test_the_owner_is_held_to_it_as_well(shared: testing.PostgresDatabase) -> No
 
 
 def test_what_a_wallet_was_stays_in_its_transaction(shared: testing.PostgresDatabase) -> None:
-    """The connection's next borrower acts as nobody."""
+    """The next user of a connection acts without a wallet."""
     with shared.connect("zmart_api") as api:
         acting(api, ALICE, "select 1")
         assert api.execute("select app.current_wallet()").fetchone() == (None,)
 
 
 def test_metadata_of_another_wallet_does_not_replace_the_creators(shared: testing.PostgresDatabase) -> None:
-    """Bob tells about Alice's market, too: both rows stand, each under its wallet."""
+    """Bob sets metadata for Alice's market, too: both rows exist, each under its wallet."""
     with shared.connect("zmart_api") as api:
         set_metadata = "select app.set_market_metadata(%s, 'Will Bob be first?', null, 'other', '{}', null, 'Qm')"
         acting(api, BOB, set_metadata, "a" * 64)
@@ -177,7 +177,7 @@ def test_metadata_of_another_wallet_does_not_replace_the_creators(shared: testin
 
 
 def test_expired_proofs_are_forgotten(shared: testing.PostgresDatabase) -> None:
-    """A nonce an hour past its end goes when the next is redeemed; one that could still be replayed stays."""
+    """A nonce an hour past its end is deleted when the next is redeemed; one that could still be replayed stays."""
     with shared.connect("zmart_api") as api:
         for nonce, ends in (("gone", "now() - interval '2 hours'"), ("stored", "now() - interval '1 minute'")):
             acting(api, BOB, f"select app.redeem_nonce('{nonce}', {ends})")

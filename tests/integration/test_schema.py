@@ -1,4 +1,4 @@
-"""Checks that the files of the schema have sentences, one definition a function, and golden files of generated code."""
+"""The schema files: sentences, one definition per function, and golden files of the generated functions."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ GENERATED = """
 
 
 def test_each_function_is_defined_in_one_file() -> None:
-    """The file of a function carries its name; no migration, nor the schema, defines a function."""
+    """The file of a function has its name; neither a migration nor the schema defines a function."""
     definition = re.compile(r"^create (?:or replace )?(?:function|aggregate) ([a-z0-9_]+\.[a-z0-9_]+)", re.MULTILINE)
     for path in (DB / "functions").glob("*/*.sql"):
-        # folds.create_dispatcher writes folds.apply, so it holds its text.
+        # folds.create_dispatcher writes folds.apply, so it contains its text.
         names = [name for name in definition.findall(path.read_text()) if name != "folds.apply"]
         assert names == [f"{path.parent.name}.{path.stem}"], path
     for path in (DB / "schema.sql", DB / "policies.sql", *(DB / "migrations").glob("*.sql")):
@@ -69,7 +69,7 @@ def test_every_table_has_a_sentence(database: testing.PostgresDatabase) -> None:
 
 
 def test_every_index_and_policy_has_a_sentence() -> None:
-    """The line above an index says which statement needs it; a group of policies begins with a sentence."""
+    """The line above an index names the statement that needs it; a group of policies begins with a sentence."""
     lines = (DB / "schema.sql").read_text().splitlines()
     silent = [
         line
@@ -85,7 +85,7 @@ def test_generated_functions_are_their_golden_files(marts_database: testing.Post
     """A change of a model or of the generator shows as a diff of tests/golden/functions."""
     with marts_database.connect() as connection:
         rows = connection.execute(GENERATED, (schema_files.read_files().function_names,)).fetchall()
-    # The name of a shared step carries a digest of its text.
+    # The name of a shared step has a digest of its text.
     texts = {re.sub(r"_[0-9a-f]{8}$", "", str(name)): f"{text.rstrip()}\n" for name, text in rows}
     if os.environ.get(RENEW):
         GOLDEN.mkdir(parents=True, exist_ok=True)

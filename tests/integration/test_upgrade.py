@@ -23,9 +23,9 @@ from zmart.run.deploy import rebuild
 from zmart.run.postgres import binaries
 
 UPGRADE = Path(__file__).parents[1] / "data" / "upgrade"
-#: What 0027 became before the earlier migrations were replaced: each step alone, in order.
+#: The steps from 0027 to the state before the earlier migrations were replaced: each alone, in order.
 STEPS = ["0028_unfetched.sql", "0029_behind.sql", "0030_wanted.sql", "0033_alert_delivery.sql"]
-#: Data that no chain can give back, and what reads the same before and after. The second name is today's.
+#: Data that no chain can restore, and the expressions that must be equal before and after. The second name is today's.
 PRESERVED = [
     ("app.comments", "app.comments"),
     ("app.comment_edits", "app.comment_edits"),
@@ -249,7 +249,7 @@ def test_a_newer_database_is_refused(database: testing.PostgresDatabase) -> None
             "insert into zmart_migrations.applied (version, name, checksum) values (9999, '9999_new.sql', '')"
         )
 
-    with pytest.raises(errors.ConfigurationError, match=r"has 9999_new\.sql, which these sources do not"):
+    with pytest.raises(errors.ConfigurationError, match=r"has 9999_new\.sql, which this release does not contain"):
         migrate.migrate(database.dsn())
 
 
@@ -261,7 +261,7 @@ def test_a_failing_upgrade_changes_nothing(upgradable: testing.PostgresDatabase,
     path = broken / "functions" / (last.replace(".", "/") + ".sql")
     path.write_text(path.read_text() + "\nselect nonsense;")
 
-    with pytest.raises(errors.ConfigurationError, match=f"{re.escape(last)} failed and left nothing behind"):
+    with pytest.raises(errors.ConfigurationError, match=f"{re.escape(last)} failed and was rolled back"):
         migrate.migrate(upgradable.dsn(), directory=broken)
 
     assert dump(upgradable) == before

@@ -1,4 +1,4 @@
-"""Write the recorded deliveries and what decoding makes of them; see README.md beside this file."""
+"""Write the recorded deliveries and their decoded rows; see README.md beside this file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RENT = 4_287_360
 
 
 def lifecycle() -> Iterator[dict[str, Any]]:
-    """A market's life, one event a transaction but for two trades at once."""
+    """A market's life, one event per transaction but for two trades at once."""
     balance = RENT
     claimed = events.WinningsClaimed(ACCOUNT, USER, True, 999_928_380, NOW)
     finalize = call("finalize_market", {"dispute_agree": 6, "dispute_disagree": 4})
@@ -75,7 +75,7 @@ def lifecycle() -> Iterator[dict[str, Any]]:
 
 
 def versions() -> Iterator[dict[str, Any]]:
-    """The same things in other clothes."""
+    """The same transactions in other formats."""
     lamports = {ACCOUNT: (8_000_000, 7_000_000)}
     yield testing.item(
         PROGRAM, [SOLD], number=200, instructions=[sell()], lamports=lamports,
@@ -94,7 +94,7 @@ def versions() -> Iterator[dict[str, Any]]:
 
 
 def truncated() -> Iterator[dict[str, Any]]:
-    """Logs beyond ten kilobytes, as validators cut them: a talkative program, then ours."""
+    """Logs beyond ten kilobytes, as validators truncate them: a verbose program, then ours."""
     voted = events.ProposalVoteSubmitted(MARKET, USER, True, NOW)
     vote = call("submit_proposal_vote", {"vote": True})
     resolve = call("resolve_market", {"proposed_outcome": True, "ipfs_evidence_hash": CID})
@@ -125,7 +125,7 @@ def truncated() -> Iterator[dict[str, Any]]:
 
 
 def hostile() -> Iterator[object]:
-    """What must cost nobody else anything."""
+    """Items that must not affect any other item."""
     bought = testing.data_line(BOUGHT)
     yield testing.item(
         PROGRAM, number=300, lines=[f"Program {OTHER_PROGRAM} invoke [1]", bought,
@@ -146,7 +146,7 @@ def hostile() -> Iterator[object]:
 
 
 def rows_as_json(decoded: DecodedDelivery) -> dict[str, Any]:
-    """What decoding made of a body, readable."""
+    """Return the decoded rows of a body in a readable form."""
     return {
         "transactions": [
             {
@@ -176,7 +176,7 @@ def _dead_letter_as_json(dead_letter: Any) -> dict[str, Any]:
 
 
 def bodies() -> list[Path]:
-    """The recorded deliveries: what is an array, and not what decoding makes of one."""
+    """Return the recorded deliveries: arrays, and not decoded rows."""
     recorded = [path for path in sorted(HERE.glob("*.json")) if not path.name.endswith(".rows.json")]
     return [path for path in recorded if path.read_bytes().lstrip().startswith(b"[")]
 

@@ -1,4 +1,4 @@
-"""What the doctor thinks of what it saw."""
+"""The doctor's findings for given facts."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ WELL: dict[Role, str] = dict.fromkeys(ROLES, "")
 
 
 def answers(found: Sequence[Finding]) -> list[str]:
-    """The answers alone."""
+    """Return the answers alone."""
     return [finding.answer for finding in found]
 
 
 def messages(found: Sequence[Finding]) -> str:
-    """All that is said, with the steps."""
+    """Return all messages, with the steps."""
     return "\n".join(f"{finding.message} -> {finding.step}" for finding in found)
 
 
@@ -69,11 +69,14 @@ def test_a_lock_is_read() -> None:
         ((3, 11), {"one": "1.0", "three": "3.0", "two-b": "2.1"}, "no", "Two_b 2.1 (locked 2.0)"),
         ((3, 11), {"one": "1.1", "three": "3.0"}, "no", "one 1.1 (locked 1.0)"),
         ((3, 11), {"three": "3.0"}, "no", "one missing (locked 1.0)"),
-        ((3, 12), {"one": "1.0", "three": "3.0"}, "no", "Python 3.12"),
+        ((3, 12), {"one": "1.0", "three": "3.0"}, "yes", "Python 3.12"),
+        ((3, 13), {"one": "1.0", "three": "3.0"}, "yes", "Python 3.13"),
+        ((3, 10), {"one": "1.0", "three": "3.0"}, "no", "Python 3.10"),
+        ((3, 14), {"one": "1.0", "three": "3.0"}, "no", "Python 3.14"),
     ],
 )
 def test_python(version: tuple[int, int], installed: dict[str, str], answer: str, words: str) -> None:
-    """The interpreter is 3.11 and every package is the locked one; one for another machine may be missing."""
+    """The interpreter is supported and every package is the locked one; one for another machine may be missing."""
     found = doctor_checks.check_python(version, doctor_checks.parse_pins(LOCK), installed)
     assert answers(found) == [answer]
     assert words in messages(found)
@@ -85,7 +88,7 @@ def test_python_without_a_lock() -> None:
 
 
 def test_state() -> None:
-    """Secrets of ours are 0600 or it is a no; one that others keep is a warning; a missing one of ours is no matter."""
+    """Our secrets are 0600 or it is a no; a configured file is a warning; a missing one of ours is fine."""
     key, mounted = Path("key.json"), Path("mounted")
     good = doctor_checks.check_state_dir(Path("s"), is_writable=True, secrets=[SecretFile(path=key, mode=0o600)])
     new = doctor_checks.check_state_dir(Path("s"), is_writable=True, secrets=[SecretFile(path=key, mode=None)])
@@ -104,14 +107,14 @@ def test_state() -> None:
 
 
 def test_ports() -> None:
-    """Free and ours are well; a stranger's and one that is wanted twice are not."""
+    """Free ports and ours are fine; another program's and a port set twice are not."""
     free = PortFacts(variable="API_PORT", number=4000, holder=None)
     ours = PortFacts(variable="INGEST_PORT", number=4002, holder="ingest")
     taken = PortFacts(variable="WS_PORT", number=4001, holder="")
     twice = PortFacts(variable="WS_PORT", number=4000, holder=None)
 
     assert messages(doctor_checks.check_ports([free, ours])) == "1 free, ours: 4002 ingest. -> "
-    assert messages(doctor_checks.check_ports([free, taken])).startswith("WS_PORT 4001 is taken")
+    assert messages(doctor_checks.check_ports([free, taken])).startswith("WS_PORT 4001 is in use")
     assert "API_PORT and WS_PORT are both 4000" in messages(doctor_checks.check_ports([free, twice]))
 
 
@@ -128,7 +131,7 @@ def test_ports() -> None:
     ],
 )
 def test_postgres(version: int, changed: dict[str, str], answer: str) -> None:
-    """A version that is known to work, and nothing between a commit and the disk."""
+    """A supported version, and every commit flushed to disk."""
     found = doctor_checks.check_postgres(ServerFacts(version=version, parameters={**DURABLE, **changed}))
     assert answers(found) == [answer]
     for name in changed:
@@ -148,21 +151,21 @@ def test_postgres(version: int, changed: dict[str, str], answer: str) -> None:
     ],
 )
 def test_poolers(url: str, is_proven: bool, kind: doctor_checks.Pooler | None, answer: str) -> None:
-    """A pooler that does not keep sessions is refused, by its address or by what it does."""
+    """A pooler that does not preserve sessions is rejected, by its address or by its behaviour."""
     assert doctor_checks.detect_pooler(url, is_transaction_mode=is_proven) == kind
     found = doctor_checks.check_postgres(ServerFacts(version=180006, parameters=DURABLE, pooler=kind))
     assert answers(found) == [answer]
 
 
 def test_what_zmart_up_would_start() -> None:
-    """A server of ours that does not run yet is a warning, one of yours that does not answer is a no."""
+    """An embedded server that does not run yet is a warning, a configured one that does not answer is a no."""
     assert answers(doctor_checks.report_unreachable("postgres", "gone", starts_with_up=True)) == ["warn"]
     assert answers(doctor_checks.report_unreachable("postgres", "gone", starts_with_up=False)) == ["no"]
-    assert answers(doctor_checks.report_skipped("roles", "Postgres first.")) == ["skip"]
+    assert answers(doctor_checks.report_skipped("roles", "Postgres failed; see the check above.")) == ["skip"]
 
 
 def test_roles() -> None:
-    """Each role is there, can be acted as, is under row security, and has its rights and no more."""
+    """Each role exists, can be acted as, is under row security, and has exactly its rights."""
     seen = [RoleFacts(name=name, is_superuser=False, bypasses_rls=False) for name in ROLES]
     above = [*seen[:2], RoleFacts(name=seen[2].name, is_superuser=False, bypasses_rls=True), *seen[3:]]
     more = PrivilegeFacts(role="zmart_api", privilege="INSERT", relation="raw.events", has=True, should=False)
@@ -178,7 +181,7 @@ def test_roles() -> None:
 
 
 def test_migrations_and_models() -> None:
-    """What is missing is one command away; what was edited is for a person."""
+    """A missing migration is one command away; an edited one needs an operator."""
     assert answers(doctor_checks.check_migrations([], None)) == ["yes"]
     assert "zmart migrate" in messages(doctor_checks.check_migrations(["0009_x.sql"], None))
     assert answers(doctor_checks.check_migrations([], "0001_log.sql was edited.")) == ["no"]
@@ -194,7 +197,7 @@ def test_migrations_and_models() -> None:
 
 
 def test_the_environment() -> None:
-    """Old names say what replaces them, near misses what was meant; values are never shown, others are left alone."""
+    """Old names have a replacement, near misses a suggestion; values are never shown, other variables are ignored."""
     environ = {
         "SUPABASE_URL": "https://secret.example.org",
         "DATABASE_ULR": "postgresql://u:secret@h/z",
@@ -212,15 +215,15 @@ def test_the_environment() -> None:
 
     assert set(answers(found)) == {"warn"}
     assert len(found) == 4
-    assert "SUPABASE_URL is not read any more. -> Set DATABASE_URL" in words
-    assert "Nothing reads DATABASE_ULR. -> Did you mean DATABASE_URL?" in words
-    assert "Nothing reads SOLANA_RPC." in words
-    assert "Nothing reads GRAFANA_URL. -> Remove it" in words
+    assert "SUPABASE_URL is no longer used. -> Set DATABASE_URL" in words
+    assert "No setting is named DATABASE_ULR. -> Did you mean DATABASE_URL?" in words
+    assert "No setting is named SOLANA_RPC." in words
+    assert "No setting is named GRAFANA_URL. -> Remove it" in words
     assert "secret" not in words.lower()
 
 
 def test_a_plain_environment_is_well() -> None:
-    """Everything the settings ask for is known, the example file's names included."""
+    """Every variable of the settings is known, the example file's included."""
     root = Path(__file__).parents[2]
     named = re.findall(r"^#?([A-Z][A-Z_]+)=", (root / ".env.example").read_text(), re.MULTILINE)
     asked = settings.Environment({})
@@ -236,7 +239,12 @@ CONFIG = {"admin": "A", "backend_authority": "B"}
     ("seen", "cluster", "answer", "words"),
     [
         (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.DEVNET, "yes", "On devnet"),
-        (ChainFacts(genesis_hash=DEVNET, config=CONFIG), Cluster.MAINNET, "no", "says mainnet, the node is on devnet"),
+        (
+            ChainFacts(genesis_hash=DEVNET, config=CONFIG),
+            Cluster.MAINNET,
+            "no",
+            "is mainnet, but the node is on devnet",
+        ),
         (ChainFacts(genesis_hash="x", config=CONFIG), Cluster.LOCALNET, "yes", "On localnet"),
         (ChainFacts(genesis_hash=DEVNET, config=None), Cluster.DEVNET, "no", "has no configuration"),
         (ChainFacts(genesis_hash=DEVNET, config=None, undecodable="Odd."), Cluster.DEVNET, "no", "Odd."),
@@ -250,13 +258,13 @@ CONFIG = {"admin": "A", "backend_authority": "B"}
             ChainFacts(genesis_hash=DEVNET, config=CONFIG, keys={"backend_authority": "C"}),
             Cluster.DEVNET,
             "no",
-            "The key C is not the program's backend_authority, B is.",
+            "The key C is not the program's backend_authority, which is B.",
         ),
         (ChainFacts(genesis_hash=DEVNET, config=CONFIG, unusable_keys=["Open."]), Cluster.DEVNET, "no", "Open."),
     ],
 )
 def test_the_chain(seen: ChainFacts, cluster: Cluster, answer: str, words: str) -> None:
-    """The cluster is the one that was meant, the program is configured, keys have the roles they are for."""
+    """The cluster is the configured one, the program is configured, keys have their roles."""
     found = doctor_checks.check_chain(seen, cluster, PROGRAM)
     assert answers(found) == [answer]
     assert words in messages(found)
@@ -266,7 +274,7 @@ def test_the_chain(seen: ChainFacts, cluster: Cluster, answer: str, words: str) 
     ("ahead", "answer"), [(0, "yes"), (-59, "yes"), (61, "warn"), (-61, "warn"), (601, "no"), (-601, "no")]
 )
 def test_the_clock(ahead: float, answer: str) -> None:
-    """Deadlines are the chain's; a minute off is worth a look, ten are too many."""
+    """Deadlines follow the chain's clock; a minute off is a warning, ten are a no."""
     assert answers(doctor_checks.check_clock(ahead)) == [answer]
 
 
@@ -281,7 +289,7 @@ def test_the_clock(ahead: float, answer: str) -> None:
     ],
 )
 def test_webhooks(environ: dict[str, str], cluster: Cluster, answer: str) -> None:
-    """On a real cluster a delivery has to prove itself; the proof is never shown."""
+    """On a real cluster a delivery needs a proof; the proof is never shown."""
     found = doctor_checks.check_webhook(settings.load(environ).ingest, cluster)
     assert answers(found) == [answer]
     assert not any(proof in messages(found) for proof in environ.values())

@@ -1,4 +1,4 @@
-"""Logs: one mask for everything, ours and the libraries'."""
+"""Logs: one mask for everything, our lines and the libraries'."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "correct-horse-battery-staple-0123456789"
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """Logging configured with a secret known to the process, and what it writes."""
+    """Logging configured with a known secret, and its output."""
     out = io.StringIO()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -30,7 +30,7 @@ def lines() -> Iterator[io.StringIO]:
 
 
 def test_a_line_is_one_json_object(lines: io.StringIO) -> None:
-    """Machines read when, how grave, who and what."""
+    """JSON with time, level, service and event."""
     structlog.get_logger().info("market created", market="ab", lamports=5)
 
     line = json.loads(lines.getvalue())
@@ -57,7 +57,7 @@ def test_a_line_is_one_json_object(lines: io.StringIO) -> None:
     ],
 )
 def test_no_secret_is_written(lines: io.StringIO, event: dict[str, object]) -> None:
-    """Under a telling name, inside text, at any depth: a secret becomes stars."""
+    """Under a secret's name, inside text, at any depth: a secret becomes stars."""
     structlog.get_logger().warning("something", **event)
 
     assert SECRET not in lines.getvalue()
@@ -65,7 +65,7 @@ def test_no_secret_is_written(lines: io.StringIO, event: dict[str, object]) -> N
 
 
 def test_tracebacks_and_libraries_pass_the_mask(lines: io.StringIO) -> None:
-    """What a library logs, traceback included, is masked as well."""
+    """Lines of a library, traceback included, are masked as well."""
     try:
         raise RuntimeError(f"bad key {SECRET}")
     except RuntimeError:
@@ -78,7 +78,7 @@ def test_tracebacks_and_libraries_pass_the_mask(lines: io.StringIO) -> None:
 
 
 def test_levels_below_are_not_written(lines: io.StringIO) -> None:
-    """LOG_LEVEL is a floor."""
+    """LOG_LEVEL is the minimum."""
     structlog.get_logger().debug("detail")
 
     assert lines.getvalue() == ""

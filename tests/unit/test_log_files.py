@@ -1,4 +1,4 @@
-"""What services print: weighed, and kept in files that do not grow for ever."""
+"""Output of services: classified by severity, and stored in files of limited size."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from zmart.run.supervisor import log_files
     ],
 )
 def test_lines_have_a_severity(line: str, weight: str) -> None:
-    """The level of JSON lines decides, and telling words in prose."""
+    """The level of JSON lines decides, and keywords in other text."""
     assert log_files.severity(line) == weight
 
 
 def test_logs_rotate(tmp_path: Path) -> None:
-    """A full file is put aside, the oldest goes, and nothing is lost in between."""
+    """A full file is rotated, the oldest is deleted, and nothing is lost in between."""
     log = log_files.RotatedLog(tmp_path / "api.log", limit_bytes=10)
     for number in range(12):
         log.write(b"line %02d\n" % number)
@@ -46,7 +46,7 @@ def test_logs_rotate(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:
-    """What fits is written, what does not is counted, one report is made, and the log goes on when there is space."""
+    """Lines that fit are written, others are counted, one report is made, and the log continues when there is space."""
     reports: list[tuple[str, str]] = []
     failures = log_files.WriteFailures(lambda text, weight: reports.append((text, weight)))
     log = log_files.RotatedLog(tmp_path / "api.log", failures=failures)
@@ -58,18 +58,18 @@ def test_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:
         log.retry()
         assert log.tail().split() == ["before", "during", "0", "during", "1", "during", "2"]
     assert [weight for _, weight in reports] == ["error"]
-    assert f"{tmp_path / 'api.log'} cannot be written: File too large. Services go on" in reports[0][0]
+    assert f"{tmp_path / 'api.log'} cannot be written: File too large. The services continue" in reports[0][0]
 
     log.retry()
     log.write(b"after\n")
     log.close()
     notice = "zmart: 3 lines were lost here: the file could not be written."
     assert (tmp_path / "api.log").read_text() == f"before\ndur\n{notice}\nafter\n"
-    assert reports[1:] == [("The state directory is written again; 3 log lines were lost.", "warning")]
+    assert reports[1:] == [("The state directory is writable again; 3 log lines were lost.", "warning")]
 
 
 def test_a_log_that_cannot_be_opened_goes_on_later(tmp_path: Path) -> None:
-    """A folder that cannot be made is as good as a full disk."""
+    """A folder that cannot be created has the same effect as a full disk."""
     (tmp_path / "logs").touch()
     log = log_files.RotatedLog(tmp_path / "logs" / "api.log")
     log.write(b"lost\n")
@@ -105,11 +105,11 @@ def test_several_files_are_one_report(tmp_path: Path) -> None:
 
     failures.record_success(tmp_path / "b")
 
-    assert reports[1:] == ["The state directory is written again; 2 log lines were lost."]
+    assert reports[1:] == ["The state directory is writable again; 2 log lines were lost."]
 
 
 def test_last_words_are_the_last_lines(tmp_path: Path) -> None:
-    """What is quoted when a service does not start is the end of what it said."""
+    """The quoted output of a service that does not start is its end."""
     log = log_files.RotatedLog(tmp_path / "api.log")
     for number in range(8):
         log.write(b"%d\n" % number)

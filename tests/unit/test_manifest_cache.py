@@ -1,4 +1,4 @@
-"""The manifest that many processes read: whole, and of the reader's own models, or none."""
+"""The manifest that many processes read: complete, and of the reader's own models, or none."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ WHOLE = {"nodes": {"model.zmart.markets": {}}}
 
 @pytest.fixture
 def cache(tmp_path: Path) -> ManifestCache:
-    """Nothing kept yet."""
+    """No cached manifest yet."""
     return ManifestCache(folder=tmp_path)
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"digest": "one"}', json.dumps(WHOLE)[:-1]])
 def test_an_invalid_cache_file_reads_as_none(cache: ManifestCache, text: str | None) -> None:
-    """A reader then parses the models himself."""
+    """A reader then parses the models itself."""
     if text is not None:
         cache.path.write_text(text)
     assert cache.read("one") is None
 
 
 def test_a_stored_manifest_is_read_for_the_same_models_only(cache: ManifestCache) -> None:
-    """Whole, under its digest; nothing else is left in the folder."""
+    """Complete, under its digest; no other file is left in the folder."""
     cache.store({}, "none")
     cache.store(WHOLE, "one")
     assert cache.read("one") == WHOLE
@@ -40,7 +40,7 @@ def test_a_stored_manifest_is_read_for_the_same_models_only(cache: ManifestCache
 
 
 def test_an_unwritable_folder_is_ignored(cache: ManifestCache) -> None:
-    """A disk that is full, say: what was kept is only there to save time."""
+    """On a full disk, for example: the cache only saves time."""
     cache.path.mkdir()
     cache.store(WHOLE, "one")
     assert cache.read("one") is None
@@ -49,7 +49,7 @@ def test_an_unwritable_folder_is_ignored(cache: ManifestCache) -> None:
 
 @pytest.mark.parametrize("text", ["", json.dumps(WHOLE)[:-1]])
 def test_a_half_written_manifest_reads_as_none(tmp_path: Path, text: str) -> None:
-    """Another dbt is writing at the moment, or was told to write elsewhere."""
+    """Another dbt is writing at the moment, or was configured to write to another folder."""
     path = tmp_path / "manifest.json"
     assert manifest_cache.read_dbt_manifest(path) is None
     path.write_text(text)
@@ -59,7 +59,7 @@ def test_a_half_written_manifest_reads_as_none(tmp_path: Path, text: str) -> Non
 
 
 def test_models_that_change_during_the_read_are_not_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whose manifest it is cannot be said, so the next reader parses again; this one has what was parsed."""
+    """The models of that manifest are unknown, so the next reader parses again; this one has the parsed manifest."""
     monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))
     digests = itertools.count()
     monkeypatch.setattr(rebuild, "sources_digest", lambda: str(next(digests)))
@@ -68,18 +68,22 @@ def test_models_that_change_during_the_read_are_not_cached(tmp_path: Path, monke
 
 
 def names() -> list[str]:
-    """What a process reads that needs the manifest."""
+    """Return the manifest of a process that needs it."""
     return sorted(rebuild.load_manifest()["nodes"])
 
 
+@pytest.mark.drill
 def test_processes_that_start_together_each_read_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dagster starts several; while they do, a dbt that works in the same folder has written half of its own."""
+    """Dagster starts several; in the meantime, a dbt in the same folder has written half of its own."""
     monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path))
     (tmp_path / "dbt").mkdir()
     (tmp_path / "dbt" / "manifest.json").write_text('{"nodes": {')
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         one, other = (pool.apply_async(names) for _ in range(2))
         assert one.get() == other.get()
+        # The end of the block sends SIGTERM, on which a measured worker writes its data and may wait for ever.
+        pool.close()
+        pool.join()
     assert "model.zmart.markets" in names()
 
 

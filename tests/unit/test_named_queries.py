@@ -1,4 +1,4 @@
-"""Named SQL: the form of the files, and what breaks it."""
+"""Named SQL: the form of the files, and its violations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ where id = %(id)s;
 
 
 def test_statements_are_attributes() -> None:
-    """A name leads to its text, sentence included, ready for psycopg."""
+    """A name returns its text, sentence included, ready for psycopg."""
     found = queries.parse(GOOD)
 
     assert list(found) == ["one", "two_rows"]
@@ -32,7 +32,7 @@ def test_statements_are_attributes() -> None:
 
 
 def test_an_unknown_name_error_names_the_file() -> None:
-    """A slip of the pen is found by reading the error."""
+    """The error for a mistyped name contains it."""
     with pytest.raises(AttributeError, match=r"here\.sql has no statement named 'three'"):
         _ = queries.parse(GOOD, source="here.sql").three
 

@@ -1,4 +1,4 @@
-"""A server's port is never one that the kernel gives to a caller."""
+"""A server's port is never one that the kernel assigns to a client."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zmart.run import ports
 
 
 def test_a_free_port_is_below_the_ephemeral_range() -> None:
-    """Or a server that is started again may find its port taken by a connection."""
+    """Otherwise a restarted server may find that a connection uses its port."""
     callers = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     for _ in range(50):
         assert ports.LOWEST <= ports.find_free_port(following=1) < callers - 1
 
 
 def test_a_listening_port_is_not_free() -> None:
-    """Whatever listens there."""
+    """For any program that listens there."""
     with socket.socket() as holder:
         holder.bind((ports.HOST, 0))
         holder.listen()
@@ -27,7 +27,7 @@ def test_a_listening_port_is_not_free() -> None:
 
 
 def test_no_free_port_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not look for ever."""
+    """The search ends."""
     monkeypatch.setattr(ports, "is_free", lambda _port: False)
     with pytest.raises(errors.Unavailable, match="No free port"):
         ports.find_free_port()

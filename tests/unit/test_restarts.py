@@ -14,8 +14,8 @@ def _service(name: str, *, foundation: bool = False) -> Service:
     return Service(name=name, launch=lambda: launch, is_foundation=foundation)
 
 
-def test_pauses_double_up_to_a_bound_and_never_end() -> None:
-    """Each failure in a row doubles the pause; from a number on, an operator is alerted."""
+def test_delays_double_up_to_a_bound_and_never_end() -> None:
+    """Each failure in a row doubles the delay; from a certain number on, an operator is alerted."""
     decisions = [restarts.decide(POLICY, failures) for failures in (1, 2, 3, 4, 10_000)]
 
     assert [each.after_seconds for each in decisions] == [0.5, 1.0, 1.5, 1.5, 1.5]
@@ -29,7 +29,7 @@ def test_a_service_that_worked_for_a_while_begins_again() -> None:
 
 
 def test_foundations_stop_last_and_latest_first() -> None:
-    """Postgres outlives everything that writes to it."""
+    """Postgres ends after everything that writes to it."""
     postgres, redis = _service("postgres", foundation=True), _service("redis", foundation=True)
     api, ingest = _service("api"), _service("ingest")
 

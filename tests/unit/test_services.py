@@ -1,4 +1,4 @@
-"""Which services run, in which order, and what each may know."""
+"""The services, their order, and the secrets of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _plan(environ: dict[str, str], **choice: object) -> list[Service]:
 
 @pytest.fixture
 def local(tmp_path: Path) -> dict[str, str]:
-    """Nothing set but where state goes, and an embedded server that was started before."""
+    """Only the state directory is set, and an embedded server was started before."""
     (tmp_path / "postgres").mkdir()
     record = {
         "port": 5433,
@@ -36,7 +36,7 @@ def local(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> dict[str, str]:
-    """A server and a cluster of one's own."""
+    """A configured server and cluster."""
     return {
         "ZMART_STATE_DIR": str(tmp_path),
         "DATABASE_URL": "postgresql://u:p@db/z",
@@ -73,7 +73,7 @@ def test_the_documents_name_the_services_to_restart_for_each_secret(foreign: dic
 
 
 def test_by_default_everything_runs_here(local: dict[str, str]) -> None:
-    """Each stands on those before it."""
+    """Each depends on those before it."""
     names = [service.name for service in _plan(local)]
 
     assert names == [
@@ -90,7 +90,7 @@ def test_by_default_everything_runs_here(local: dict[str, str]) -> None:
 
 
 def test_what_is_yours_is_not_started(foreign: dict[str, str]) -> None:
-    """A server and a node of yours take the places of ours."""
+    """A configured server and node replace ours."""
     assert [service.name for service in _plan(foreign)] == [
         "migrate",
         "ingest",
@@ -103,7 +103,7 @@ def test_what_is_yours_is_not_started(foreign: dict[str, str]) -> None:
 
 
 def test_only_what_was_asked_for(local: dict[str, str]) -> None:
-    """--only names services; traders bring the chain they trade on."""
+    """--only lists services; traders include the chain that they trade on."""
     assert [service.name for service in _plan(local, only=["api"])] == ["api"]
     chain = _plan(local, only=["traders"])
     assert [service.name for service in chain] == ["devchain"]
@@ -112,20 +112,20 @@ def test_only_what_was_asked_for(local: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("choice", [{"traders": False}, {"only": ["devchain"]}])
 def test_the_chain_may_be_quiet(local: dict[str, str], choice: dict[str, object]) -> None:
-    """Without traders the development chain only does what it is asked."""
+    """Without traders the development chain acts only on request."""
     chain = next(service for service in _plan(local, **choice) if service.name == "devchain")
 
     assert chain.launch().command[-1] == "--no-traders"
 
 
 def test_an_unknown_name_is_refused(local: dict[str, str]) -> None:
-    """A slip is answered with the names there are."""
+    """The error for a mistyped name lists the valid ones."""
     with pytest.raises(errors.ConfigurationError, match=r"'apy'.*postgres, devchain"):
         _plan(local, only=["apy"])
 
 
 def test_demo_secrets_are_made_once(local: dict[str, str]) -> None:
-    """On localnet nobody has to set a secret, and it stays the same; only its owner may read it."""
+    """On localnet no secret has to be set, and a generated one stays the same; only its owner may read it."""
     first, second = (_environment(_plan(local), "ingest") for _ in range(2))
     chain = _environment(_plan(local), "devchain")
     file = Path(local["ZMART_STATE_DIR"]) / "secrets.json"
@@ -137,7 +137,7 @@ def test_demo_secrets_are_made_once(local: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", ["HELIUS_AUTH_HEADER", "JWT_SECRET"])
 def test_a_real_cluster_needs_real_secrets(foreign: dict[str, str], name: str) -> None:
-    """Elsewhere than on localnet nothing is made up: the start stops at the door."""
+    """On another cluster nothing is generated: the start fails."""
     del foreign[name]
 
     with pytest.raises(errors.ConfigurationError, match=f"{name} is not set"):
@@ -146,7 +146,7 @@ def test_a_real_cluster_needs_real_secrets(foreign: dict[str, str], name: str) -
 
 @pytest.mark.parametrize("only", ["api", "ws"])
 def test_sql_over_http_needs_a_login_of_its_own(foreign: dict[str, str], only: str) -> None:
-    """DATABASE_URL's login could step up again from the analyst's role; a login of its own is passed on."""
+    """DATABASE_URL's login could change from the analyst's role to another one; a separate login is passed on."""
     foreign["ANALYST_SQL"] = "true"
     with pytest.raises(errors.ConfigurationError, match=r"DATABASE_URL_ANALYST.*alter role analyst password"):
         _plan(foreign, only=[only])
@@ -164,7 +164,7 @@ def test_the_embedded_server_has_a_login_for_sql(local: dict[str, str]) -> None:
 
 
 def test_hmac_alone_is_proof_enough(foreign: dict[str, str]) -> None:
-    """One way of proving where a delivery comes from suffices."""
+    """One kind of proof for deliveries suffices."""
     del foreign["HELIUS_AUTH_HEADER"]
     foreign["HELIUS_WEBHOOK_SECRET"] = "a-key-for-signing"
 
@@ -197,7 +197,7 @@ def test_a_service_knows_what_its_work_takes(foreign: dict[str, str], name: str,
 
 
 def test_keepers_find_the_development_chains_keys(local: dict[str, str], foreign: dict[str, str]) -> None:
-    """Only there, only where nobody named others, and only in the process that signs."""
+    """Only there, only if no others are set, and only in the process that signs."""
     keys = Path(local["ZMART_STATE_DIR"]) / "devchain" / "keys"
     own = {**local, "BACKEND_KEYPAIR_PATH": "mine.json"}
 
@@ -209,13 +209,13 @@ def test_keepers_find_the_development_chains_keys(local: dict[str, str], foreign
 
 
 def test_a_demonstration_can_be_left_to_keepers(local: dict[str, str], foreign: dict[str, str]) -> None:
-    """Traders then play no backend; on a cluster of yours there is nobody to take over from."""
+    """Traders then send no backend transactions; a configured cluster has no traders."""
     environ = {**services.KEEPER_DEMO_ENVIRONMENT, **local}
     chain = next(service for service in _plan(environ, keepers=True) if service.name == "devchain")
 
     assert "--leave-to-keepers" in chain.launch().command
     assert not settings.load(environ).monitor.dry_run
-    with pytest.raises(errors.ConfigurationError, match="there is none"):
+    with pytest.raises(errors.ConfigurationError, match="works only with the development chain"):
         _plan(foreign, keepers=True)
 
 
@@ -228,7 +228,7 @@ def test_each_service_logs_in_as_itself(local: dict[str, str]) -> None:
 
 
 def test_dagster_starts_beside_the_others(local: dict[str, str]) -> None:
-    """It needs the schema alone, so nobody waits for its imports; its web interface and daemon need its code server."""
+    """It needs only the schema, so its imports run early; its web interface and daemon need its code server."""
     after = {service.name: service.after for service in _plan(local)}
 
     assert after["dagster-code"] == ("migrate",)
@@ -238,7 +238,7 @@ def test_dagster_starts_beside_the_others(local: dict[str, str]) -> None:
 
 
 def test_dagsters_storage_is_a_schema_of_its_own(local: dict[str, str]) -> None:
-    """Dagster logs in as the keeper, and its tables are in the schema dagster whatever they are called."""
+    """Dagster logs in as the keeper role, and its tables are in the schema dagster, with any user name."""
     url = _environment(_plan(local), "dagster")["DAGSTER_STORAGE_URL"]
 
     assert "zmart_keeper:pw-zmart_keeper@" in url
@@ -249,7 +249,7 @@ def test_dagsters_storage_is_a_schema_of_its_own(local: dict[str, str]) -> None:
 
 
 def test_a_deep_state_directory_still_gets_a_socket(tmp_path: Path) -> None:
-    """The path of a Unix socket has room for 107 bytes; a longer one moves to the system's temporary folder."""
+    """The path of a Unix socket has at most 107 bytes; a longer one moves to the system's temporary folder."""
     deep = tmp_path / ("d" * 120)
 
     assert len(bytes(dagster_services.code_server_socket(deep))) <= 107
@@ -258,7 +258,7 @@ def test_a_deep_state_directory_still_gets_a_socket(tmp_path: Path) -> None:
 
 
 def test_dagsters_configuration_is_never_half_a_file(tmp_path: Path) -> None:
-    """A full disk neither truncates it nor keeps Dagster from starting again with the one that is there."""
+    """A full disk neither truncates it nor prevents a start of Dagster with the existing one."""
     dagster_services.prepare_home(tmp_path)
     target = tmp_path / "dagster" / "dagster.yaml"
     (tmp_path / "dagster" / "dagster.new").mkdir()

@@ -1,4 +1,4 @@
-"""Settings: defaults, what each variable accepts, and what is said when it cannot work."""
+"""Settings: defaults, valid values of each variable, and errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_empty_variable_is_an_absent_one() -> None:
     ],
 )
 def test_an_invalid_value_is_refused_by_name(name: str, value: str) -> None:
-    """The refusal names the variable, and never repeats what may be a secret."""
+    """The error has the variable's name, and never a value that may be secret."""
     with pytest.raises(errors.ConfigurationError, match=name) as refusal:
         settings.load({name: value})
 
@@ -120,7 +120,7 @@ def test_lists_are_comma_separated() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::1", "api.example"])
 def test_any_origin_needs_a_named_one_beside_it_on_a_public_host(host: str) -> None:
-    """Wallets sign in to a named site: * alone leaves them none where the API is not one itself."""
+    """Wallets sign in to a named site: * alone leaves none if the API is not one itself."""
     with pytest.raises(errors.ConfigurationError, match=r"CORS_ORIGINS must be \* with at least one .*https://app"):
         settings.load({"CORS_ORIGINS": "*", "API_HOST": host})
 
@@ -162,7 +162,7 @@ def test_a_secret_file_that_others_can_open_is_refused(tmp_path: Path, name: str
 
 
 def test_a_secret_may_be_a_file(tmp_path: Path) -> None:
-    """NAME_FILE is read in NAME's place, without the line end an editor leaves."""
+    """NAME_FILE is read instead of NAME, without the line end that an editor adds."""
     file = tmp_path / "secret"
     file.write_text("the secret in a file\n")
     file.chmod(0o600)
@@ -174,7 +174,7 @@ def test_a_secret_may_be_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
 def test_a_secret_file_must_hold_a_secret(tmp_path: Path, content: bytes | None) -> None:
-    """A missing, empty or binary file stops the start and says which variable led there."""
+    """A missing, empty or binary file stops the start, and the message has the variable."""
     file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
@@ -185,7 +185,7 @@ def test_a_secret_file_must_hold_a_secret(tmp_path: Path, content: bytes | None)
 
 
 def test_a_secret_is_given_once(tmp_path: Path) -> None:
-    """Two sources for one secret would hide which of them is meant."""
+    """With two sources for one secret, the used one would be unclear."""
     file = tmp_path / "secret"
     file.write_text("one")
     file.chmod(0o600)
@@ -195,7 +195,7 @@ def test_a_secret_is_given_once(tmp_path: Path) -> None:
 
 
 def test_no_secret_shows_in_repr() -> None:
-    """Neither a log line nor a traceback of the settings gives a secret away."""
+    """Neither a log line nor a traceback of the settings shows a secret."""
     secret = "s3cr3t" * 8
     loaded = settings.load(
         {
@@ -233,7 +233,7 @@ def test_pgport_alone_is_the_embedded_port() -> None:
 
 
 def test_one_url_serves_every_role() -> None:
-    """Without logins of their own, roles are stepped down to when a connection starts."""
+    """Without separate logins, a connection changes to the role when it starts."""
     loaded = settings.load(
         {
             "DATABASE_URL": "postgres://u:p@db:5432/z?sslmode=require",
@@ -249,7 +249,7 @@ def test_one_url_serves_every_role() -> None:
 
 
 def test_embedded_logins_come_from_the_state_directory(tmp_path: Path) -> None:
-    """What the embedded server left behind is enough; without it the next step is named."""
+    """The embedded server's file is enough; without it the message has the next step."""
     loaded = settings.load({"ZMART_STATE_DIR": str(tmp_path)})
     with pytest.raises(errors.ConfigurationError, match="zmart up"):
         loaded.postgres.dsn()
@@ -284,7 +284,7 @@ F=a#b
 
 
 def test_dotenv_names_the_line_it_cannot_read() -> None:
-    """A line that is not an assignment is refused by number, without quoting it."""
+    """A line that is not an assignment is rejected with its number, without its content."""
     with pytest.raises(errors.ConfigurationError, match="line 2") as refusal:
         settings.dotenv("A=1\nsecret words\n")
 
@@ -292,7 +292,7 @@ def test_dotenv_names_the_line_it_cannot_read() -> None:
 
 
 def test_environment_wins_over_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """.env fills in what the environment does not say."""
+    """.env supplies variables that the environment does not have."""
     (tmp_path / ".env").write_text("API_PORT=5000\nWS_PORT=5001\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("API_PORT", "6000")
@@ -303,7 +303,7 @@ def test_environment_wins_over_dotenv(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_children_of_the_supervisor_leave_dotenv_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service knows what it was given, not what its neighbours were."""
+    """A service's settings come from its own environment, not from its neighbours'."""
     (tmp_path / ".env").write_text("JWT_SECRET=" + "x" * 40)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("JWT_SECRET", raising=False)
@@ -313,7 +313,7 @@ def test_children_of_the_supervisor_leave_dotenv_alone(tmp_path: Path, monkeypat
 
 
 def test_removed_names_point_to_their_replacement() -> None:
-    """Whoever comes from the earlier backend is told, name by name."""
+    """Each variable of the earlier backend has a message with its replacement."""
     found = settings.replaced_variables({"REDIS_URL": "redis://x", "SUPABASE_URL": "y", "PINATA_API_KEY": ""})
 
     assert set(found) == {"REDIS_URL", "SUPABASE_URL"}
@@ -321,14 +321,14 @@ def test_removed_names_point_to_their_replacement() -> None:
 
 
 def test_env_example_lists_exactly_what_is_read() -> None:
-    """.env.example and the code name the same settings."""
+    """.env.example and the code have the same settings."""
     env = settings.Environment({})
     settings.read(env)
     listed = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
     asked = {name for name in env.requested_names if not name.endswith("_FILE")}
     asked |= {name for name in env.requested_names if name in FILES_ONLY}
 
-    # PGHOST decides whether its companions are asked for at all.
+    # PGHOST decides whether the other PG variables are read at all.
     assert listed - {"PGUSER", "PGPASSWORD", "PGDATABASE"} == asked - {
         "PGUSER",
         "PGPASSWORD",

@@ -1,4 +1,4 @@
-"""`zmart status` as a page: what a person reads off it."""
+"""The page of `zmart status`."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ STATUS: dict[str, Any] = {
 
 
 def test_the_page_shows_progress_and_open_problems() -> None:
-    """What to do first, then a line each for log, lag, proofs, what is open, every model and every alert."""
+    """The problems first, then a line each for log, lag, proofs, open items, every model and every alert."""
     page = list(status.format_page(STATUS))
 
     assert page == [
-        "4 things to look at:",
+        "4 problems:",
         "  - webhook_silent: Nothing arrives.",
         "  - Marts that stopped following the log: trades. See: zmart rebuild --verify",
-        "  - Marts that are behind the log and retried: holders. They catch up by themselves.",
-        "  - 2 dead letters nobody has looked at. See: zmart dead-letters list",
+        "  - Marts that are behind the log: holders. They are retried automatically.",
+        "  - 2 open dead letters. See: zmart dead-letters list",
         "",
         "log       seq 12,345 at slot 700, confirmed, epoch e-1",
         "lag       last entry 3 s ago",
@@ -66,7 +66,7 @@ def test_the_page_shows_progress_and_open_problems() -> None:
         "complete  verified. Proven complete through slot 700.",
         "verified  through slot 700",
         "final     nothing yet",
-        "open      5 signatures wanted, 2 dead letters",
+        "open      5 signatures to fetch, 2 dead letters",
         "ingest    writer: the last commit failed.",
         "a minute  12 deliveries (webhook 12)",
         "          1,030 transactions (walk 1,000, webhook 30)",
@@ -75,7 +75,7 @@ def test_the_page_shows_progress_and_open_problems() -> None:
         "",
         "model     markets           follows the log",
         "model     trades            stopped at seq 11: overflow",
-        "model     holders           behind since seq 9, is retried: lock timeout",
+        "model     holders           behind since seq 9, retried automatically: lock timeout",
         "critical  webhook_silent (3 x): Nothing arrives.",
     ]
 
@@ -104,24 +104,24 @@ def test_a_page_without_problems_starts_with_all_is_well() -> None:
         ({"ingest": None}, "Ingest does not answer"),
         ({"completeness": {"state": "behind", "reason": "7 are missing."}}, "behind: 7 are missing."),
         ({"completeness": None}, "unknown"),
-        ({"dead_letters": 1}, "1 dead letter nobody"),
+        ({"dead_letters": 1}, "1 open dead letter"),
     ],
 )
 def test_each_problem_is_reported_with_the_next_step(changes: dict[str, Any], need: str) -> None:
-    """One thing is one line, and never hidden by another being well."""
+    """One problem is one line, and never hidden by the state of others."""
     well = {**STATUS, "models": [], "dead_letters": 0, "alerts": [], **changes}
 
     first, second, *_ = status.format_page(well)
 
-    assert first == "One thing to look at:"
+    assert first == "One problem:"
     assert need in second
 
 
 def test_a_small_log_shows_no_size_per_million_events() -> None:
-    """What an empty database takes would be counted as theirs."""
+    """The size of an empty database would be counted as theirs."""
     small = {**STATUS, "ingest": {"size": {"bytes": 21_000_000, "bytes_per_million_events": None}}}
 
-    assert "size      21 MB, too few events to tell what a million take" in list(status.format_page(small))
+    assert "size      21 MB, too few events to estimate the growth" in list(status.format_page(small))
 
 
 def test_a_start_ends_with_the_addresses_to_open(tmp_path: Path) -> None:

@@ -345,7 +345,7 @@ async def verify_cluster(client: ChainClient, cluster: Cluster) -> str:
     actual = cluster_by_genesis_hash(genesis_hash)
     if actual != cluster.value:
         raise errors.ConfigurationError(
-            f"SOLANA_CLUSTER says {cluster.value}, but the node is on {actual} (genesis hash {genesis_hash}).",
-            help=f"Set SOLANA_RPC_URL to a node of {cluster.value}, or SOLANA_CLUSTER to what you mean.",
+            f"SOLANA_CLUSTER is {cluster.value}, but the node is on {actual} (genesis hash {genesis_hash}).",
+            help=f"Set SOLANA_RPC_URL to a node of {cluster.value}, or set SOLANA_CLUSTER to the cluster of the node.",
         )
     return genesis_hash

@@ -143,7 +143,7 @@ def _address_bytes(text: str) -> bytes:
 
 def _boolean(byte: int) -> bool:
     if byte > 1:
-        raise errors.DecodeError(f"A bool is 0 or 1, not {byte}.")
+        raise errors.DecodeError(f"A bool must be 0 or 1, not {byte}.")
     return byte == 1
 
 
@@ -177,7 +177,7 @@ _SCALARS = {
 def _bytes(length: int) -> _Scalar:
     def write(value: bytes) -> bytes:
         if len(value) != length:
-            raise errors.InvalidInput(f"{length} bytes are wanted, not {len(value)}.")
+            raise errors.InvalidInput(f"Expected {length} bytes, received {len(value)}.")
         return bytes(value)
 
     return _Scalar(f"{length}s", None, write)
@@ -186,12 +186,12 @@ def _bytes(length: int) -> _Scalar:
 def _variant(name: str, count: int) -> _Scalar:
     def read(byte: int) -> int:
         if byte >= count:
-            raise errors.DecodeError(f"{name} has {count} variants, {byte} is none of them.")
+            raise errors.DecodeError(f"{name} has {count} variants; {byte} is not one of them.")
         return byte
 
     def write(value: int) -> int:
         if not 0 <= value < count:
-            raise errors.InvalidInput(f"{name} has {count} variants, {value} is none of them.")
+            raise errors.InvalidInput(f"{name} has {count} variants; {value} is not one of them.")
         return int(value)
 
     return _Scalar("B", read, write)
@@ -205,7 +205,7 @@ def _scalar(kind: idl.Type, bodies: Mapping[str, idl.Body]) -> _Scalar:
             return _bytes(length)
         case idl.Composite(defined=idl.Defined(name)) if bodies[name].kind == "enum":
             return _variant(name, len(bodies[name].variants))
-    raise errors.ConfigurationError(f"The IDL uses a type this codec does not know: {kind}.")
+    raise errors.ConfigurationError(f"The IDL uses a type that this codec does not support: {kind}.")
 
 
 # Structs
@@ -252,8 +252,8 @@ class _Option:
         if tag == b"\0":
             return [None], offset + 1
         if not tag:
-            raise struct.error("the bytes end before the tag")
-        raise errors.DecodeError(f"An Option's tag is 0 or 1, not {tag[0]}.")
+            raise struct.error("the data ends before the tag")
+        raise errors.DecodeError(f"An Option's tag must be 0 or 1, not {tag[0]}.")
 
     def encode(self, values: Iterable[Any]) -> bytes:
         (value,) = values
@@ -301,14 +301,14 @@ class _Record:
         """Return the values in the order of the wire; raise InvalidInput unless exactly these fields are given."""
         if fields.keys() != set(self.names):
             expected = ", ".join(self.names) or "nothing"
-            raise errors.InvalidInput(f"{name} takes {expected}; given: {', '.join(fields)}.")
+            raise errors.InvalidInput(f"{name} takes the fields {expected}; received: {', '.join(fields)}.")
         return [fields[field] for field in self.names]
 
     def _encode_part(self, part: _Run | _Option, values: tuple[Any, ...]) -> bytes:
         try:
             return part.encode(values)
         except (struct.error, TypeError, ValueError) as exc:
-            message = f"A value does not fit among {', '.join(self.names)}: {exc}."
+            message = f"A value does not fit one of the fields {', '.join(self.names)}: {exc}."
             raise errors.InvalidInput(message) from exc
 
 
@@ -333,7 +333,7 @@ class _TaggedRecord(NamedTuple):
         try:
             return self.record.decode(data, 8)
         except struct.error as exc:
-            raise errors.DecodeError(f"{self.name} is cut off after {len(data)} bytes.") from exc
+            raise errors.DecodeError(f"{self.name} is incomplete: the data ends after {len(data)} bytes.") from exc
 
     def event_decoder(self, event: type[events.Event]) -> _DecodeEvent:
         """Return a decoder of whole events of this record; the fast one where the width is constant."""
@@ -353,7 +353,7 @@ def _constant_width_decoder(name: str, run: _Run, event: type[events.Event]) -> 
 
     def decode(data: bytes) -> events.Event:
         if len(data) != size:
-            raise errors.DecodeError(f"{name} has {size} bytes, these are {len(data)}.")
+            raise errors.DecodeError(f"{name} has {size} bytes; the data has {len(data)}.")
         values = [*unpack(data)]
         for index, read in reads:
             values[index] = read(values[index])
@@ -365,7 +365,7 @@ def _constant_width_decoder(name: str, run: _Run, event: type[events.Event]) -> 
 def _decode_variable_width(named: _TaggedRecord, make: _Make, data: bytes) -> events.Event:
     values, end = named.decode(data)
     if end != len(data):
-        raise errors.DecodeError(f"{named.name} ends after {end} bytes, these are {len(data)}.")
+        raise errors.DecodeError(f"{named.name} ends after {end} bytes; the data has {len(data)}.")
     return make(values)
 
 

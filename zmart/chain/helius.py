@@ -74,17 +74,17 @@ class DesiredWebhook:
         ingest, chain = configured.ingest, configured.chain
         if chain.cluster not in RAW:
             raise errors.ConfigurationError(
-                f"Helius delivers nothing of {chain.cluster.value}.",
-                help="Set SOLANA_RPC_URL and SOLANA_CLUSTER; the development chain delivers by itself.",
+                f"Helius does not deliver transactions of {chain.cluster.value}.",
+                help="Set SOLANA_RPC_URL and SOLANA_CLUSTER. The development chain sends webhooks itself.",
             )
         if ingest.webhook_url is None:
             raise errors.ConfigurationError(
-                "Nobody has said where Helius is to deliver to.",
-                help="Set HELIUS_WEBHOOK_URL to the https address that leads to INGEST_PORT.",
+                "HELIUS_WEBHOOK_URL, the address that Helius delivers to, is not set.",
+                help="Set HELIUS_WEBHOOK_URL to the public https address that leads to INGEST_PORT.",
             )
         if not ingest.auth_headers:
             raise errors.ConfigurationError(
-                "Helius proves itself by a header alone, and none is configured.",
+                "HELIUS_AUTH_HEADER, the only proof that Helius can send, is not set.",
                 help="Set HELIUS_AUTH_HEADER. Make one with: openssl rand -hex 32",
             )
         return cls(
@@ -143,24 +143,31 @@ def _find_ours(registered: Sequence[Webhook], wish: DesiredWebhook) -> Webhook |
 def _faults(ours: Webhook, wish: DesiredWebhook) -> list[str]:
     faults = []
     if not ours.active:
-        faults.append("It is switched off; Helius does that when an endpoint fails too often.")
+        faults.append("It is disabled. Helius disables a webhook whose endpoint fails too often.")
     if ours.url != wish.url:
         faults.append(f"It delivers to {mask_url(ours.url)}, not to HELIUS_WEBHOOK_URL ({mask_url(wish.url)}).")
     if wish.program_id not in ours.account_addresses:
         faults.append(f"It does not watch {wish.program_id}.")
     if not _is_accepted(ours.auth_header, wish.auth_headers):
-        faults.append("Its authHeader is none of HELIUS_AUTH_HEADER, so its deliveries are refused.")
+        faults.append("Its authHeader differs from HELIUS_AUTH_HEADER, so ingest rejects its deliveries.")
     if ours.webhook_type not in (RAW[wish.cluster], ENHANCED[wish.cluster]):
         faults.append(f"Its type is {ours.webhook_type!r}, which does not deliver {wish.cluster.value}'s transactions.")
     if ours.transaction_types and not {ANY, "Any", "any"} & set(ours.transaction_types):
-        faults.append("It filters by transaction types; the program's have none, so it has to be ANY.")
+        faults.append(
+            "It filters by transaction type, and the program's transactions have none. The filter must be ANY."
+        )
     return faults
 
 
 def _remarks(ours: Webhook, wish: DesiredWebhook) -> list[str]:
     if ours.webhook_type == ENHANCED[wish.cluster]:
         better = RAW[wish.cluster]
-        return [f"Its type is {ours.webhook_type}, without logs, so all is fetched; {better} is quicker."]
+        return [
+            (
+                f"Its type is {ours.webhook_type}, which has no logs, so ingest fetches every transaction. {better} is "
+                "faster."
+            )
+        ]
     return []
 
 
@@ -195,7 +202,9 @@ class HeliusClient:
         """Return a client of the configured account; raise ConfigurationError without a key."""
         key = configured.chain.helius_api_key
         if key is None:
-            raise errors.ConfigurationError("There is no key of a Helius account.", help="Set HELIUS_API_KEY.")
+            raise errors.ConfigurationError(
+                "HELIUS_API_KEY is not set.", help="Set it to the API key of your Helius account."
+            )
         return cls(configured.ingest.helius_api_url, key)
 
     async def __aenter__(self) -> Self:
@@ -228,17 +237,17 @@ class HeliusClient:
         if verdict.webhook is None:
             return f"Created webhook {(await self.create(wish.body())).id}."
         if not verdict.faults and not verdict.remarks:
-            return f"Webhook {verdict.webhook.id} is right; nothing was done."
+            return f"Webhook {verdict.webhook.id} is correct; nothing was changed."
         if (
             not check_registration([msgspec.structs.replace(verdict.webhook, active=True)], wish).faults
             and not verdict.remarks
         ):
             await self.switch_on(verdict.webhook.id)
-            return f"Switched webhook {verdict.webhook.id} on."
+            return f"Enabled webhook {verdict.webhook.id}."
         await self.replace(verdict.webhook.id, wish.body(verdict.webhook))
         if verdict.is_switched_off:
             await self.switch_on(verdict.webhook.id)
-        return f"Mended webhook {verdict.webhook.id}."
+        return f"Repaired webhook {verdict.webhook.id}."
 
     async def _call(self, method: str, path: str, kind: type[_T], body: object = None) -> _T:
         content = None if body is None else msgspec.json.encode(body)
@@ -261,5 +270,5 @@ class HeliusClient:
             return msgspec.json.decode(answer.content, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
             raise rpc_errors.InvalidResponse(
-                f"{self._name} answers {method} {path} with something else: {exc}."
+                f"{self._name} answers {method} {path} with an unexpected body: {exc}."
             ) from None

@@ -149,7 +149,7 @@ def parse(text: bytes) -> Idl:
     try:
         return msgspec.json.decode(text, type=Idl)
     except msgspec.MsgspecError as exc:
-        message = f"This is not an IDL of Anchor 0.30 or later: {exc}."
+        message = f"This is not an Anchor IDL of version 0.30 or later: {exc}."
         raise errors.ConfigurationError(message) from exc
 
 

@@ -142,5 +142,5 @@ def _apply_irregular_move(stack: list[str], depth: int, program: str) -> None:
 
 def _base64_error(line: str, exc: ValueError) -> str:
     if " " in line:
-        return "The line holds several values; an event is one."
+        return "The line contains several values; an event is one value."
     return f"The line is not base64: {exc}."

@@ -110,7 +110,7 @@ class RpcNode:
         return rpc_errors.TimedOut(f"{self.name} does not answer {method} within {self._timeout_seconds:g} s.")
 
     def _invalid_response(self, method: str, why: str) -> rpc_errors.InvalidResponse:
-        return rpc_errors.InvalidResponse(f"{self.name} answers {method} with something else than its result: {why}.")
+        return rpc_errors.InvalidResponse(f"{self.name} answers {method} with an invalid response: {why}.")
 
     def _parse_envelope(self, text: str, method: str) -> _Envelope:
         try:
@@ -118,7 +118,7 @@ class RpcNode:
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
             raise self._invalid_response(method, str(exc)) from exc
         if envelope.error is None and not envelope.result:
-            raise self._invalid_response(method, "neither result nor error")
+            raise self._invalid_response(method, "it has neither a result nor an error")
         return envelope
 
 

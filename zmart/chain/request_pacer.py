@@ -17,7 +17,7 @@ class RequestPacer:
 
     def __init__(self, *, per_second: float, burst: int = 1, total: int | None = None) -> None:
         if per_second <= 0 or burst < 1:
-            raise errors.InvalidInput("A pace is more than nothing a second, and a burst at least one.")
+            raise errors.InvalidInput("The rate must be above zero requests per second, and the burst at least one.")
         self._interval_seconds: Final = 1 / per_second
         self._burst: Final = burst
         self._total: Final = total
@@ -37,7 +37,8 @@ class RequestPacer:
         """Count one request at `now`, a monotonic clock's seconds, and return how many seconds it has to wait."""
         if self.remaining == 0:
             raise errors.Overloaded(
-                f"All {self._total} requests of this budget are used up.", help="Go on later, or allow more."
+                f"The budget of {self._total} requests is spent.",
+                help="Run the command again later, or allow more requests.",
             )
         self.spent += 1
         self._next_at = max(self._next_at, now - (self._burst - 1) * self._interval_seconds)

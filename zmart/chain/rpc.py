@@ -128,7 +128,7 @@ class RpcClient:
             return client.ChainClock(slot=Slot(slot), unix_timestamp=unix_timestamp)
         seconds = await node.block_time(found.slot)
         if seconds is None:
-            raise rpc_errors.InvalidResponse("The node has neither a Clock nor a time for its newest block.")
+            raise rpc_errors.InvalidResponse("The node has neither a Clock account nor a time for its newest block.")
         return client.ChainClock(slot=found.slot, unix_timestamp=seconds)
 
     async def block_time(self, slot: int) -> int | None:
@@ -163,7 +163,9 @@ class RpcClient:
         }
         returned = await self._call("sendTransaction", [_base64(transaction), options], str)
         if returned != signature:
-            raise rpc_errors.InvalidResponse(f"The node answers sendTransaction of {signature} with {returned[:100]}.")
+            raise rpc_errors.InvalidResponse(
+                f"The node answers sendTransaction of {signature} with another signature: {returned[:100]}."
+            )
         return signature
 
     async def simulate(
@@ -346,7 +348,7 @@ class _ClusterGuard:
             )
             raise errors.ConfigurationError(
                 f"{self._first.name} is on {ours}, {node.name} on {theirs} (genesis hash {node.genesis_hash}).",
-                help="SOLANA_RPC_URL and HELIUS_RPC_URL must lead to one cluster.",
+                help="Set SOLANA_RPC_URL and HELIUS_RPC_URL to nodes of one cluster.",
             )
 
 
@@ -422,12 +424,12 @@ def _filter(one: client.Memcmp | client.DataSize) -> dict[str, Any]:
 
 def _require_at_most(values: Sequence[str], most: int, plural: str) -> None:
     if len(values) > most:
-        raise errors.InvalidInput(f"At most {most} {plural} can be asked for at once, not {len(values)}.")
+        raise errors.InvalidInput(f"One request takes at most {most} {plural}, not {len(values)}.")
 
 
 def _require_complete(found: tuple[_T, ...], requested: Sequence[str]) -> tuple[_T, ...]:
     if len(found) != len(requested):
-        raise rpc_errors.InvalidResponse(f"The node answers {len(found)} of {len(requested)}.")
+        raise rpc_errors.InvalidResponse(f"The node returned {len(found)} of {len(requested)} items.")
     return found
 
 

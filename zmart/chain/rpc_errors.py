@@ -183,8 +183,8 @@ def error_from_transaction(err: Any, logs: Sequence[str] = (), *, program_id: st
         case {"InstructionError": [int(index), inner]}:
             return _error_from_instruction(index, inner, [line for line in logs if isinstance(line, str)], program_id)
         case str() if err in _TRANSIENT_ERRORS:
-            return TransactionError(f"The chain says {err}.")
-    return TransactionRefused(f"The chain says {_describe(err)}.")
+            return TransactionError(f"The chain returns the error {err}.")
+    return TransactionRefused(f"The chain returns the error {_describe(err)}.")
 
 
 #: AccountNotFound is a fee payer that the node has not seen: often a node that is behind (protocol.md 11).
@@ -229,7 +229,7 @@ def _program_error_info(code: int, logs: Sequence[str], program_id: str | None) 
     if anchor_match is not None:
         return ProgramErrorInfo(anchor_match[1], code, anchor_match[3], failed)
     if code == 0 and failed in (None, addresses.SYSTEM_PROGRAM):
-        return ProgramErrorInfo(ALREADY_IN_USE, 0, "The account to be created exists already", addresses.SYSTEM_PROGRAM)
+        return ProgramErrorInfo(ALREADY_IN_USE, 0, "The account to create exists already", addresses.SYSTEM_PROGRAM)
     declared = program_errors.find_by_code(code)
     if declared is not None and (failed is None or program_id in (None, failed)):
         return ProgramErrorInfo(declared.name, code, declared.value, failed or program_id)
@@ -319,7 +319,7 @@ def error_from_http(
         return failed
     if error is not None:
         return error_from_rpc(error, method=method, node=node)
-    return BadRequest(message, help="Check SOLANA_RPC_URL: is this a node's JSON-RPC?")
+    return BadRequest(message, help="Check that SOLANA_RPC_URL is the JSON-RPC address of a node.")
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -53,7 +53,9 @@ class Signer:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            raise errors.Conflict(f"{path} exists.", help="Keys are never overwritten: choose another name.") from None
+            raise errors.Conflict(
+                f"{path} exists already.", help="Choose another file name: existing keys are never overwritten."
+            ) from None
         with os.fdopen(descriptor, "w") as file:
             json.dump(list(bytes(self._key)), file)
 
@@ -67,7 +69,7 @@ class Signer:
         return hash(self.address)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A signer is neither copied nor pickled.")
+        raise TypeError("A signer cannot be copied or pickled.")
 
 
 def backend(chain: settings.ChainSettings) -> Signer | None:
@@ -99,34 +101,38 @@ def load(path: Path, *, name: str = "The key file") -> Signer:
             check_mode(os.fstat(file.fileno()), path, name=name)
             text = file.read(_LARGEST_FILE).decode("ascii")
     except OSError as exc:
-        raise _key_error(name, f"{path} cannot be read: {exc.strerror}", "Correct the path or its rights.") from None
+        raise _key_error(
+            name, f"{path} cannot be read: {exc.strerror}", "Correct the path or the file's permissions."
+        ) from None
     except UnicodeDecodeError:
-        raise _key_error(name, f"{path} holds no key", _FORMATS) from None
+        raise _key_error(name, f"{path} does not contain a key", _FORMATS) from None
     return parse(text, name=name)
 
 
 def check_mode(status: os.stat_result, path: Path, *, name: str) -> None:
     """Raise ConfigurationError unless it is a regular file, owned by us or root, that no other user can open."""
     if not stat.S_ISREG(status.st_mode):
-        raise _key_error(name, f"{path} is not a file", "Name the file that holds the key.")
+        raise _key_error(name, f"{path} is not a file", "Set the path of the key file.")
     if status.st_uid not in (os.geteuid(), 0):
         raise _key_error(name, f"{path} belongs to another user", f"chown {os.geteuid()} {path}")
     if stat.S_IMODE(status.st_mode) & 0o077:
         mode = stat.S_IMODE(status.st_mode)
-        raise _key_error(name, f"{path} can be opened by others (mode {mode:04o})", f"chmod 600 {path}")
+        raise _key_error(name, f"{path} is accessible to other users (mode {mode:04o})", f"chmod 600 {path}")
 
 
-_FORMATS = "A key is a JSON array of 64 numbers, as solana-keygen writes it, or those 64 bytes in base58."
+_FORMATS = "Store the key as solana-keygen writes it, a JSON array of 64 numbers, or as those 64 bytes in base58."
 
 
 def parse(text: str, *, name: str = "The key") -> Signer:
     """Return the key in a text, JSON or base58 of 64 bytes; raise ConfigurationError without repeating the text."""
     raw = _decode_key(text.strip())
     if raw is None or len(raw) != KEY_BYTES:
-        raise _key_error(name, "this is no key", _FORMATS)
+        raise _key_error(name, "its content is not a key", _FORMATS)
     key = Keypair.from_seed(raw[:_SEED_BYTES])
     if bytes(key.pubkey()) != raw[_SEED_BYTES:]:
-        raise _key_error(name, "its two halves do not belong together", "Copy the file again from where it was made.")
+        raise _key_error(
+            name, "its public half does not belong to its private half", "Copy the file again from its source."
+        )
     return Signer(key)
 
 

@@ -64,7 +64,7 @@ def instruction(
     described = _find_instruction(name)
     account_names = [meta.name for meta in described.accounts]
     if unknown := accounts.keys() - set(account_names):
-        raise errors.InvalidInput(f"{name} knows no account {', '.join(sorted(unknown))}.")
+        raise errors.InvalidInput(f"{name} has no account named {', '.join(sorted(unknown))}.")
     resolved = dict(accounts)
     for account in sorted(account_names, key=_is_derived_later):
         if account not in resolved:
@@ -88,9 +88,9 @@ class Cost:
 
     def __post_init__(self) -> None:
         if not 0 < self.units <= MAX_COMPUTE_UNITS:
-            raise errors.InvalidInput(f"A transaction computes 1 to {MAX_COMPUTE_UNITS:,} units, not {self.units:,}.")
+            raise errors.InvalidInput(f"A compute budget must be 1 to {MAX_COMPUTE_UNITS:,} units, not {self.units:,}.")
         if not 0 <= self.micro_lamports_per_unit < 1 << 64:
-            raise errors.InvalidInput("The price of a unit is a u64 of millionths of a lamport.")
+            raise errors.InvalidInput("The price of a compute unit must be a u64 number of micro-lamports.")
 
     @property
     def priority_fee_lamports(self) -> int:
@@ -144,7 +144,7 @@ class UnsignedTransaction:
         if missing := [address for address in self.signers if address not in keys]:
             raise errors.InvalidInput(f"The signature of {missing[0]} is missing.")
         if extra := keys.keys() - set(self.signers):
-            raise errors.InvalidInput(f"{min(extra)} has nothing to sign here.")
+            raise errors.InvalidInput(f"The transaction does not require a signature of {min(extra)}.")
         signatures = [keys[address].sign(self.message) for address in self.signers]
         raw = bytes(VersionedTransaction.populate(self.message, signatures))
         return SendableTransaction(raw=raw, signature=Signature(str(signatures[0])), blockhash=self.blockhash)
@@ -174,7 +174,7 @@ def transaction(
     it would be empty, where an address or the blockhash is invalid, or where it would not fit a packet.
     """
     if not instructions:
-        raise errors.InvalidInput("A transaction needs an instruction.")
+        raise errors.InvalidInput("A transaction needs at least one instruction.")
     first = [] if cost is None else cost.instructions()
     return _require_packet_size(
         UnsignedTransaction(message=_compile_message(payer, [*first, *instructions], blockhash), cost=cost)
@@ -189,21 +189,21 @@ def signature_of(raw: bytes) -> Signature:
     try:
         return Signature(str(VersionedTransaction.from_bytes(raw).signatures[0]))
     except (ValueError, IndexError) as exc:
-        raise errors.InvalidInput("These bytes are no signed transaction.") from exc
+        raise errors.InvalidInput("These bytes are not a signed transaction.") from exc
 
 
 def _compile_message(payer: str, instructions: Sequence[Instruction], blockhash: str) -> MessageV0:
     try:
         return MessageV0.try_compile(_pubkey(payer), instructions, [], Hash.from_string(blockhash))
     except (ParseHashError, CompileError) as exc:
-        raise errors.InvalidInput(f"No transaction comes out of this: {exc}.") from exc
+        raise errors.InvalidInput(f"The transaction cannot be compiled: {exc}.") from exc
 
 
 def _require_packet_size(unsigned: UnsignedTransaction) -> UnsignedTransaction:
     size_bytes = len(unsigned.raw)
     if size_bytes > MAX_TRANSACTION_BYTES:
         raise errors.InvalidInput(
-            f"The transaction has {size_bytes:,} bytes, a packet holds {MAX_TRANSACTION_BYTES:,}.",
+            f"The transaction has {size_bytes:,} bytes; the limit is {MAX_TRANSACTION_BYTES:,}.",
             help="Put fewer instructions into it.",
         )
     return unsigned
@@ -221,7 +221,7 @@ def _pubkey(address: str) -> Pubkey:
     try:
         return Pubkey.from_string(address)
     except ValueError as exc:
-        raise errors.InvalidInput(f"{address!r} is no address: 32 bytes in base58.") from exc
+        raise errors.InvalidInput(f"{address!r} is not an address: 32 bytes in base58.") from exc
 
 
 @functools.cache

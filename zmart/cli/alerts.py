@@ -36,7 +36,7 @@ def list_alerts(shows_all: bool, limit: int) -> None:
     with _connect() as connection:
         found = alerts.list_alerts(connection, shows_all=shows_all, limit=limit)
     if not found:
-        click.echo("Nothing waits for a person.")
+        click.echo("No alert is open.")
         return
     rows = [("NO", "SEVERITY", "STATE", "FOR", "TIMES", "ALERT", "")]
     for alert in found:
@@ -62,7 +62,7 @@ def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
     with _connect() as connection:
         for number in numbers:
             alerts.acknowledge_alert(connection, number, by)
-            click.echo(f"alert {number} is with {by}")
+            click.echo(f"alert {number} is acknowledged by {by}")
 
 
 @alert_group.command("close")

@@ -108,12 +108,12 @@ def rebuild(verify: bool, models: tuple[str, ...]) -> None:
     for verdict in verdicts:
         click.echo(_format_check(verdict))
     if remedies := [verdict.remedy for verdict in verdicts if not verdict.is_consistent]:
-        raise errors.Conflict("Not all marts say what the log says.", help=" ".join(remedies))
+        raise errors.Conflict("Some marts differ from the log.", help=" ".join(remedies))
 
 
 def _format_check(verdict: Any) -> str:
     if verdict.fold_error:
-        return f"{verdict.name}: cannot fold the log: {verdict.fold_error}"
+        return f"{verdict.name}: the log cannot be folded: {verdict.fold_error}"
     if verdict.stale_reason:
         return f"{verdict.name}: stopped following the log: {verdict.stale_reason}"
     if verdict.differing_rows:

@@ -78,8 +78,8 @@ def require_database(settings: Settings, names: set[str]) -> None:
     except (psycopg.OperationalError, errors.ConfigurationError) as error:
         chosen = ",".join(sorted({"postgres", *(name.partition("-")[0] for name in names & _ON_POSTGRES)}))
         raise errors.Unavailable(
-            f"{', '.join(sorted(names & _ON_POSTGRES))}: Postgres does not answer, and --only leaves it out.",
-            help=f"Start it with them: zmart up --only {chosen}",
+            f"{', '.join(sorted(names & _ON_POSTGRES))}: Postgres does not answer, and --only does not include it.",
+            help=f"Start it together with them: zmart up --only {chosen}",
         ) from error
 
 
@@ -97,7 +97,7 @@ async def _up(settings: Settings, plan: Sequence[Service], make_plan: Callable[[
         click.echo(format_overview(settings, plan, time.monotonic() - started))
 
     await supervisor.run(when_ready)
-    click.echo("Everything is stopped.")
+    click.echo("All services have stopped.")
 
 
 @click.command()
@@ -123,9 +123,11 @@ def logs(name: str, follow: bool, lines: int) -> None:
     path = folder / f"{name}.log"
     if not path.is_file():
         if name in {status.name for status in state_file.StateFile.read(state / "run.json")}:
-            raise errors.NotFound(f"{name} has said nothing yet.", help="See what it is doing: zmart ps")
+            raise errors.NotFound(
+                f"{name} has not logged anything yet.", help="List the services and their states: zmart ps"
+            )
         known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
-        raise errors.NotFound(f"There is no log of {name!r}.", help=f"There are: {known}.")
+        raise errors.NotFound(f"There is no log of {name!r}.", help=f"Use one of: {known}.")
     click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
     if follow:
         for text in _follow(path):

@@ -49,7 +49,7 @@ def _fetch_status(settings: Settings) -> dict[str, Any]:
         reason = getattr(error, "reason", error)
         raise errors.Unavailable(
             f"The API on {host}:{port} does not answer: {reason}.",
-            help="See `zmart ps`; start it with `zmart up`.",
+            help="List the services with `zmart ps`; start them with `zmart up`.",
         ) from error
 
 
@@ -82,7 +82,7 @@ def format_page(report: Mapping[str, Any]) -> Iterator[str]:
         ("complete", f"{completeness.get('state', 'unknown')}. {completeness.get('reason', '')}".strip()),
         ("verified", _format_slot(report.get("verified_through"))),
         ("final", _format_slot(report.get("finalized_through"))),
-        ("open", f"{report['wanted']} signatures wanted, {report['dead_letters']} dead letters"),
+        ("open", f"{report['wanted']} signatures to fetch, {report['dead_letters']} dead letters"),
     ]
     rows += _format_ingest(report.get("ingest"))
     yield from (f"{name:<10}{text}" for name, text in rows)
@@ -92,7 +92,7 @@ def format_page(report: Mapping[str, Any]) -> Iterator[str]:
         if model["is_stale"]:
             state = f"stopped at seq {model['applied_seq']}: {model['reason']}"
         elif model.get("is_behind"):
-            state = f"behind since seq {model['applied_seq']}, is retried: {model['reason']}"
+            state = f"behind since seq {model['applied_seq']}, retried automatically: {model['reason']}"
         yield f"{'model':<10}{model['name']:<18}{state}"
     for keeper in report.get("keepers", ()):
         if keeper["last_round_at"] is not None or keeper["waiting"]:
@@ -113,16 +113,16 @@ def _format_alerts(alert: Mapping[str, Any]) -> Iterator[str]:
 
 def _format_summary(needs: Sequence[str]) -> Iterator[str]:
     if not needs:
-        yield "All is well: the chain lists nothing that is missing, every mart follows, nothing waits for a person."
+        yield "All is well: no listed transaction is missing, all marts follow the log, no alert is open."
         return
-    yield "One thing to look at:" if len(needs) == 1 else f"{len(needs)} things to look at:"
+    yield "One problem:" if len(needs) == 1 else f"{len(needs)} problems:"
     yield from (f"  - {need}" for need in needs)
 
 
 def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield every problem with its next step, the most severe first."""
     if report.get("ingest") is None:
-        yield "Ingest does not answer, so nothing arrives. See: zmart ps, zmart logs ingest"
+        yield "Ingest does not answer, so no transactions arrive. See: zmart ps, zmart logs ingest"
     for alert in report.get("alerts", ()):
         if alert["details"] is None and alert["severity"] == "critical":
             yield f"{alert['kind']}: {alert['open']} open. See: zmart alerts list"
@@ -133,14 +133,14 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Marts that stopped following the log: {', '.join(stale)}. See: zmart rebuild --verify"
     behind = [model["name"] for model in report.get("models", ()) if model.get("is_behind")]
     if behind:
-        yield f"Marts that are behind the log and retried: {', '.join(behind)}. They catch up by themselves."
+        yield f"Marts that are behind the log: {', '.join(behind)}. They are retried automatically."
     completeness = report.get("completeness") or {}
     if completeness.get("state") != "verified":
-        reason = completeness.get("reason", "nothing is known of it.")
+        reason = completeness.get("reason", "its state is unknown.")
         yield f"Completeness is {completeness.get('state', 'unknown')}: {reason}"
     if report["dead_letters"]:
         count = report["dead_letters"]
-        yield f"{count} dead letter{'s' if count > 1 else ''} nobody has looked at. See: zmart dead-letters list"
+        yield f"{count} open dead letter{'s' if count > 1 else ''}. See: zmart dead-letters list"
 
 
 def _format_keeper(keeper: Mapping[str, Any]) -> str:
@@ -169,7 +169,7 @@ def _format_ingest(report: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         growth = (
             f"{bytes_per_million / 1e6:,.0f} MB per million events"
             if bytes_per_million
-            else "too few events to tell what a million take"
+            else "too few events to estimate the growth"
         )
         rows.append(("size", f"{total / 1e6:,.0f} MB, {growth}"))
     return rows

@@ -84,7 +84,9 @@ def _to_lamports(sol: Decimal) -> int:
     """Return an amount of SOL in lamports, exactly."""
     lamports = sol * 1_000_000_000 if sol.is_finite() else Decimal(0)
     if not 0 < lamports < 2**63 or lamports != int(lamports):
-        raise errors.InvalidInput(f"{sol} SOL is no amount.", help="Give more than zero, with at most nine decimals.")
+        raise errors.InvalidInput(
+            f"{sol} SOL is not a valid amount.", help="Use an amount above zero with at most nine decimals."
+        )
     return int(lamports)
 
 

@@ -79,7 +79,7 @@ def acknowledge_alert(connection: SyncConnection, alert_no: int, by: str) -> Non
     (is_acknowledged,) = connection.execute(sql.acknowledge, {"alert_no": alert_no, "by": by}).fetchone() or (False,)
     if not is_acknowledged:
         raise errors.NotFound(
-            f"Alert {alert_no} is not open, or somebody looks after it already.", help="See: zmart alerts list"
+            f"Alert {alert_no} is not open, or an operator has acknowledged it already.", help="See: zmart alerts list"
         )
 
 

@@ -105,8 +105,8 @@ class Gap(errors.Permanent):
 
     def __init__(self, after: int, found: int) -> None:
         super().__init__(
-            f"The feed has no entry {after + 1}: after {after} comes {found}.",
-            help="Nothing is read past a hole. Run `zmart doctor`, then restore the missing rows.",
+            f"The feed has no entry {after + 1}: the next entry after {after} is {found}.",
+            help="Reading stops before a gap. Run `zmart doctor`, then restore the missing rows.",
         )
         self.after = after
         self.found = found

@@ -141,7 +141,7 @@ def _pending(migrations: Sequence[Migration], history: Sequence[AppliedMigration
         if migration.version < newest:
             raise errors.ConfigurationError(
                 f"{migration.name} is new, but this database is already at {newest:04}.",
-                help="Give it the next free number.",
+                help="Rename it to the next free number.",
             )
     return pending
 
@@ -149,12 +149,12 @@ def _pending(migrations: Sequence[Migration], history: Sequence[AppliedMigration
 def _check_unchanged(row: AppliedMigration, migration: Migration | None) -> None:
     if migration is None:
         raise errors.ConfigurationError(
-            f"This database has {row.name}, which these sources do not.",
-            help="It was made by a newer version: run that one, or use another database.",
+            f"This database has {row.name}, which this release does not contain.",
+            help="Use the newer release that applied it, or another database.",
         )
     if migration.checksum != row.checksum:
         raise errors.ConfigurationError(
-            f"{migration.name} was edited after it had been applied here.",
+            f"{migration.name} was edited after it had been applied to this database.",
             help="Restore the file and put the change into a new migration.",
         )
 
@@ -241,7 +241,7 @@ def _become_owner(connection: SyncConnection) -> None:
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
         user = connection.info.user
         raise errors.ConfigurationError(
-            f"{user} may not act as the role {OWNER}, which owns everything here.",
+            f"The user {user} cannot act as the role {OWNER}, which owns all objects.",
             help=f"As an administrator of the server: create role {OWNER} login (if missing); grant {OWNER} to {user}.",
         ) from error
 
@@ -276,8 +276,8 @@ def _execute(connection: SyncConnection, file: SqlFile) -> None:
         connection.execute(file.text)
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError) as error:
         raise errors.ConfigurationError(
-            f"{file.name} failed and left nothing behind: {error}",
-            help="Correct it (or what it met in the database) and run `zmart migrate` again.",
+            f"{file.name} failed and was rolled back: {error}",
+            help="Correct the file, or the data that it failed on, and run `zmart migrate` again.",
         ) from error
 
 

@@ -251,6 +251,8 @@ create table raw.coverage (
 );
 comment on table raw.coverage is
 'Slot ranges proven complete, per source, with the count and digest of their successful signatures.';
+-- raw.verified_through without reading all proofs.
+create index coverage_proven on raw.coverage (source, to_slot);
 grant select, insert, update on raw.coverage to zmart_ingest;
 grant select on raw.coverage to zmart_keeper, zmart_api, analyst;
 

@@ -100,7 +100,8 @@ def read_migrations(folder: Traversable) -> list[Migration]:
     for earlier, later in itertools.pairwise(files):
         if earlier.version == later.version:
             raise errors.ConfigurationError(
-                f"{earlier.name} and {later.name} have the same number.", help="Renumber the newer."
+                f"{earlier.name} and {later.name} have the same number.",
+                help="Rename the newer file to the next free number.",
             )
     return files
 

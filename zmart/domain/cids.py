@@ -62,7 +62,7 @@ def is_cid_of(cid: str, content: bytes) -> bool:
 def to_v1(cid: str) -> str:
     """Return the same CID as a CIDv1 in base32, which gateways put into host names; raise InvalidInput for no CIDv0."""
     if not _V0.fullmatch(cid) or not (multihash := base58.decode(cid)).startswith(_SHA_256):
-        raise errors.InvalidInput(f"{cid[:80]!r} is no CIDv0.", help="A CIDv0 is Qm and 44 characters of base58.")
+        raise errors.InvalidInput(f"{cid[:80]!r} is not a CIDv0.", help="A CIDv0 is Qm and 44 characters of base58.")
     return "b" + base64.b32encode(_V1_DAG_PB + multihash).decode().rstrip("=").lower()
 
 

@@ -5,9 +5,10 @@ A server adds its own members and creates the response in its framework.
 
 from __future__ import annotations
 
-import http
 import math
 from typing import TypedDict
+
+from . import statuses
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -27,7 +28,7 @@ class ProblemMembers(TypedDict):
 
 def problem_members(status: int, code: str, message: str) -> ProblemMembers:
     """Return the members for `status`; `code` is stable across releases, `message` is text for the user."""
-    phrase = http.HTTPStatus(status).phrase
+    phrase = statuses.phrase(status)
     return ProblemMembers(
         type="about:blank", title=phrase, status=status, detail=message, code=code, error=phrase, message=message
     )

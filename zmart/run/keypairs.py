@@ -55,7 +55,7 @@ def resolve_address(text: str) -> Address:
     except errors.InvalidInput:
         if (path := Path(text).expanduser()).exists():
             return address_of_key(path)
-    raise errors.InvalidInput(f"{text!r} is neither an address nor a key file.", help="Make one: zmart key new FILE")
+    raise errors.InvalidInput(f"{text!r} is neither an address nor a key file.", help="Create one: zmart key new FILE")
 
 
 async def airdrop(chain: ChainSettings, address: Address, lamports: int) -> int:
@@ -86,21 +86,22 @@ async def require_localnet(node: client.ChainClient) -> None:
     cluster = client.CLUSTER_BY_GENESIS_HASH.get(await node.genesis_hash())
     if cluster is not None:
         raise errors.ConfigurationError(
-            f"This node is of {cluster}, where nobody gives lamports away for a demonstration.",
+            f"The node is on {cluster}; airdrops are for development chains only.",
             help="Unset SOLANA_RPC_URL to use the development chain, or name a local validator.",
         )
 
 
 async def _airdrop(node: RpcClient, address: Address, lamports: int) -> int:
     if lamports < 1:
-        raise errors.InvalidInput("An airdrop is of at least one lamport.")
+        raise errors.InvalidInput("An airdrop must be at least one lamport.")
     signature = await node.request_airdrop(address, lamports, commitment="confirmed")
     try:
         async with asyncio.timeout(LANDS_WITHIN_SECONDS):
             await _wait_until_confirmed(node, signature)
     except TimeoutError:
         raise errors.Unavailable(
-            f"The lamports have not arrived within {LANDS_WITHIN_SECONDS:g} s.", help="See whether the chain moves."
+            f"The lamports have not arrived within {LANDS_WITHIN_SECONDS:g} s.",
+            help="Check that the chain produces blocks.",
         ) from None
     return await _balance(node, address)
 

@@ -44,7 +44,7 @@ def find_free_port(following: int = 0) -> int:
             return port
     raise errors.Unavailable(
         f"No free port was found between {LOWEST} and {highest} in {ATTEMPTS} attempts.",
-        help="See what listens there with: ss -ltn",
+        help="List the processes that listen there: ss -ltn",
     )
 
 

@@ -35,7 +35,7 @@ def dotenv(text: str) -> dict[str, str]:
         match = _ASSIGNMENT.fullmatch(line)
         if match is None:
             raise errors.ConfigurationError(
-                f".env line {number} is not NAME=value.", help="Correct it or start it with #."
+                f".env line {number} is not NAME=value.", help="Write it as NAME=value, or begin it with #."
             )
         values[match[1]] = _unquote(match[2])
     return values

@@ -271,7 +271,7 @@ class Settings:
         """
         if self.api.analyst_sql and not self.postgres.has_own_login("analyst"):
             raise errors.ConfigurationError(
-                "ANALYST_SQL is set, but DATABASE_URL_ANALYST, the login that it needs for itself, is not.",
+                "ANALYST_SQL is set, but DATABASE_URL_ANALYST, the login that it needs, is not.",
                 help="Set DATABASE_URL_ANALYST to the login of the role analyst (alter role analyst password '...'), "
                 "or remove ANALYST_SQL.",
             )

@@ -1,5 +1,5 @@
 -- name: activity
--- One thing v that happened.
+-- One event v.
 v.tx_signature || ':' || v.ordinal as id,
 v.type,
 v.event,
@@ -14,7 +14,7 @@ v.seq,
 v.block_time
 
 -- name: activity_of_market
--- A page's rows of what happened in one market.
+-- A page's rows of the events of one market.
 select v.seq as number, v.order_key as sort_key
 from marts.activity as v
 where v.market_no = {the_market} {beyond}
@@ -22,8 +22,8 @@ order by v.order_key desc, v.seq desc
 limit {bound}
 
 -- name: activity_of_wallet
--- A page's rows of what one wallet did, in markets that are known or in none. The log has a wallet's events by their place, so
--- that of a busy wallet's history the page is read and no more.
+-- A page's rows of the events of one wallet, in shown markets or in none. The log has a wallet's events by their place, so
+-- only the page of a busy wallet's history is read.
 select v.seq as number, v.order_key as sort_key
 from marts.activity as v
 where
@@ -34,7 +34,7 @@ order by v.order_key desc, v.seq desc
 limit {bound}
 
 -- name: where_activity_before
--- What happened before a cursor.
+-- Events before a cursor.
 and (v.order_key, v.seq) < (%(cursor_key)s::bigint, %(cursor_no)s::bigint)
 
 -- name: newest_trades

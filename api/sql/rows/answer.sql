@@ -1,9 +1,9 @@
 -- name: stated
--- What an answer says about itself, taken from ops.as_of as a.
+-- The response's as_of values, from ops.as_of as a.
 a.epoch, a.seq, raw.mark_of(a.seq), a.slot, a.commitment
 
 -- name: server
--- Where versions of rows are unique beside the epoch: at one start of the server.
+-- The scope in which versions of rows are unique, beside the epoch: one start of the server.
 pg_postmaster_start_time()::text as started_at
 
 -- name: feed_position
@@ -17,7 +17,7 @@ json_build_object(
 )
 
 -- name: cursor
--- Where the next page of p begins: sort, key and number of the last row shown, in base64url.
+-- The cursor of the page after p: sort, key and number of the last row shown, in base64url.
 translate(encode(convert_to(json_build_array(%(sort)s::text, p.sort_key::text, p.number)::text, 'UTF8'), 'base64'),
     E'+/=\n', '-_')
 
@@ -30,5 +30,5 @@ cross join lateral (
 ) as answer
 
 -- name: question
--- A market's question d.question, or a placeholder of legal length while nobody has told us one.
+-- A market's question d.question, or a placeholder of legal length until its creator has set one.
 coalesce(d.question, 'Market ' || left(m.id, 8) || '…')

@@ -1,13 +1,13 @@
 -- name: width
--- How long a candle lasts.
+-- The duration of a candle.
 make_interval(secs => %(width_seconds)s::int)
 
 -- name: origin
--- Where candles of any width begin; a day at 00:00 UTC.
+-- The instant at which candles of any width are aligned; a day at 00:00 UTC.
 timestamptz '2000-01-01 00:00+00'
 
 -- name: start_of_minute
--- The start of the candle that holds minute c.
+-- The start of the candle that contains minute c.
 date_bin({width}, c.bucket_at, {origin})
 
 -- name: buckets_filled
@@ -18,7 +18,7 @@ select g.start_at from generate_series(
 where w.first_at is not null
 
 -- name: buckets_traded
--- The start of every candle in which the market traded, from the newest back: one look into the index for each.
+-- The start of every candle in which the market traded, from the newest back: one index lookup for each.
 with recursive traded (start_at, number) as (
     select n.start_at, 1 from (
         select {start_of_minute} as start_at from marts.candles_1m as c
@@ -36,7 +36,7 @@ with recursive traded (start_at, number) as (
 select b.start_at from traded as b where w.from_at is null or b.start_at >= w.from_at
 
 -- name: known_at
--- The newest moment that the log knows of, by the chain's clock.
+-- The newest instant of the log, by the chain's clock.
 to_timestamp((
     select least(e.clock, 253402300799) from raw.events as e
     where e.retracted_at is null order by e.order_key desc limit 1

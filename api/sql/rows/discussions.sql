@@ -1,6 +1,6 @@
 -- name: post
--- One post c of marts.discussions, in the words of the older table and those of the browser (protocol.md 5.3, 9.6).
--- What was deleted says nothing any more; it stands only where replies hang on it.
+-- One post c of marts.discussions, with the names of the older table and of the browser (protocol.md 5.3, 9.6).
+-- A deleted post has no text; it is shown only if it has replies.
 c.comment_no::text as id,
 c.market_id,
 c.market_id as "marketId",
@@ -21,5 +21,5 @@ c.deleted_at,
 c.last_seq
 
 -- name: where_post_before
--- Posts that stand before a cursor.
+-- Posts before a cursor.
 and c.comment_no < %(cursor_no)s::bigint

@@ -1,5 +1,5 @@
 -- name: market_brief
--- What a list shows of market m with its metadata d.
+-- The row in a list of market m with its metadata d.
 m.id,
 m.on_chain_address,
 {question} as question,
@@ -53,11 +53,11 @@ m.finalized_at as "finalizedAt",
 m.last_seq
 
 -- name: market_version
--- Which version of which market m is, and of its metadata d: all that what a list shows of it depends on.
+-- The versions of market m and of its metadata d: everything that its row in a list depends on.
 concat_ws(':', m.market_no, m.tableoid, m.xmin, d.xmin)
 
 -- name: market_full
--- What is shown of market m alone, beyond the brief columns.
+-- The columns of market m alone, beyond the brief ones.
 m.resolver_wallet,
 m.dispute_initiator,
 m.ipfs_question_hash,
@@ -79,12 +79,12 @@ m.market_lamports::text as market_lamports_exact,
 m.liquidity_withdrawn_at
 
 -- name: creator_metadata
--- What the creator of market m told about it, as d: nothing of a stranger's, and nothing else than the hash in the
--- create instruction speaks of (protocol.md 1.4.2), where both are known.
+-- The metadata d that the creator of market m has set: none of other wallets, and only the document whose hash is in the
+-- create instruction (protocol.md 1.4.2), if both are known.
 left join app.market_metadata as d on m.id = d.market_id and m.creator_wallet = d.user_wallet
     and (
         m.ipfs_question_hash is null or d.question_cid is null or m.ipfs_question_hash = d.question_cid
-        -- Older clients put the beginning of some JSON where a content id belongs (protocol.md 5.3).
+        -- Older clients send the beginning of some JSON as the content id (protocol.md 5.3).
         or left(m.ipfs_question_hash, 2) <> 'Qm'
     )
 
@@ -94,7 +94,7 @@ marts.markets as m
 {creator_metadata}
 
 -- name: the_market
--- The number of the market that goes by a 64-hex id or an address.
+-- The number of the market with a 64-hex id or an address.
 (select s.market_no from raw.markets_seen as s where s.market_id = %(market)s or s.account = %(market)s)
 
 -- name: where_state
@@ -110,45 +110,45 @@ and coalesce(d.category, 'other') = %(category)s
 and m.creator_wallet = %(creator)s
 
 -- name: where_part
--- Markets whose question or description holds a word in any form, or contains it as a part of another.
+-- Markets whose question or description contains a word in any form, or as a part of another word.
 and (
     d.search @@ websearch_to_tsquery('english', %(words)s::text)
     or d.question ilike %(part)s or d.description ilike %(part)s
 )
 
 -- name: where_words
--- Markets whose question or description holds all words in any form, or all with the last one only begun. A part of
--- several words is not looked for: an index of parts would have to read what every frequent part stands in.
+-- Markets whose question or description contains all words in any form, or all with the last one incomplete. Parts of
+-- several words are not searched: an index of parts would have to read every row of each frequent part.
 and (
     d.search @@ websearch_to_tsquery('english', %(words)s::text)
     or d.search @@ to_tsquery('simple', %(prefix)s::text)
 )
 
 -- name: market_exists
--- Whether the market is there to be shown.
+-- Whether the market is shown.
 exists (select from marts.markets as m where m.is_known and m.market_no = {the_market})
 
 -- name: where_market_before
--- Markets that stand below a cursor.
+-- Markets after a cursor.
 and ({sort_key}, m.market_no) {comparison} (%(cursor_key)s::{sort_type}, %(cursor_no)s::int)
 
 -- name: where_holder_before
--- Holders that stand below a cursor.
+-- Holders after a cursor.
 and ({sort_key}, h.wallet_no) < (%(cursor_key)s::numeric, %(cursor_no)s::int)
 
 -- name: dispute_period_seconds
--- How long a proposed outcome can be disputed, by the configuration in force now; program and finalizer read no other.
+-- The dispute period by the current configuration; program and finalizer use no other.
 coalesce((
     select p.dispute_period from marts.protocol_config as p
     where p.dispute_period is not null order by p.order_key desc limit 1
 ), 259200)
 
 -- name: after_seconds
--- An instant some seconds later; the chain takes periods of any length, a timestamp does not.
+-- An instant some seconds later; the chain accepts periods of any length, a timestamp does not.
 case when {instant} is not null then
     to_timestamp(least(extract(epoch from {instant}) + {seconds}, 253402300799)::double precision)
 end
 
 -- name: named_market
--- A list of one market's trades says whose they are.
+-- The market of a list of one market's trades.
 'market_id', (select s.market_id from raw.markets_seen as s where s.market_no = {the_market}),

@@ -1,5 +1,5 @@
 -- name: config_in_force
--- The configuration as of now, field by field f: what the newest event that says it says, else what initialize sets
+-- The current configuration, field by field f: the value of the newest event that has it, else the one that initialize sets
 -- (protocol.md 1.4.1). Integers of 64 bits are text.
 (
     values

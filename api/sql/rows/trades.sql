@@ -1,7 +1,7 @@
 -- name: trade
 -- One trade t as the text of a JSON object. outcome is the word the browser compares with; price is that outcome's price
 -- after the trade. row_to_json would look up how each value is written, for every value of every row; a page has 1,350.
--- So this is for columns whose text needs no escape: numbers, base58, hexadecimal, words of ours; only market_id may be null.
+-- So this is for columns whose text needs no escape: numbers, base58, hexadecimal, our own words; only market_id may be null.
 concat(
     '{"id":"', t.tx_signature, ':', t.ordinal,
     '","market_id":', coalesce('"' || t.market_id || '"', 'null'),
@@ -34,7 +34,7 @@ concat(
 )
 
 -- name: trade_version
--- Which version of which trade t is: all that its text depends on.
+-- The version of trade t: everything that its text depends on.
 concat_ws(':', t.seq, t.tableoid, t.xmin)
 
 -- name: where_market
@@ -46,9 +46,9 @@ and t.market_no = {the_market}
 and t.wallet_no = {the_wallet}
 
 -- name: of_a_shown_market
--- Whether a trade's market is shown. A subquery, not a join: rows come in index order, and only those shown are looked at.
+-- Whether a trade's market is shown. A subquery, not a join: rows come in index order, and only the shown ones are looked up.
 (select m.is_known from marts.markets as m where m.market_no = t.market_no)
 
 -- name: where_trade_before
--- Trades that stand below a cursor.
+-- Trades after a cursor.
 and (t.order_key, t.seq) < (%(cursor_key)s::bigint, %(cursor_no)s::bigint)

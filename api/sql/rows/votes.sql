@@ -1,5 +1,5 @@
 -- name: vote
--- One ballot b in the shape of the older vote tables (protocol.md 9.5), and where it was cast.
+-- One ballot b in the format of the older vote tables (protocol.md 9.5), with the place where it was cast.
 b.market_id || ':' || b.kind || ':' || b.user_wallet as id,
 b.market_id,
 b.user_wallet,

@@ -41,11 +41,11 @@ m.current_price_no,
 greatest(p.last_seq, m.last_seq) as last_seq
 
 -- name: the_wallet
--- The number of a wallet, if the log has met it.
+-- The number of a wallet, if the log contains it.
 (select w.wallet_no from raw.wallets_seen as w where w.wallet = %(wallet)s)
 
 -- name: named_wallet
--- A list of one wallet's trades says whose they are.
+-- The wallet of a list of one wallet's trades.
 'wallet', %(wallet)s::text,
 
 -- name: the_positions

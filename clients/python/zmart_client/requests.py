@@ -113,21 +113,21 @@ class Requests:
         return cast("SignOutResult", await self._transport.request("POST", "/api/auth/logout", body=body))
 
     async def show_nonce(self, *, wallet: str | None = None) -> NonceToSign:
-        """What to sign.
+        """Get a text to sign for sign-in.
 
         Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here.
         """
         return cast("NonceToSign", await self._transport.request("GET", "/api/auth/nonce", query={"wallet": wallet}))
 
     async def refresh_session(self, **body: Unpack[RefreshToken]) -> Session:
-        """Stay signed in.
+        """Refresh a session.
 
         Exchange a refresh token for the next pair of tokens. A second use of one ends the session.
         """
         return cast("Session", await self._transport.request("POST", "/api/auth/refresh", body=body))
 
     async def issue_ticket(self) -> Ticket:
-        """A pass for one stream.
+        """Create a ticket for one stream.
 
         Issue a single-use ticket, valid for sixty seconds, for EventSource and WebSocket, which send no headers. The
         topic `me` that it opens ends when the access token of this request expires, at most fifteen minutes later.
@@ -142,14 +142,14 @@ class Requests:
         return cast("Session", await self._transport.request("POST", "/api/auth/verify", body=body))
 
     async def post_discussion(self, **body: Unpack[NewMarketPost]) -> PostResult:
-        """Post.
+        """Create a post.
 
         Create a post or a reply, with the market in the body.
         """
         return cast("PostResult", await self._transport.request("POST", "/api/discussions", body=body))
 
     async def delete_discussion(self, name: str) -> Ack:
-        """Delete one's own post.
+        """Delete your own post.
 
         Delete the post's text; replies to it stay.
         """
@@ -158,7 +158,7 @@ class Requests:
     async def list_discussions(
         self, name: str, *, limit: int | None = None, offset: int | None = None, cursor: str | None = None
     ) -> Discussions:
-        """All posts under a market.
+        """List all posts under a market.
 
         List every post individually, the newest first, without deleted ones.
         """
@@ -170,7 +170,7 @@ class Requests:
         )
 
     async def edit_discussion(self, name: str, **body: Unpack[ChangedPost]) -> PostResult:
-        """Edit one's own post.
+        """Edit your own post.
 
         Replace the post's text. Its earlier text is stored and can be read.
         """
@@ -179,7 +179,7 @@ class Requests:
         )
 
     async def list_edits(self, name: str) -> Edits:
-        """What a post said before.
+        """List earlier texts of a post.
 
         List the post's earlier versions, the latest edit first.
         """
@@ -193,7 +193,7 @@ class Requests:
         return cast("Ack", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/flag", body=body))
 
     async def list_replies(self, name: str, *, after: str | None = None, limit: int | None = None) -> Replies:
-        """A thread's replies.
+        """List a thread's replies.
 
         List replies in the order of their creation; for the next page, send the last one's id as `after`.
         """
@@ -205,7 +205,7 @@ class Requests:
         )
 
     async def vote_on_discussion(self, name: str, **body: Unpack[Reaction]) -> PostResult:
-        """Say up or down of a post.
+        """Rate a post up or down.
 
         Set the wallet's reaction. There is one per wallet; another one replaces it, null removes it.
         """
@@ -214,7 +214,7 @@ class Requests:
         )
 
     async def show_document(self, cid: str) -> bytes:
-        """A document by its content id.
+        """Get a document by its content id.
 
         Return a document that a market or a snapshot refers to, fetched from the configured gateway. The gateway's
         bytes are hashed and compared with the content id; other bytes are rejected (503). So are files that were not
@@ -230,7 +230,7 @@ class Requests:
         limit: int | None = None,
         offset: int | None = None,
     ) -> Leaderboard:
-        """Who did best.
+        """List the best wallets.
 
         List wallets by realized profit, volume, trades, or share of decided positions won.
         """
@@ -265,7 +265,7 @@ class Requests:
         offset: int | None = None,
         cursor: str | None = None,
     ) -> MarketPage:
-        """Markets, a page at a time.
+        """List markets.
 
         List the markets whose creation is known.
         """
@@ -288,7 +288,7 @@ class Requests:
         )
 
     async def create_market(self, **body: Unpack[CreateMarket]) -> UnsignedMarket:
-        """A market to sign.
+        """Build the creation of a market to sign.
 
         Return a market to sign. Its text is stored at once and shown when the market exists.
         """
@@ -297,7 +297,7 @@ class Requests:
     async def list_newest_activity(
         self, *, type: Literal["trade", "resolution", "creation"] | None = None, limit: int | None = None
     ) -> NewestActivities:
-        """What happened lately.
+        """List recent events.
 
         List the latest first by the chain's clock: a mixture of trades, resolutions and creations, or one type.
         """
@@ -307,14 +307,14 @@ class Requests:
         )
 
     async def list_categories(self) -> Categories:
-        """The largest categories.
+        """List the largest categories.
 
         List at most five categories; `trend` is the growth in the week up to the newest event.
         """
         return cast("Categories", await self._transport.request("GET", "/api/markets/categories"))
 
     async def list_trending(self, *, limit: int | None = None) -> TrendingMarkets:
-        """The markets that are traded most.
+        """List the most traded markets.
 
         List ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock.
         """
@@ -323,7 +323,7 @@ class Requests:
         )
 
     async def show_market(self, market: str) -> Market:
-        """One market.
+        """Get a market.
 
         Return the whole row, without a wrapper.
         """
@@ -332,7 +332,7 @@ class Requests:
     async def list_market_activity(
         self, market: str, *, limit: int | None = None, cursor: str | None = None
     ) -> MarketActivity:
-        """What happened in a market.
+        """List a market's events.
 
         List every event of the market, the latest on chain first.
         """
@@ -353,7 +353,7 @@ class Requests:
         limit: int | None = None,
         fill: bool | None = None,
     ) -> Candles:
-        """A market's candles.
+        """Get a market's candles.
 
         List the newest candles of a window, the latest last; for older ones, send the first `bucket_at` as `to`.
         """
@@ -367,7 +367,7 @@ class Requests:
         )
 
     async def claim_winnings(self, market: str) -> UnsignedOnMarket:
-        """A claim to sign.
+        """Build a claim to sign.
 
         Return a claim of the wallet's share of a finalized market's pool, or of its stake.
         """
@@ -383,7 +383,7 @@ class Requests:
         offset: int | None = None,
         cursor: str | None = None,
     ) -> Threads | Discussions:
-        """What is said under a market.
+        """List the posts under a market.
 
         List threads, the newest first, each with its first replies; or all posts individually.
         """
@@ -397,7 +397,7 @@ class Requests:
         )
 
     async def post_under_market(self, market: str, **body: Unpack[NewPost]) -> PostResult:
-        """Post under a market.
+        """Create a post under a market.
 
         Create a post under the market, or a reply to another post of it (`parent_id`).
         """
@@ -407,7 +407,7 @@ class Requests:
         )
 
     async def dispute_market(self, market: str) -> UnsignedOnMarket:
-        """A dispute to sign.
+        """Build a dispute to sign.
 
         Return a dispute to sign; anyone may dispute a proposed outcome in the dispute period.
         """
@@ -416,7 +416,7 @@ class Requests:
         )
 
     async def vote_on_dispute(self, market: str, **body: Unpack[VoteOnDispute]) -> UnsignedOnMarket:
-        """A vote on a dispute to sign.
+        """Build a dispute vote to sign.
 
         Return a vote on chain to sign. The older proofs are not enough to vote on a dispute.
         """
@@ -433,7 +433,7 @@ class Requests:
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Holders:
-        """A market's holders.
+        """List a market's holders.
 
         List the largest first, by shares of the side or of both together.
         """
@@ -445,7 +445,7 @@ class Requests:
         )
 
     async def show_lifecycle(self, market: str, *, limit: int | None = None) -> Lifecycle:
-        """A market's life and its next deadline.
+        """Get a market's life and its next deadline.
 
         List the steps in the chain's order, and deadlines by the current configuration, as the program computes them.
         """
@@ -455,7 +455,7 @@ class Requests:
         )
 
     async def set_market_metadata(self, market: str, **body: Unpack[NewMetadata]) -> MetadataResult:
-        """Tell what a market is about.
+        """Set a market's metadata.
 
         Store the metadata, before or after the market is created; only the creator's is accepted or shown. A market
         that was created with a content id accepts only exactly the text of that document. The path needs the market's
@@ -467,7 +467,7 @@ class Requests:
         )
 
     async def show_price_history(self, market: str, *, limit: int | None = None) -> PriceHistory:
-        """A market's price, trade by trade.
+        """Get a market's price per trade.
 
         Return YES and NO in percent: 50 to 50 at creation, then the newest trades, the latest last.
         """
@@ -487,7 +487,7 @@ class Requests:
         target_cost: str | None = None,
         shares: str | None = None,
     ) -> Quote:
-        """What a trade would do.
+        """Calculate a trade's price.
 
         Compute the trade, exact to the lamport by the program's own maths, or the error with which it would refuse.
         `side=buy` needs `target_cost`, `side=sell` needs `shares`. `smallest` is the least amount that would work.
@@ -502,7 +502,7 @@ class Requests:
         )
 
     async def list_related(self, market: str, *, limit: int | None = None) -> RelatedMarkets:
-        """Markets like another.
+        """List similar markets.
 
         List the newest ACTIVE markets, those of the same category first; empty if the market is not known.
         """
@@ -512,7 +512,7 @@ class Requests:
         )
 
     async def resolve_market(self, market: str, **body: Unpack[ResolveMarket]) -> UnsignedOnMarket:
-        """A proposed outcome to sign.
+        """Build a proposed outcome to sign.
 
         Return a proposal of an outcome; anyone may propose one for an active market, once.
         """
@@ -522,7 +522,7 @@ class Requests:
         )
 
     async def show_market_stats(self, market: str) -> MarketStats:
-        """A market's trading in sums.
+        """Get a market's trading totals.
 
         Return volumes in lamports, and the numbers of trades and traders.
         """
@@ -531,7 +531,7 @@ class Requests:
     async def list_market_trades(
         self, market: str, *, limit: int | None = None, offset: int | None = None, cursor: str | None = None
     ) -> MarketTradePage:
-        """A market's trades.
+        """List a market's trades.
 
         List trades, the latest on chain first.
         """
@@ -545,7 +545,7 @@ class Requests:
         )
 
     async def vote_on_proposal(self, market: str, **body: Unpack[VoteOnProposal]) -> UnsignedOnMarket | CastVotes:
-        """A vote on a proposal to sign.
+        """Build a proposal vote to sign.
 
         Return a vote on chain to sign (with a token), or cast a ballot at once (with an older proof, LEGACY_AUTH).
         """
@@ -562,7 +562,7 @@ class Requests:
         limit: int | None = None,
         offset: int | None = None,
     ) -> MarketVotes:
-        """A market's ballots and tally.
+        """List a market's ballots and its tally.
 
         List ballots, the latest first; for disputes, likes and dislikes mean agree and disagree.
         """
@@ -576,7 +576,7 @@ class Requests:
     async def list_positions_legacy(
         self, wallet: str, *, limit: int | None = None, offset: int | None = None
     ) -> list[UserPosition]:
-        """A wallet's positions, or 404.
+        """List a wallet's positions, or 404.
 
         Return the same array as /api/users/{wallet}/positions, but 404 for a wallet without any position.
         """
@@ -588,21 +588,21 @@ class Requests:
         )
 
     async def show_protocol(self) -> Protocol:
-        """The program's configuration.
+        """Get the program's configuration.
 
         Return each field's value from the newest event that sets it, and which event that is.
         """
         return cast("Protocol", await self._transport.request("GET", "/api/protocol"))
 
     async def list_sql_queries(self) -> SqlConsole:
-        """What SQL can be asked.
+        """List the named queries and the limits of SQL.
 
         List example queries by name, the allowed functions, and the limits.
         """
         return cast("SqlConsole", await self._transport.request("GET", "/api/sql"))
 
     async def run_sql(self, **body: Unpack[SqlQuery]) -> SqlAnswer:
-        """Ask in SQL.
+        """Run an SQL query.
 
         Run one SELECT as the role analyst, read-only, for at most two seconds; return JSON or CSV. Disabled unless
         the server was started with ANALYST_SQL.
@@ -610,14 +610,14 @@ class Requests:
         return cast("SqlAnswer", await self._transport.request("POST", "/api/sql", body=body))
 
     async def show_platform(self) -> Platform:
-        """The platform in sums.
+        """Get the platform's totals.
 
         Return trades, traders, fees and open interest by period.
         """
         return cast("Platform", await self._transport.request("GET", "/api/stats"))
 
     async def status(self) -> Status:
-        """How the log and its marts are doing.
+        """Get the state of the log and its marts.
 
         Return position, lag, stale marts, dead letters, open alerts, and how far completeness is proven. Everybody
         sees the kinds and counts of alerts. Their texts name signatures, hosts and reasons, so they are for
@@ -634,7 +634,7 @@ class Requests:
         offset: int | None = None,
         cursor: str | None = None,
     ) -> TradePage | MarketTradePage | WalletTradePage:
-        """Trades, a page at a time.
+        """List trades.
 
         List trades, the latest on chain first; of all markets and wallets, or filtered.
         """
@@ -648,14 +648,14 @@ class Requests:
         )
 
     async def buy_shares(self, **body: Unpack[BuyShares]) -> UnsignedTrade:
-        """A purchase to sign.
+        """Build a purchase to sign.
 
         Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first.
         """
         return cast("UnsignedTrade", await self._transport.request("POST", "/api/trades/buy", body=body))
 
     async def sell_shares(self, **body: Unpack[SellShares]) -> UnsignedTrade:
-        """A sale to sign.
+        """Build a sale to sign.
 
         Return a sale to sign. The program as deployed on public clusters cannot execute any sale; there the
         simulation fails with its error.
@@ -663,7 +663,7 @@ class Requests:
         return cast("UnsignedTrade", await self._transport.request("POST", "/api/trades/sell", body=body))
 
     async def relay_transaction(self, **body: Unpack[SignedTransaction]) -> RelayedTransaction:
-        """Pass a signed transaction on.
+        """Send a signed transaction.
 
         Simulate and send a transaction, which may contain only instructions of this program and ComputeBudget. If the
         same bytes are sent again, the response contains the transaction's current status.
@@ -671,7 +671,7 @@ class Requests:
         return cast("RelayedTransaction", await self._transport.request("POST", "/api/transactions", body=body))
 
     async def follow_transaction(self, signature: str) -> TransactionStatus:
-        """How far a transaction has come.
+        """Get the status of a transaction.
 
         Return the status from the log, else from the chain; 404 while neither knows the transaction.
         """
@@ -680,14 +680,14 @@ class Requests:
         )
 
     async def show_me(self) -> Wallet:
-        """The wallet that is signed in.
+        """Get the signed-in wallet.
 
         Return the wallet's counts, the same as in the public /api/users/{wallet}.
         """
         return cast("Wallet", await self._transport.request("GET", "/api/users/me"))
 
     async def show_wallet(self, wallet: str) -> Wallet:
-        """A wallet in counts.
+        """Get a wallet's counts.
 
         Return how often the wallet traded, voted and posted; zeros for an unknown wallet.
         """
@@ -696,7 +696,7 @@ class Requests:
     async def list_wallet_activity(
         self, wallet: str, *, limit: int | None = None, cursor: str | None = None
     ) -> WalletActivity:
-        """What a wallet did.
+        """List a wallet's events.
 
         List every event in which the wallet acted, the latest on chain first.
         """
@@ -708,7 +708,7 @@ class Requests:
         )
 
     async def show_pnl_history(self, wallet: str, *, limit: int | None = None) -> PnlHistory:
-        """What a wallet made, day by day.
+        """Get a wallet's profit by day.
 
         List realized profit and its running sum by day in UTC; empty for a wallet without any.
         """
@@ -718,7 +718,7 @@ class Requests:
         )
 
     async def show_portfolio(self, wallet: str, *, limit: int | None = None, offset: int | None = None) -> Portfolio:
-        """A wallet's positions with their profit.
+        """List a wallet's positions with their profit.
 
         Return positions, the latest traded first, and sums over all of them; empty for a wallet without any.
         """
@@ -732,7 +732,7 @@ class Requests:
     async def list_positions(
         self, wallet: str, *, limit: int | None = None, offset: int | None = None
     ) -> list[UserPosition]:
-        """A wallet's positions.
+        """List a wallet's positions.
 
         Return an array, the latest traded first; empty for a wallet without any.
         """
@@ -744,7 +744,7 @@ class Requests:
         )
 
     async def show_position(self, wallet: str, market: str) -> OnePosition:
-        """A wallet's position in one market.
+        """Get a wallet's position in one market.
 
         Return one position; 404 if the wallet never traded in the market.
         """
@@ -754,7 +754,7 @@ class Requests:
         )
 
     async def show_wallet_stats(self, wallet: str) -> WalletStats:
-        """What a wallet's trading came to.
+        """Get the result of a wallet's trading.
 
         Return sums over the wallet's positions, valued as in its portfolio; zeros for a wallet without any.
         """
@@ -763,7 +763,7 @@ class Requests:
     async def list_wallet_trades(
         self, wallet: str, *, limit: int | None = None, offset: int | None = None, cursor: str | None = None
     ) -> WalletTradePage:
-        """A wallet's trades.
+        """List a wallet's trades.
 
         List trades, the latest on chain first.
         """
@@ -784,7 +784,7 @@ class Requests:
         limit: int | None = None,
         offset: int | None = None,
     ) -> WalletVotes:
-        """A wallet's ballots.
+        """List a wallet's ballots.
 
         List ballots of both kinds from the chain and the API, the latest first; `limit` and `offset` apply per kind.
         """
@@ -803,14 +803,14 @@ class Requests:
         return cast("CastVotes", await self._transport.request("POST", "/api/votes/dispute", body=body))
 
     async def count_dispute_votes(self, market: str) -> DisputeCounts:
-        """A dispute's tally.
+        """Get a dispute's tally.
 
         Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds.
         """
         return cast("DisputeCounts", await self._transport.request("GET", f"/api/votes/dispute/{_quoted(market)}"))
 
     async def cast_named_dispute_ballot(self, market: str, **body: Unpack[DisputeBallot]) -> RecordedBallot:
-        """Cast a ballot on the dispute named here.
+        """Cast a ballot on the dispute in the path.
 
         Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST /api/votes/dispute.
         """
@@ -821,7 +821,7 @@ class Requests:
     async def show_ballot_text(
         self, *, market_id: str, kind: Literal["proposal", "dispute"], vote: bool, wallet: str
     ) -> BallotText:
-        """What to sign for a ballot.
+        """Get the text to sign for a ballot.
 
         Return a text with its own nonce, valid for five minutes and one ballot.
         """
@@ -842,14 +842,14 @@ class Requests:
         return cast("CastVotes", await self._transport.request("POST", "/api/votes/proposal", body=body))
 
     async def count_proposal_votes(self, market: str) -> ProposalCounts:
-        """A proposal's tally.
+        """Get a proposal's tally.
 
         Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds.
         """
         return cast("ProposalCounts", await self._transport.request("GET", f"/api/votes/proposal/{_quoted(market)}"))
 
     async def cast_named_proposal_ballot(self, market: str, **body: Unpack[ProposalBallot]) -> RecordedBallot:
-        """Cast a ballot on the proposal named here.
+        """Cast a ballot on the proposal in the path.
 
         Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST /api/votes/proposal.
         """
@@ -858,21 +858,21 @@ class Requests:
         )
 
     async def count_votes(self, market: str) -> VoteCounts:
-        """A market's tallies.
+        """Get a market's tallies.
 
         Return both tallies: ballots cast on chain and in the API, each wallet once.
         """
         return cast("VoteCounts", await self._transport.request("GET", f"/api/votes/{_quoted(market)}"))
 
     async def health(self) -> Health:
-        """The process is there.
+        """Check that the process runs.
 
         Report only liveness; /ready reports whether requests can be answered.
         """
         return cast("Health", await self._transport.request("GET", "/health"))
 
     async def ready(self) -> Readiness:
-        """Whether requests can be answered.
+        """Check that requests can be answered.
 
         Return 200, or 503 with reasons.
         """

@@ -21,15 +21,15 @@ class Activity(TypedDict):
     """tx_signature:ordinal."""
     type: Literal["approval", "creation", "dispute", "payout", "protocol", "resolution", "trade", "vote"]
     event: str
-    """The program's name of it."""
+    """The program's name of the event."""
     action: str
-    """Words that follow the wallet's name."""
+    """Text that follows the wallet's name."""
     market_id: str | None
-    """Null for what concerns the whole protocol."""
+    """Null for events of the whole protocol."""
     user_wallet: str | None
-    """Who acted, where the event says so."""
+    """The wallet that acted, if the event names one."""
     amount: str | None
-    """Lamports that changed hands, where any did."""
+    """Lamports transferred, if any."""
     tx_signature: str
     ordinal: int
     slot: int
@@ -65,18 +65,18 @@ class AsOf(TypedDict):
     """The position of a response: its rows reflect this log up to this entry."""
 
     epoch: str
-    """Which log; another one after a restore."""
+    """Id of this history of the log; a restore starts a new one."""
     seq: int
-    """The newest entry of the log that the rows reflect."""
+    """The newest log entry that the rows reflect."""
     position: str
     """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
     slot: int | None
-    """The newest slot with an event; null before any."""
+    """The newest slot with an event; null before the first."""
     commitment: Literal["confirmed", "finalized"]
 
 
 class Authenticate(TypedDict):
-    """Say who you are."""
+    """Authenticate with a token or a ticket."""
 
     action: Literal["auth"]
     token: NotRequired[str]
@@ -85,7 +85,7 @@ class Authenticate(TypedDict):
 
 
 class Authenticated(TypedDict):
-    """Who you are."""
+    """The wallet of the connection."""
 
     type: Literal["authenticated"]
     timestamp: str
@@ -111,24 +111,24 @@ class BuyShares(TypedDict):
     max_cost: int | str
     """The most you pay in lamports, fees included."""
     shares: NotRequired[int | str]
-    """Nine decimals; at least 1000000. Without it, what max_cost buys."""
+    """Nine decimals; at least 1000000. Default: the shares that max_cost buys."""
 
 
 class Candle(TypedDict):
     """The price of YES in a span of time, and the volume traded."""
 
     bucket_at: str
-    """Where the span begins, by the chain's clock."""
+    """Start of the interval, by the chain's clock."""
     open: str
     """Billionths, after the first trade."""
     high: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     low: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     close: str
     """Billionths, after the last trade."""
     open_price: float
-    """For eyes; 0 to 1."""
+    """For display; 0 to 1."""
     high_price: float
     low_price: float
     close_price: float
@@ -137,10 +137,10 @@ class Candle(TypedDict):
     buy_volume: str
     """Lamports of buys with fees."""
     shares_volume: str
-    """Shares that changed hands, in billionths."""
+    """Shares traded, in billionths."""
     trades_count: int
     is_carried: bool
-    """Nothing was traded; all prices are the close before."""
+    """No trade in this interval; all prices are the previous close."""
 
 
 Candles = TypedDict(
@@ -188,7 +188,7 @@ class CastVote(TypedDict):
     """A recorded ballot."""
 
     seq: int
-    """Its place in the log."""
+    """The seq of its log entry."""
     market_id: str
     user_wallet: str
     vote: bool
@@ -235,11 +235,11 @@ class ChangedPost(TypedDict):
     """The new text of a post."""
 
     content: str
-    """Text, kept as it is."""
+    """Text, stored unchanged."""
 
 
 class CloseEvent(TypedDict):
-    """The end of the stream; connect again with your last id."""
+    """The stream ends; reconnect with your last id."""
 
     reason: Literal["shutdown", "slow", "token_expired"]
 
@@ -285,11 +285,11 @@ class CreateMarket(TypedDict):
     liquidity: int | str
     """Lamports, at least 1000000000; declared, not paid."""
     b_parameter: NotRequired[int | str]
-    """Lamports. Without it the liquidity, and at least the 100 SOL that trading takes."""
+    """Lamports. Default: the liquidity, and at least the 100 SOL that trading requires."""
     description: NotRequired[str | None]
     tags: NotRequired[list[str]]
     market_id: NotRequired[str]
-    """Yours; drawn at random without it."""
+    """Your own id; random by default."""
 
 
 class Deadline(TypedDict):
@@ -308,17 +308,17 @@ class Discussion(TypedDict):
     user_wallet: str
     author: str
     content: str
-    """Empty once deleted."""
+    """Empty after deletion."""
     parent_id: str | None
-    """The post that this one answers."""
+    """The post that this one replies to."""
     parentId: str | None
     upvotes: int
     downvotes: int
     flags: int
-    """How many wallets reported it."""
+    """Number of wallets that reported it."""
     isFlagged: bool
     edits: int
-    """How often it was edited."""
+    """Number of edits."""
     created_at: str
     createdAt: str
     edited_at: str | None
@@ -337,7 +337,7 @@ class DiscussionEvent(TypedDict):
     parentId: int | None
     market_id: str
     seq: int
-    """The entry of the log that this is."""
+    """Seq of the log entry of this message."""
 
 
 class DiscussionMessage(TypedDict):
@@ -368,7 +368,7 @@ class Discussions(TypedDict):
 
     discussions: list[Discussion]
     count: int
-    """How many are on this page."""
+    """Number of rows on this page."""
     limit: int
     offset: int
     next_cursor: str | None
@@ -403,7 +403,7 @@ class DisputeTally(TypedDict):
     """A dispute's tally."""
 
     agrees: int
-    """With the dispute, and so against the proposed outcome."""
+    """Agrees with the dispute, and so disagrees with the proposed outcome."""
     disagrees: int
     total: int
 
@@ -425,7 +425,7 @@ class Edits(TypedDict):
 
 
 class Error(TypedDict):
-    """What was wrong with what you said; the connection goes on."""
+    """The reason why your message was rejected; the connection stays open."""
 
     type: Literal["error"]
     timestamp: str
@@ -443,9 +443,9 @@ class EventRetracted(TypedDict):
     tx_signature: str
     ordinal: int
     slot: int
-    """The slot it landed in."""
+    """The slot of its transaction."""
     seq: int
-    """The entry of the log that this is."""
+    """Seq of the log entry of this message."""
 
 
 class FieldProblem(TypedDict):
@@ -459,9 +459,9 @@ class Frame(TypedDict):
     """The messages of one log entry for your topics; a frame without messages advances your position."""
 
     epoch: str
-    """Which log; another one after a restore."""
+    """Id of this history of the log; a restore starts a new one."""
     seq: int
-    """The entry of the log."""
+    """Seq of the log entry."""
     position: str
     """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
     messages: list[
@@ -489,7 +489,7 @@ class Health(TypedDict):
     service: str
     timestamp: str
     uptime: float
-    """Seconds since the process began to serve."""
+    """Seconds since the process started to serve."""
     environment: str
 
 
@@ -498,9 +498,9 @@ class Holder(TypedDict):
 
     user_wallet: str
     shares_yes: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     shares_no: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     total_invested: str
     """Lamports paid for buys, fees included."""
     share_of_yes_bps: int
@@ -515,7 +515,7 @@ class Holders(TypedDict):
     market_id: str
     holders: list[Holder]
     count: int
-    """How many are on this page."""
+    """Number of rows on this page."""
     limit: int
     next_cursor: str | None
     as_of: AsOf
@@ -568,9 +568,9 @@ class Lifecycle(TypedDict):
     outcome: Literal["INVALID", "NO", "YES"] | None
     timeline: list[LifecycleEvent]
     dispute_period_seconds: str
-    """By the configuration in force now."""
+    """By the current configuration."""
     voting_window_seconds: str
-    """How long ballots on a dispute are taken."""
+    """Period in which dispute ballots are accepted."""
     dispute_closes_at: str | None
     """While the outcome is open to dispute or disputed."""
     voting_closes_at: str | None
@@ -584,7 +584,7 @@ class LifecycleEvent(TypedDict):
 
     event: str
     to_state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"] | None
-    """Null when it changes none."""
+    """Null if the step changes no state."""
     user_wallet: str | None
     tx_signature: str
     slot: int
@@ -599,7 +599,7 @@ class Market(TypedDict):
     """The market id: 64 hexadecimal digits."""
     on_chain_address: str
     question: str
-    """A placeholder naming the id until its creator has told us one."""
+    """A placeholder with the id until the creator has set one."""
     description: str | None
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
@@ -608,7 +608,7 @@ class Market(TypedDict):
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
     state_code: int
-    """state as the program numbers it."""
+    """The program's number of the state."""
     outcome: Literal["INVALID", "NO", "YES"] | None
     """Null until finalized."""
     creator_wallet: str
@@ -640,7 +640,7 @@ class Market(TypedDict):
     priceNo: float | None
     proposed_outcome: bool | None
     final_outcome: bool | None
-    """Null before the end and for INVALID; outcome tells."""
+    """Null before the end and for INVALID; see outcome."""
     was_disputed: bool
     is_cancelled: bool
     created_at: str
@@ -657,7 +657,7 @@ class Market(TypedDict):
     resolutionTime: str | None
     finalizedAt: str | None
     last_seq: int
-    """The newest entry that changed this row."""
+    """The newest log entry that changed this row."""
     resolver_wallet: str | None
     dispute_initiator: str | None
     ipfs_question_hash: str | None
@@ -679,7 +679,7 @@ class Market(TypedDict):
     protocol_fees_paid_exact: str
     """The integer beside it, exactly."""
     market_lamports: int | None
-    """The account's balance when last told."""
+    """The account's balance in the newest event that has one."""
     market_lamports_exact: str | None
     liquidity_withdrawn_at: str | None
     as_of: AsOf
@@ -690,7 +690,7 @@ class MarketActivity(TypedDict):
 
     activity: list[Activity]
     count: int
-    """How many are on this page."""
+    """Number of rows on this page."""
     limit: int
     next_cursor: str | None
     as_of: AsOf
@@ -704,7 +704,7 @@ class MarketBrief(TypedDict):
     """The market id: 64 hexadecimal digits."""
     on_chain_address: str
     question: str
-    """A placeholder naming the id until its creator has told us one."""
+    """A placeholder with the id until the creator has set one."""
     description: str | None
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
@@ -713,7 +713,7 @@ class MarketBrief(TypedDict):
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
     state_code: int
-    """state as the program numbers it."""
+    """The program's number of the state."""
     outcome: Literal["INVALID", "NO", "YES"] | None
     """Null until finalized."""
     creator_wallet: str
@@ -745,7 +745,7 @@ class MarketBrief(TypedDict):
     priceNo: float | None
     proposed_outcome: bool | None
     final_outcome: bool | None
-    """Null before the end and for INVALID; outcome tells."""
+    """Null before the end and for INVALID; see outcome."""
     was_disputed: bool
     is_cancelled: bool
     created_at: str
@@ -762,7 +762,7 @@ class MarketBrief(TypedDict):
     resolutionTime: str | None
     finalizedAt: str | None
     last_seq: int
-    """The newest entry that changed this row."""
+    """The newest log entry that changed this row."""
 
 
 class MarketChanged(TypedDict):
@@ -783,7 +783,7 @@ class MarketChanged(TypedDict):
     trades_count: int
     last_trade_at: str | None
     last_seq: int
-    """The newest entry that this standing reflects."""
+    """The newest log entry that this state reflects."""
 
 
 class MarketEvent(TypedDict):
@@ -797,9 +797,9 @@ class MarketEvent(TypedDict):
     tx_signature: str
     ordinal: int
     slot: int
-    """The slot it landed in."""
+    """The slot of its transaction."""
     seq: int
-    """The entry of the log that this is."""
+    """Seq of the log entry of this message."""
     created_at: str
 
 
@@ -822,7 +822,7 @@ class MarketMetadataEvent(TypedDict):
     tags: list[str]
     end_date: str | None
     seq: int
-    """The entry of the log that this is."""
+    """Seq of the log entry of this message."""
 
 
 class MarketMetadataMessage(TypedDict):
@@ -839,13 +839,13 @@ class MarketPage(TypedDict):
 
     markets: list[MarketBrief]
     count: int
-    """How many there are in all with these filters."""
+    """Number of all markets that match the filters."""
     count_is_exact: bool
-    """False when `q` finds more than were counted."""
+    """False when `q` matches more than were counted."""
     limit: int
     offset: int
     next_cursor: str | None
-    """Give it as `cursor`; null at the end."""
+    """Send it as `cursor`; null on the last page."""
     as_of: AsOf
 
 
@@ -865,7 +865,7 @@ class MarketStateSnapshot(TypedDict):
     old_state: None
     new_state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"] | None
     market: MarketBrief | None
-    """null for a market that nobody knows yet."""
+    """null for an unknown market."""
     priceYes: float
     """0 to 1."""
     priceNo: float
@@ -887,7 +887,7 @@ class MarketTradePage(TypedDict):
 
     trades: list[Trade]
     count: int
-    """How many are on this page."""
+    """Number of rows on this page."""
     limit: int
     offset: int
     next_cursor: str | None
@@ -924,7 +924,7 @@ class MetadataResult(TypedDict):
     question_cid: str
     """The content id that a create instruction may anchor."""
     seq: int | None
-    """Its entry of the log; null while the market does not exist."""
+    """Its log entry; null while the market does not exist."""
 
 
 class ModelStatus(TypedDict):
@@ -936,13 +936,13 @@ class ModelStatus(TypedDict):
     """It stopped and waits for an operator."""
     applied_seq: int
     behind: int
-    """Entries of the log that it has not taken yet."""
+    """Log entries that are not applied yet."""
     stale_since: str | None
     failed_event: int | None
     reason: str | None
     built_at: str
     is_behind: bool
-    """An entry failed; it is retried and catches up by itself."""
+    """An entry failed; the mart is retried automatically."""
     behind_since: str | None
     next_attempt_at: str | None
 
@@ -961,14 +961,14 @@ class NamedQuery(TypedDict):
 
     name: str
     statement: str
-    """Its text, which begins with what it answers."""
+    """Its text; the first line is the question that it answers."""
 
 
 class NewMarketPost(TypedDict):
     """A new post or reply, with its market."""
 
     content: str
-    """Text, kept as it is."""
+    """Text, stored unchanged."""
     parent_id: NotRequired[str | None]
     parentId: NotRequired[str | None]
     market_id: str
@@ -989,7 +989,7 @@ class NewPost(TypedDict):
     """A new post or reply."""
 
     content: str
-    """Text, kept as it is."""
+    """Text, stored unchanged."""
     parent_id: NotRequired[str | None]
     parentId: NotRequired[str | None]
 
@@ -1008,25 +1008,25 @@ class NewestActivity(TypedDict):
     id: str
     type: Literal["creation", "resolution", "trade"]
     user: str
-    """A wallet as "ABCDEF...WXYZ"; "protocol" where no wallet acted."""
+    """A wallet as "ABCDEF...WXYZ"; "protocol" for events without a wallet."""
     action: str
     market: str
     """The question."""
     marketId: str
     time: str
     amount: NotRequired[str]
-    """"1.10 SOL"; left out where nothing was paid."""
+    """"1.10 SOL"; absent where nothing was paid."""
 
 
 class NonceToSign(TypedDict):
     """The fields for a wallet's signIn, and their text if the wallet is known."""
 
     nonce: str
-    """Good once, until expires_at."""
+    """Valid once, until expires_at."""
     domain: str
-    """Host and port that the text must name."""
+    """Host and port that the text must contain."""
     uri: str
-    """The address that the text must name; of the domain."""
+    """The URI that the text must contain; it belongs to the domain."""
     version: str
     chain_id: str
     """mainnet, devnet or localnet."""
@@ -1034,7 +1034,7 @@ class NonceToSign(TypedDict):
     issued_at: str
     expires_at: str
     message: str | None
-    """The text to sign, for wallets that sign messages only; null unless `wallet` was given."""
+    """The text to sign, for wallets that only sign messages; null unless `wallet` was given."""
 
 
 class OnePosition(TypedDict):
@@ -1062,14 +1062,14 @@ class OnePosition(TypedDict):
     total_proceeds_exact: str
     """The integer beside it, exactly."""
     current_value: int
-    """Lamports: shares at the current price; once final, what is claimable."""
+    """Lamports: shares at the current price; the claimable amount once final."""
     current_value_exact: str
     """The integer beside it, exactly."""
     claimable_amount: int
     claimable_amount_exact: str
     """The integer beside it, exactly."""
     unrealizedPnL: int
-    """Lamports; with realizedPnL the profit."""
+    """Lamports; profit is this plus realizedPnL."""
     unrealized_pnl_exact: str
     """The integer beside it, exactly."""
     realizedPnL: int
@@ -1096,7 +1096,7 @@ class OnePosition(TypedDict):
 
 
 class Ping(TypedDict):
-    """Ask for a pong."""
+    """Request a pong."""
 
     action: Literal["ping"]
 
@@ -1116,11 +1116,11 @@ class PlatformPeriod(TypedDict):
     to_at: str | None
     trades_count: int
     volume: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     buy_volume: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     sell_volume: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     traders_count: int
     new_wallets_count: int
     markets_created: int
@@ -1128,17 +1128,17 @@ class PlatformPeriod(TypedDict):
     disputes_count: int
     ballots_count: int
     claims_paid: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     protocol_fees: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     resolver_fees: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     lp_fees: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     markets_count: int
     active_markets_count: int
     open_interest_shares: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
 
 
 class PnlDay(TypedDict):
@@ -1147,17 +1147,17 @@ class PnlDay(TypedDict):
     day: str
     trades_count: int
     volume: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     invested: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     proceeds: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     claimed: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     realized_pnl: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     cumulative_realized_pnl: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     last_seq: int
 
 
@@ -1171,7 +1171,7 @@ class PnlHistory(TypedDict):
 
 
 class Pong(TypedDict):
-    """The answer to a ping."""
+    """The reply to a ping."""
 
     type: Literal["pong"]
     timestamp: str
@@ -1179,7 +1179,7 @@ class Pong(TypedDict):
 
 
 class PongBack(TypedDict):
-    """A sign of life."""
+    """The reply to a ping of the server."""
 
     action: Literal["pong"]
 
@@ -1191,7 +1191,7 @@ class Portfolio(TypedDict):
     totals: PortfolioTotals
     positions: list[PortfolioPosition]
     count: int
-    """How many positions there are in all."""
+    """Number of all positions."""
     limit: int
     offset: int
     as_of: AsOf
@@ -1206,33 +1206,33 @@ class PortfolioPosition(TypedDict):
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     outcome: Literal["INVALID", "NO", "YES"] | None
     shares_yes: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     shares_no: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     cost_yes: str
-    """Paid for the YES shares still held, at their average cost."""
+    """Lamports paid for the YES shares still owned, at their average cost."""
     cost_no: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     total_invested: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     total_proceeds: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     trades_count: int
     has_claimed: bool
     claimed_amount: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     claimable: str
-    """What a claim would pay now."""
+    """The amount that a claim would pay now."""
     is_pool_withdrawn: bool
-    """The creator emptied the pool; winning claims pay nothing."""
+    """The creator withdrew the pool; winning claims pay nothing."""
     current_value: str
-    """Shares at the current price; once final, claimable."""
+    """Shares at the current price; the claimable amount once final."""
     realized_pnl: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     unrealized_pnl: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     profit: str
-    """realized_pnl and unrealized_pnl together."""
+    """Sum of realized_pnl and unrealized_pnl."""
     first_trade_at: str | None
     last_trade_at: str | None
     last_seq: int
@@ -1242,21 +1242,21 @@ class PortfolioTotals(TypedDict):
     """Sums over all positions of the wallet, in lamports."""
 
     total_invested: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     total_proceeds: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     claimed_amount: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     claimable: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     current_value: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     realized_pnl: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     unrealized_pnl: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     profit: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
 
 
 class PositionState(TypedDict):
@@ -1287,7 +1287,7 @@ class PositionState(TypedDict):
     claimed_amount_exact: str
     """The integer beside it, exactly."""
     last_seq: int
-    """The newest entry that this standing reflects."""
+    """The newest log entry that this state reflects."""
 
 
 class PositionUpdateMessage(TypedDict):
@@ -1326,7 +1326,7 @@ class PriceChanged(TypedDict):
     shares_no_exact: str
     """The integer beside it, exactly."""
     last_seq: int
-    """The newest entry that this standing reflects."""
+    """The newest log entry that this state reflects."""
 
 
 class PriceHistory(TypedDict):
@@ -1335,7 +1335,7 @@ class PriceHistory(TypedDict):
     market_id: str
     price_history: list[PricePoint]
     count: int
-    """How many points there are: the first one and up to `limit` trades."""
+    """Number of points: the first one and up to `limit` trades."""
     as_of: AsOf
 
 
@@ -1344,9 +1344,9 @@ class PricePoint(TypedDict):
 
     timestamp: str
     yes: float
-    """Percent, kept between 1 and 99."""
+    """Percent, limited to 1 to 99."""
     no: float
-    """100 less yes."""
+    """100 minus yes."""
 
 
 class PriceUpdateMessage(TypedDict):
@@ -1367,7 +1367,7 @@ class Problem(TypedDict):
     detail: str
     instance: str
     code: str
-    """Stable; what a program should compare."""
+    """Stable; compare this in programs."""
     error: str
     message: str
     timestamp: str
@@ -1427,7 +1427,7 @@ class ProposedMarket(TypedDict):
     ipfs_question_hash: str
     """The content id of metadata_document."""
     is_tradable: bool
-    """Whether b_parameter reaches the 100 SOL that trading takes."""
+    """Whether b_parameter reaches the 100 SOL that trading requires."""
 
 
 class ProposedTrade(TypedDict):
@@ -1443,21 +1443,21 @@ class ProposedTrade(TypedDict):
     shares_exact: str
     """The integer beside it, exactly."""
     cost: int
-    """Lamports paid, or received, fees counted."""
+    """Lamports paid or received, fees included."""
     cost_exact: str
     """The integer beside it, exactly."""
     limit_exact: str
-    """What the program is told: target_cost or min_proceeds, in lamports."""
+    """The argument of the instruction: target_cost or min_proceeds, in lamports."""
     protocol_fee_exact: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     resolver_fee_exact: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     lp_fee_exact: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     new_price_yes_exact: str
     """Nine decimals."""
     slot: int
-    """The market is that of this slot."""
+    """The slot of the market state that the numbers are based on."""
 
 
 class Protocol(TypedDict):
@@ -1488,28 +1488,28 @@ class Quote(TypedDict):
     side: Literal["buy", "sell"]
     outcome: Literal["NO", "YES"]
     is_possible: bool
-    """False when the program would refuse; `refusal` says how."""
+    """False when the program would reject the trade; `refusal` has the reason."""
     refusal: Refusal | None
     target_cost: str | None
-    """Of a purchase: the most that may be paid, fees included."""
+    """Purchases only: the highest amount to pay, fees included."""
     shares: str | None
-    """Bought or sold."""
+    """Shares bought or sold."""
     before_fees: str | None
-    """What the shares cost or bring before fees."""
+    """Cost or proceeds of the shares before fees."""
     protocol_fee: str | None
     resolver_fee: str | None
     lp_fee: str | None
     total: str | None
-    """What the buyer pays, or the seller receives."""
+    """The amount that the buyer pays or the seller receives."""
     average_price: str | None
     """total for one whole share."""
     price_before: str | None
-    """Of one share of the outcome; null where there is none."""
+    """Of one share of the outcome; null if there is none."""
     price_after: str | None
     impact_bps: int | None
-    """How far the price moves, of the price before."""
+    """Change of the price, relative to the price before."""
     smallest: str | None
-    """The least target_cost, or number of shares, that works now; null when none does."""
+    """The smallest target_cost, or number of shares, that works now; null if none does."""
     warnings: list[Caution]
     as_of: AsOf
 
@@ -1518,20 +1518,20 @@ class RankedWallet(TypedDict):
     """A wallet with its rank."""
 
     rank: int
-    """Equal ones share a rank."""
+    """Equal values share a rank."""
     user_wallet: str
     profit: str
     """Realized within the period."""
     volume: str
-    """An integer; text, for it may be beyond 2**53."""
+    """An integer as text, because it may exceed 2**53."""
     trades_count: int
     markets_count: int
     decided_count: int
     """Positions decided YES or NO within the period."""
     won_count: int
-    """Of them, those with a profit."""
+    """Those with a profit."""
     win_rate_bps: int | None
-    """won_count of decided_count."""
+    """won_count divided by decided_count."""
     last_seq: int
 
 
@@ -1547,9 +1547,9 @@ class Readiness(TypedDict):
     status: Literal["ready", "unready"]
     service: str
     reasons: list[str]
-    """What stands in the way."""
+    """Reasons why the process is not ready."""
     warnings: list[str]
-    """What does not, but should be looked at."""
+    """Problems that do not prevent readiness."""
     epoch: str | None
     seq: int | None
     position: str | None
@@ -1562,7 +1562,7 @@ class RecordedBallot(TypedDict):
 
     success: Literal[True]
     voteId: str
-    """PV- or DV- and the ballot's place in the log."""
+    """PV- or DV- and the seq of the ballot's log entry."""
     marketId: str
     vote: Literal["agree", "disagree", "dislike", "like"]
     timestamp: str
@@ -1579,7 +1579,7 @@ class Refusal(TypedDict):
 
     name: str
     code: int
-    """The program's number, from 6000."""
+    """The program's error number, from 6000."""
     message: str
 
 
@@ -1592,7 +1592,7 @@ class RelatedMarket(TypedDict):
     category: str
     """With a capital letter."""
     categoryMatch: bool
-    """Of the same category as the market that was asked for."""
+    """The same category as the market in the request."""
 
 
 class RelatedMarkets(TypedDict):
@@ -1612,7 +1612,7 @@ class RelayedTransaction(TypedDict):
     slot: int | None
     error: str | None
     transaction: str
-    """The signature again, by the name older clients read."""
+    """The same signature, under the name that older clients read."""
     explorer: str
 
 
@@ -1636,7 +1636,7 @@ class ResolveMarket(TypedDict):
 
 
 class Resync(TypedDict):
-    """Your position is not in this log: read the state again, go on from here."""
+    """Your position is not in this log: read the state again, then continue from this position."""
 
     type: Literal["resync"]
     timestamp: str
@@ -1648,9 +1648,9 @@ class ResyncEvent(TypedDict):
 
     reason: Literal["foreign_epoch", "future_position", "mark_mismatch"]
     epoch: str
-    """Which log; another one after a restore."""
+    """Id of this history of the log; a restore starts a new one."""
     seq: int
-    """The entry of the log."""
+    """Seq of the log entry."""
     position: str
     """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
 
@@ -1689,7 +1689,7 @@ class Session(TypedDict):
     expires_in: int
     """Seconds until the access token expires."""
     refresh_token: str
-    """Good once, for the next pair of tokens."""
+    """Valid once, for the next pair of tokens."""
     refresh_expires_at: str
 
 
@@ -1714,7 +1714,7 @@ class SignedMessage(TypedDict):
     signature: str
     """An ed25519 signature of 64 bytes, in base58 (or base64)."""
     message: NotRequired[str]
-    """The signed text; this or signed_message."""
+    """The signed text; send this or signed_message."""
     signed_message: NotRequired[str]
     """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
 
@@ -1742,7 +1742,7 @@ class SqlAnswer(TypedDict):
     rows: list[dict[str, Any]]
     count: int
     is_cut: bool
-    """There was more than is shown."""
+    """True if there are more rows than shown."""
     took_ms: float
     as_of: AsOf
 
@@ -1759,7 +1759,7 @@ class SqlConsole(TypedDict):
     """The SQL console's status, example queries, allowed functions and limits."""
 
     is_on: bool
-    """Whether this server takes SQL at all."""
+    """Whether this server accepts SQL."""
     named: list[NamedQuery]
     functions: list[str]
     """Functions that may be called."""
@@ -1773,7 +1773,7 @@ class SqlQuery(TypedDict):
     query: NotRequired[str | None]
     name: NotRequired[str | None]
     limit: NotRequired[int]
-    """Rows at most."""
+    """Maximum number of rows."""
     format: NotRequired[Literal["csv", "json"]]
 
 
@@ -1794,10 +1794,10 @@ class Status(TypedDict):
     models: list[ModelStatus]
     keepers: list[KeeperStatus]
     dead_letters: int
-    """Deliveries kept because they were unusable."""
+    """Deliveries that could not be used and were stored."""
     wanted: int
-    """Transactions known of but not fetched yet."""
-    alerts: list[AlertKind]
+    """Known transactions that are not fetched yet."""
+    alerts: list[Alert]
     as_of: AsOf
 
 
@@ -1806,11 +1806,11 @@ class StatusEvent(TypedDict):
 
     kind: Literal["finalized_through", "mart_stale", "snapshot"]
     finalized_through: int | None
-    """Slot; null when unknown or not what is told."""
+    """Slot; null when unknown, and for other kinds."""
     seq: NotRequired[int]
-    """The entry of the log that this is; a snapshot has none."""
+    """Seq of the log entry; a snapshot has none."""
     stale: NotRequired[list[str]]
-    """Marts that stand still; in a snapshot only."""
+    """Marts that stopped following the log; in a snapshot only."""
 
 
 class StatusMessage(TypedDict):
@@ -1823,7 +1823,7 @@ class StatusMessage(TypedDict):
 
 
 class Subscribe(TypedDict):
-    """Subscribe to topics. `since` is a `position` to resume at, in the first subscription only."""
+    """Subscribe to topics. `since` is a `position` to resume from, in the first subscription only."""
 
     action: Literal["subscribe"]
     topics: NotRequired[list[str]]
@@ -1834,15 +1834,15 @@ class Subscribe(TypedDict):
 
 
 class Subscribed(TypedDict):
-    """You hear these topics from `seq` on; messages say how they stand."""
+    """These topics are subscribed from `seq` on; messages with the current state follow."""
 
     type: Literal["subscribed"]
     timestamp: str
     topics: list[str]
     epoch: str
-    """Which log; another one after a restore."""
+    """Id of this history of the log; a restore starts a new one."""
     seq: int
-    """The entry of the log."""
+    """Seq of the log entry."""
     position: str
     """Opaque; send it unchanged as `since`. Compare order by epoch and seq."""
     messages: list[
@@ -1872,24 +1872,24 @@ class Thread(TypedDict):
     user_wallet: str
     author: str
     content: str
-    """Empty once deleted."""
+    """Empty after deletion."""
     parent_id: str | None
-    """The post that this one answers."""
+    """The post that this one replies to."""
     parentId: str | None
     upvotes: int
     downvotes: int
     flags: int
-    """How many wallets reported it."""
+    """Number of wallets that reported it."""
     isFlagged: bool
     edits: int
-    """How often it was edited."""
+    """Number of edits."""
     created_at: str
     createdAt: str
     edited_at: str | None
     deleted_at: str | None
     last_seq: int
     replies_count: int
-    """Replies that are not deleted, at any depth."""
+    """Replies at any depth that are not deleted."""
     replies: list[Discussion]
 
 
@@ -1898,7 +1898,7 @@ class Threads(TypedDict):
 
     discussions: list[Thread]
     count: int
-    """How many threads are on this page."""
+    """Number of threads on this page."""
     limit: int
     offset: int
     next_cursor: str | None
@@ -1910,7 +1910,7 @@ class Ticket(TypedDict):
     """A ticket that opens one stream."""
 
     ticket: str
-    """Put it into the address of one stream: ?ticket=..."""
+    """Add it to the URL of one stream: ?ticket=..."""
     expires_in: int
     """Seconds."""
 
@@ -1941,7 +1941,7 @@ class Trade(TypedDict):
     resolver_fee_lamports: str
     lp_fee_lamports: str
     are_fees_exact: bool
-    """False for a sale whose fees the chain does not tell apart by one."""
+    """False for a sale whose fees cannot be told from the chain's amounts to the lamport."""
     price_after: float
     """Price of YES after the trade."""
     price: float
@@ -1988,9 +1988,9 @@ class TradeEvent(TypedDict):
     tx_signature: str
     ordinal: int
     slot: int
-    """The slot it landed in."""
+    """The slot of its transaction."""
     seq: int
-    """The entry of the log that this is."""
+    """Seq of the log entry of this message."""
     created_at: str
     block_time: str
 
@@ -2018,7 +2018,7 @@ class TradePage(TypedDict):
 
     trades: list[Trade]
     count: int
-    """How many are on this page."""
+    """Number of rows on this page."""
     limit: int
     offset: int
     next_cursor: str | None
@@ -2056,11 +2056,11 @@ class TransactionStatus(TypedDict):
 
     signature: str
     status: Literal["confirmed", "failed", "finalized", "processed", "retracted"]
-    """retracted: it was in a block that the chain gave up."""
+    """retracted: the chain dropped the block that contained it."""
     slot: int | None
     error: str | None
     source: Literal["chain", "log"]
-    """Who says so; the log knows only what succeeded."""
+    """The source of the status; the log contains successful transactions only."""
     events: list[TransactionEvent]
     explorer: str
 
@@ -2074,7 +2074,7 @@ class TrendingMarket(TypedDict):
     change24h: float
     """Percentage points of YES gained in the last day."""
     volume24h: float
-    """SOL traded in the last day; for eyes."""
+    """SOL traded in the last day; for display."""
     volume_24h_exact: str
     """The same in lamports."""
     uniqueTraders: int
@@ -2098,12 +2098,12 @@ class UnsignedMarket(TypedDict):
     unsigned_transaction: str
     """base64; versioned, with zeros for its signatures."""
     signers: list[str]
-    """Who has to sign, the payer first."""
+    """The wallets that must sign, the payer first."""
     blockhash: str
     last_valid_block_height: int
-    """It can land until the chain has this many blocks."""
+    """The block height after which it can no longer land."""
     fee_lamports: str
-    """What landing costs, beside what the instruction moves."""
+    """The fee in lamports, without the amounts that the instruction moves."""
     simulation: Simulation
     transaction: NotRequired[None]
     """Its signature, once you have signed it; null here."""
@@ -2111,7 +2111,7 @@ class UnsignedMarket(TypedDict):
     """null until it is sent."""
     market: ProposedMarket
     metadata_document: str
-    """The bytes whose content id is anchored; keep or pin them."""
+    """The bytes whose content id is anchored; store or pin them."""
 
 
 class UnsignedOnMarket(TypedDict):
@@ -2121,19 +2121,19 @@ class UnsignedOnMarket(TypedDict):
     unsigned_transaction: str
     """base64; versioned, with zeros for its signatures."""
     signers: list[str]
-    """Who has to sign, the payer first."""
+    """The wallets that must sign, the payer first."""
     blockhash: str
     last_valid_block_height: int
-    """It can land until the chain has this many blocks."""
+    """The block height after which it can no longer land."""
     fee_lamports: str
-    """What landing costs, beside what the instruction moves."""
+    """The fee in lamports, without the amounts that the instruction moves."""
     simulation: Simulation
     transaction: NotRequired[None]
     """Its signature, once you have signed it; null here."""
     explorer: NotRequired[None]
     """null until it is sent."""
     market: Market | None
-    """The market as GET /api/markets/{id} tells it; null before the log knows it."""
+    """The market as in GET /api/markets/{id}; null until the log contains it."""
 
 
 class UnsignedTrade(TypedDict):
@@ -2143,12 +2143,12 @@ class UnsignedTrade(TypedDict):
     unsigned_transaction: str
     """base64; versioned, with zeros for its signatures."""
     signers: list[str]
-    """Who has to sign, the payer first."""
+    """The wallets that must sign, the payer first."""
     blockhash: str
     last_valid_block_height: int
-    """It can land until the chain has this many blocks."""
+    """The block height after which it can no longer land."""
     fee_lamports: str
-    """What landing costs, beside what the instruction moves."""
+    """The fee in lamports, without the amounts that the instruction moves."""
     simulation: Simulation
     transaction: NotRequired[None]
     """Its signature, once you have signed it; null here."""
@@ -2158,7 +2158,7 @@ class UnsignedTrade(TypedDict):
 
 
 class Unsubscribe(TypedDict):
-    """Hear about less."""
+    """Unsubscribe from topics."""
 
     action: Literal["unsubscribe"]
     topics: NotRequired[list[str]]
@@ -2199,14 +2199,14 @@ class UserPosition(TypedDict):
     total_proceeds_exact: str
     """The integer beside it, exactly."""
     current_value: int
-    """Lamports: shares at the current price; once final, what is claimable."""
+    """Lamports: shares at the current price; the claimable amount once final."""
     current_value_exact: str
     """The integer beside it, exactly."""
     claimable_amount: int
     claimable_amount_exact: str
     """The integer beside it, exactly."""
     unrealizedPnL: int
-    """Lamports; with realizedPnL the profit."""
+    """Lamports; profit is this plus realizedPnL."""
     unrealized_pnl_exact: str
     """The integer beside it, exactly."""
     realizedPnL: int
@@ -2267,7 +2267,7 @@ class VoteEvent(TypedDict):
     source: Literal["api", "chain"]
     tx_signature: str | None
     seq: int
-    """The entry of the log that this is."""
+    """Seq of the log entry of this message."""
 
 
 class VoteMessage(TypedDict):
@@ -2356,7 +2356,7 @@ class WalletActivity(TypedDict):
 
     activity: list[Activity]
     count: int
-    """How many are on this page."""
+    """Number of rows on this page."""
     limit: int
     next_cursor: str | None
     as_of: AsOf
@@ -2399,7 +2399,7 @@ class WalletTradePage(TypedDict):
 
     trades: list[Trade]
     count: int
-    """How many are on this page."""
+    """Number of rows on this page."""
     limit: int
     offset: int
     next_cursor: str | None
@@ -2413,7 +2413,7 @@ class WalletVotes(TypedDict):
     proposal_votes: list[Vote]
     dispute_votes: list[Vote]
     total: int
-    """How many there are in all of the wanted kinds."""
+    """Number of all ballots of the requested kinds."""
     limit: int
     offset: int
     wallet: str

@@ -1,4 +1,4 @@
-/** One API and, perhaps, one wallet that is signed in. */
+/** A client of one API, for no wallet or one that is signed in. */
 
 import { Requests } from "./requests.js";
 import { Stream, type StreamOptions } from "./stream.js";
@@ -7,14 +7,14 @@ import type { FieldProblem, Session } from "./types.js";
 /** Signs a text as the wallet; the signature in base58 or base64. */
 export type Sign = (text: string) => string | Promise<string>;
 
-/** A call was refused; `code` is stable, `message` is for people. */
+/** A call was rejected; `code` is stable, `message` is text for users. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
     readonly details: FieldProblem[],
-    /** Seconds until trying again makes sense; null where it does not say. */
+    /** Seconds to wait before a retry; null if the response has none. */
     readonly retryAfter: number | null,
   ) {
     super(`${status} ${code}: ${message}`);
@@ -40,14 +40,14 @@ export class Zmart extends Requests {
     this.url = url.replace(/\/$/, "");
   }
 
-  /** Sign in as a wallet and stay so: the access token is renewed when it runs out. */
+  /** Sign in as a wallet and stay signed in: the access token is renewed when it expires. */
   async connect(wallet: string, sign: Sign): Promise<Session> {
     const message = (await this.showNonce({ wallet })).message ?? "";
     this.session = await this.signIn({ wallet, message, signature: await sign(message) });
     return this.session;
   }
 
-  /** What happens, a frame for each entry of the log: `for await (const frame of zmart.follow(["trades"]))`. */
+  /** Events as they happen, a frame for each entry of the log: `for await (const frame of zmart.follow(["trades"]))`. */
   follow(topics: string[], options: Omit<StreamOptions, "token"> = {}): Stream {
     return new Stream(this.url, topics, { ...options, token: (isExpired) => this.token(isExpired) });
   }

@@ -1,5 +1,5 @@
 /**
- * ZMART from TypeScript: every call of the API, and streams that come back by themselves.
+ * ZMART from TypeScript: every call of the API, and streams that reconnect by themselves.
  *
  *     const zmart = new Zmart("http://127.0.0.1:4000");
  *     const page = await zmart.listMarkets({ state: "ACTIVE" });

@@ -22,7 +22,7 @@ export class Requests {
   }
 
   /**
-   * What to sign.
+   * Get a text to sign for sign-in.
    *
    * Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here.
    */
@@ -31,7 +31,7 @@ export class Requests {
   }
 
   /**
-   * Stay signed in.
+   * Refresh a session.
    *
    * Exchange a refresh token for the next pair of tokens. A second use of one ends the session.
    */
@@ -40,7 +40,7 @@ export class Requests {
   }
 
   /**
-   * A pass for one stream.
+   * Create a ticket for one stream.
    *
    * Issue a single-use ticket, valid for sixty seconds, for EventSource and WebSocket, which send no headers.
    * The topic `me` that it opens ends when the access token of this request expires, at most fifteen minutes
@@ -60,7 +60,7 @@ export class Requests {
   }
 
   /**
-   * Post.
+   * Create a post.
    *
    * Create a post or a reply, with the market in the body.
    */
@@ -69,7 +69,7 @@ export class Requests {
   }
 
   /**
-   * Delete one's own post.
+   * Delete your own post.
    *
    * Delete the post's text; replies to it stay.
    */
@@ -78,7 +78,7 @@ export class Requests {
   }
 
   /**
-   * All posts under a market.
+   * List all posts under a market.
    *
    * List every post individually, the newest first, without deleted ones.
    */
@@ -87,7 +87,7 @@ export class Requests {
   }
 
   /**
-   * Edit one's own post.
+   * Edit your own post.
    *
    * Replace the post's text. Its earlier text is stored and can be read.
    */
@@ -96,7 +96,7 @@ export class Requests {
   }
 
   /**
-   * What a post said before.
+   * List earlier texts of a post.
    *
    * List the post's earlier versions, the latest edit first.
    */
@@ -114,7 +114,7 @@ export class Requests {
   }
 
   /**
-   * A thread's replies.
+   * List a thread's replies.
    *
    * List replies in the order of their creation; for the next page, send the last one's id as `after`.
    */
@@ -123,7 +123,7 @@ export class Requests {
   }
 
   /**
-   * Say up or down of a post.
+   * Rate a post up or down.
    *
    * Set the wallet's reaction. There is one per wallet; another one replaces it, null removes it.
    */
@@ -132,7 +132,7 @@ export class Requests {
   }
 
   /**
-   * A document by its content id.
+   * Get a document by its content id.
    *
    * Return a document that a market or a snapshot refers to, fetched from the configured gateway. The
    * gateway's bytes are hashed and compared with the content id; other bytes are rejected (503). So are files
@@ -144,7 +144,7 @@ export class Requests {
   }
 
   /**
-   * Who did best.
+   * List the best wallets.
    *
    * List wallets by realized profit, volume, trades, or share of decided positions won.
    */
@@ -153,7 +153,7 @@ export class Requests {
   }
 
   /**
-   * Markets, a page at a time.
+   * List markets.
    *
    * List the markets whose creation is known.
    */
@@ -162,7 +162,7 @@ export class Requests {
   }
 
   /**
-   * A market to sign.
+   * Build the creation of a market to sign.
    *
    * Return a market to sign. Its text is stored at once and shown when the market exists.
    */
@@ -171,7 +171,7 @@ export class Requests {
   }
 
   /**
-   * What happened lately.
+   * List recent events.
    *
    * List the latest first by the chain's clock: a mixture of trades, resolutions and creations, or one type.
    */
@@ -180,7 +180,7 @@ export class Requests {
   }
 
   /**
-   * The largest categories.
+   * List the largest categories.
    *
    * List at most five categories; `trend` is the growth in the week up to the newest event.
    */
@@ -189,7 +189,7 @@ export class Requests {
   }
 
   /**
-   * The markets that are traded most.
+   * List the most traded markets.
    *
    * List ACTIVE markets by volume and traders of the day up to the newest event, by the chain's clock.
    */
@@ -198,7 +198,7 @@ export class Requests {
   }
 
   /**
-   * One market.
+   * Get a market.
    *
    * Return the whole row, without a wrapper.
    */
@@ -207,7 +207,7 @@ export class Requests {
   }
 
   /**
-   * What happened in a market.
+   * List a market's events.
    *
    * List every event of the market, the latest on chain first.
    */
@@ -216,7 +216,7 @@ export class Requests {
   }
 
   /**
-   * A market's candles.
+   * Get a market's candles.
    *
    * List the newest candles of a window, the latest last; for older ones, send the first `bucket_at` as `to`.
    */
@@ -225,7 +225,7 @@ export class Requests {
   }
 
   /**
-   * A claim to sign.
+   * Build a claim to sign.
    *
    * Return a claim of the wallet's share of a finalized market's pool, or of its stake.
    */
@@ -234,7 +234,7 @@ export class Requests {
   }
 
   /**
-   * What is said under a market.
+   * List the posts under a market.
    *
    * List threads, the newest first, each with its first replies; or all posts individually.
    */
@@ -243,7 +243,7 @@ export class Requests {
   }
 
   /**
-   * Post under a market.
+   * Create a post under a market.
    *
    * Create a post under the market, or a reply to another post of it (`parent_id`).
    */
@@ -252,7 +252,7 @@ export class Requests {
   }
 
   /**
-   * A dispute to sign.
+   * Build a dispute to sign.
    *
    * Return a dispute to sign; anyone may dispute a proposed outcome in the dispute period.
    */
@@ -261,7 +261,7 @@ export class Requests {
   }
 
   /**
-   * A vote on a dispute to sign.
+   * Build a dispute vote to sign.
    *
    * Return a vote on chain to sign. The older proofs are not enough to vote on a dispute.
    */
@@ -270,7 +270,7 @@ export class Requests {
   }
 
   /**
-   * A market's holders.
+   * List a market's holders.
    *
    * List the largest first, by shares of the side or of both together.
    */
@@ -279,7 +279,7 @@ export class Requests {
   }
 
   /**
-   * A market's life and its next deadline.
+   * Get a market's life and its next deadline.
    *
    * List the steps in the chain's order, and deadlines by the current configuration, as the program computes
    * them.
@@ -289,7 +289,7 @@ export class Requests {
   }
 
   /**
-   * Tell what a market is about.
+   * Set a market's metadata.
    *
    * Store the metadata, before or after the market is created; only the creator's is accepted or shown. A
    * market that was created with a content id accepts only exactly the text of that document. The path needs
@@ -300,7 +300,7 @@ export class Requests {
   }
 
   /**
-   * A market's price, trade by trade.
+   * Get a market's price per trade.
    *
    * Return YES and NO in percent: 50 to 50 at creation, then the newest trades, the latest last.
    */
@@ -309,7 +309,7 @@ export class Requests {
   }
 
   /**
-   * What a trade would do.
+   * Calculate a trade's price.
    *
    * Compute the trade, exact to the lamport by the program's own maths, or the error with which it would
    * refuse. `side=buy` needs `target_cost`, `side=sell` needs `shares`. `smallest` is the least amount that
@@ -320,7 +320,7 @@ export class Requests {
   }
 
   /**
-   * Markets like another.
+   * List similar markets.
    *
    * List the newest ACTIVE markets, those of the same category first; empty if the market is not known.
    */
@@ -329,7 +329,7 @@ export class Requests {
   }
 
   /**
-   * A proposed outcome to sign.
+   * Build a proposed outcome to sign.
    *
    * Return a proposal of an outcome; anyone may propose one for an active market, once.
    */
@@ -338,7 +338,7 @@ export class Requests {
   }
 
   /**
-   * A market's trading in sums.
+   * Get a market's trading totals.
    *
    * Return volumes in lamports, and the numbers of trades and traders.
    */
@@ -347,7 +347,7 @@ export class Requests {
   }
 
   /**
-   * A market's trades.
+   * List a market's trades.
    *
    * List trades, the latest on chain first.
    */
@@ -356,7 +356,7 @@ export class Requests {
   }
 
   /**
-   * A vote on a proposal to sign.
+   * Build a proposal vote to sign.
    *
    * Return a vote on chain to sign (with a token), or cast a ballot at once (with an older proof,
    * LEGACY_AUTH).
@@ -366,7 +366,7 @@ export class Requests {
   }
 
   /**
-   * A market's ballots and tally.
+   * List a market's ballots and its tally.
    *
    * List ballots, the latest first; for disputes, likes and dislikes mean agree and disagree.
    */
@@ -375,7 +375,7 @@ export class Requests {
   }
 
   /**
-   * A wallet's positions, or 404.
+   * List a wallet's positions, or 404.
    *
    * Return the same array as /api/users/{wallet}/positions, but 404 for a wallet without any position.
    */
@@ -384,7 +384,7 @@ export class Requests {
   }
 
   /**
-   * The program's configuration.
+   * Get the program's configuration.
    *
    * Return each field's value from the newest event that sets it, and which event that is.
    */
@@ -393,7 +393,7 @@ export class Requests {
   }
 
   /**
-   * What SQL can be asked.
+   * List the named queries and the limits of SQL.
    *
    * List example queries by name, the allowed functions, and the limits.
    */
@@ -402,7 +402,7 @@ export class Requests {
   }
 
   /**
-   * Ask in SQL.
+   * Run an SQL query.
    *
    * Run one SELECT as the role analyst, read-only, for at most two seconds; return JSON or CSV. Disabled
    * unless the server was started with ANALYST_SQL.
@@ -412,7 +412,7 @@ export class Requests {
   }
 
   /**
-   * The platform in sums.
+   * Get the platform's totals.
    *
    * Return trades, traders, fees and open interest by period.
    */
@@ -421,7 +421,7 @@ export class Requests {
   }
 
   /**
-   * How the log and its marts are doing.
+   * Get the state of the log and its marts.
    *
    * Return position, lag, stale marts, dead letters, open alerts, and how far completeness is proven.
    * Everybody sees the kinds and counts of alerts. Their texts name signatures, hosts and reasons, so they
@@ -432,7 +432,7 @@ export class Requests {
   }
 
   /**
-   * Trades, a page at a time.
+   * List trades.
    *
    * List trades, the latest on chain first; of all markets and wallets, or filtered.
    */
@@ -441,7 +441,7 @@ export class Requests {
   }
 
   /**
-   * A purchase to sign.
+   * Build a purchase to sign.
    *
    * Return a purchase to sign. The most you pay is fixed, but you may get fewer shares if others trade first.
    */
@@ -450,7 +450,7 @@ export class Requests {
   }
 
   /**
-   * A sale to sign.
+   * Build a sale to sign.
    *
    * Return a sale to sign. The program as deployed on public clusters cannot execute any sale; there the
    * simulation fails with its error.
@@ -460,7 +460,7 @@ export class Requests {
   }
 
   /**
-   * Pass a signed transaction on.
+   * Send a signed transaction.
    *
    * Simulate and send a transaction, which may contain only instructions of this program and ComputeBudget.
    * If the same bytes are sent again, the response contains the transaction's current status.
@@ -470,7 +470,7 @@ export class Requests {
   }
 
   /**
-   * How far a transaction has come.
+   * Get the status of a transaction.
    *
    * Return the status from the log, else from the chain; 404 while neither knows the transaction.
    */
@@ -479,7 +479,7 @@ export class Requests {
   }
 
   /**
-   * The wallet that is signed in.
+   * Get the signed-in wallet.
    *
    * Return the wallet's counts, the same as in the public /api/users/{wallet}.
    */
@@ -488,7 +488,7 @@ export class Requests {
   }
 
   /**
-   * A wallet in counts.
+   * Get a wallet's counts.
    *
    * Return how often the wallet traded, voted and posted; zeros for an unknown wallet.
    */
@@ -497,7 +497,7 @@ export class Requests {
   }
 
   /**
-   * What a wallet did.
+   * List a wallet's events.
    *
    * List every event in which the wallet acted, the latest on chain first.
    */
@@ -506,7 +506,7 @@ export class Requests {
   }
 
   /**
-   * What a wallet made, day by day.
+   * Get a wallet's profit by day.
    *
    * List realized profit and its running sum by day in UTC; empty for a wallet without any.
    */
@@ -515,7 +515,7 @@ export class Requests {
   }
 
   /**
-   * A wallet's positions with their profit.
+   * List a wallet's positions with their profit.
    *
    * Return positions, the latest traded first, and sums over all of them; empty for a wallet without any.
    */
@@ -524,7 +524,7 @@ export class Requests {
   }
 
   /**
-   * A wallet's positions.
+   * List a wallet's positions.
    *
    * Return an array, the latest traded first; empty for a wallet without any.
    */
@@ -533,7 +533,7 @@ export class Requests {
   }
 
   /**
-   * A wallet's position in one market.
+   * Get a wallet's position in one market.
    *
    * Return one position; 404 if the wallet never traded in the market.
    */
@@ -542,7 +542,7 @@ export class Requests {
   }
 
   /**
-   * What a wallet's trading came to.
+   * Get the result of a wallet's trading.
    *
    * Return sums over the wallet's positions, valued as in its portfolio; zeros for a wallet without any.
    */
@@ -551,7 +551,7 @@ export class Requests {
   }
 
   /**
-   * A wallet's trades.
+   * List a wallet's trades.
    *
    * List trades, the latest on chain first.
    */
@@ -560,7 +560,7 @@ export class Requests {
   }
 
   /**
-   * A wallet's ballots.
+   * List a wallet's ballots.
    *
    * List ballots of both kinds from the chain and the API, the latest first; `limit` and `offset` apply per
    * kind.
@@ -579,7 +579,7 @@ export class Requests {
   }
 
   /**
-   * A dispute's tally.
+   * Get a dispute's tally.
    *
    * Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds.
    */
@@ -588,7 +588,7 @@ export class Requests {
   }
 
   /**
-   * Cast a ballot on the dispute named here.
+   * Cast a ballot on the dispute in the path.
    *
    * Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST
    * /api/votes/dispute.
@@ -598,7 +598,7 @@ export class Requests {
   }
 
   /**
-   * What to sign for a ballot.
+   * Get the text to sign for a ballot.
    *
    * Return a text with its own nonce, valid for five minutes and one ballot.
    */
@@ -616,7 +616,7 @@ export class Requests {
   }
 
   /**
-   * A proposal's tally.
+   * Get a proposal's tally.
    *
    * Return the tally in the earlier vote aggregator's format; GET /api/votes/{market} has both kinds.
    */
@@ -625,7 +625,7 @@ export class Requests {
   }
 
   /**
-   * Cast a ballot on the proposal named here.
+   * Cast a ballot on the proposal in the path.
    *
    * Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST
    * /api/votes/proposal.
@@ -635,7 +635,7 @@ export class Requests {
   }
 
   /**
-   * A market's tallies.
+   * Get a market's tallies.
    *
    * Return both tallies: ballots cast on chain and in the API, each wallet once.
    */
@@ -644,7 +644,7 @@ export class Requests {
   }
 
   /**
-   * The process is there.
+   * Check that the process runs.
    *
    * Report only liveness; /ready reports whether requests can be answered.
    */
@@ -653,7 +653,7 @@ export class Requests {
   }
 
   /**
-   * Whether requests can be answered.
+   * Check that requests can be answered.
    *
    * Return 200, or 503 with reasons.
    */

@@ -4,25 +4,25 @@
  * The stream stores the `position` of the last frame, an opaque string that only servers build. When the connection is
  * lost it waits, connects to whichever process answers, and sends the position back, so no entry is missed. Entries that
  * arrive twice are recognized by `epoch` and `seq` and left out. A server sends `resync` when its log does not have the
- * position (a restored database): `onResync` is called, to read the state again, and the stream goes on from the new
+ * position (a restored database): `onResync` is called, to read the state again, and the stream continues from the new
  * position.
  */
 
 import type { Frame } from "./types.js";
 
 export interface StreamOptions {
-  /** A position to begin at, as it was received; what came after it is sent first. */
+  /** A position to begin at, as it was received; the entries after it are sent first. */
   since?: string;
   transport?: "sse" | "websocket";
   /** Called with the reason (`foreign_epoch`, `future_position`, `mark_mismatch`) and the new position. */
   onResync?: (reason: string, position: string) => void | Promise<void>;
-  /** The access token of the wallet that is signed in; a new one where the last has run out. */
+  /** The access token of the signed-in wallet; a new one when the last has expired. */
   token?: (isExpired: boolean) => Promise<string | null>;
   /** Ends the stream. */
   signal?: AbortSignal;
 }
 
-/** The server will not serve this stream, however often it is asked; `code` says why. */
+/** The server rejects this stream permanently; `code` is the reason. */
 export class StreamRejected extends Error {
   constructor(
     readonly code: string,
@@ -33,7 +33,7 @@ export class StreamRejected extends Error {
   }
 }
 
-/** The connection is gone; come back. */
+/** The connection is lost; reconnect. */
 class ConnectionLost extends Error {}
 
 interface PositionFields {
@@ -42,7 +42,7 @@ interface PositionFields {
   position: string;
 }
 
-/** What a server says, in the words of the WebSocket. */
+/** A message of a server, in the format of the WebSocket. */
 type ServerMessage =
   | (Frame & { type?: undefined })
   | (Frame & { type: "subscribed" })
@@ -53,12 +53,12 @@ type ServerMessage =
   | { type: "heartbeat"; position: string }
   | { type: "welcome" | "pong" };
 
-/** The server says something every 15 seconds; three times that without a word is a dead connection. */
+/** The server sends a message every 15 seconds; after three times that without one, the connection is dead. */
 const SILENCE_TIMEOUT_MS = 45_000;
-/** Waits before coming back: doubled each time nothing was heard in between. */
+/** Delays before a reconnect: doubled each time no message arrived in between. */
 const MIN_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 30_000;
-/** Errors that trying again does not mend. */
+/** Errors that a retry does not solve. */
 const FINAL = new Set([
   "unknown_topic",
   "too_many_topics",
@@ -73,7 +73,7 @@ const EXPIRED = "token_expired";
 export class Stream implements AsyncIterable<Frame> {
   /** The last position that was received, unchanged. */
   position: string | null;
-  /** The newest entry that was handed out; null before the first frame. */
+  /** The newest entry that was returned; null before the first frame. */
   private epoch: string | null = null;
   private seq = -1;
   private isExpired = false;
@@ -91,7 +91,7 @@ export class Stream implements AsyncIterable<Frame> {
     while (!this.options.signal?.aborted) {
       const connected = this.options.transport === "websocket" ? this.overWebSocket() : this.overEvents();
       try {
-        // Not `for await`: an error of whoever iterates over us must not be taken for a lost connection.
+        // Not `for await`: an error of the code that iterates must not be taken for a lost connection.
         for (let next = await this.nextMessage(connected); next !== null; next = await this.nextMessage(connected)) {
           const frame = await this.toFrame(next);
           if (frame !== null) yield frame;
@@ -105,7 +105,7 @@ export class Stream implements AsyncIterable<Frame> {
     }
   }
 
-  /** The next thing that is said; null when the connection is lost. */
+  /** The next message; null when the connection is lost. */
   private async nextMessage(connected: AsyncGenerator<ServerMessage, void, void>): Promise<ServerMessage | null> {
     try {
       const next = await connected.next();
@@ -122,7 +122,7 @@ export class Stream implements AsyncIterable<Frame> {
     }
   }
 
-  /** What was said, as a frame to hand out. */
+  /** The message as a frame to return. */
   private async toFrame(received: ServerMessage): Promise<Frame | null> {
     switch (received.type) {
       case undefined:
@@ -186,7 +186,7 @@ export class Stream implements AsyncIterable<Frame> {
       let text = "";
       for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
         silence.restart();
-        // An event is whole at its empty line; one that was cut off is told again.
+        // An event is complete at its empty line; an incomplete one is sent again.
         const events = (text + piece.value).split(/\r?\n\r?\n/);
         text = events.pop() ?? "";
         for (const event of events) {
@@ -237,7 +237,7 @@ export class Stream implements AsyncIterable<Frame> {
   }
 }
 
-/** Aborts when nothing is heard for too long, or when whoever listens has had enough. */
+/** Aborts when no message arrives for too long, or when the iterating code stops. */
 class SilenceTimeout {
   private readonly controller = new AbortController();
   private timer = setTimeout(() => this.controller.abort(), SILENCE_TIMEOUT_MS);
@@ -268,7 +268,7 @@ function frameOf({ epoch, seq, position, messages }: Frame): Frame {
   return { epoch, seq, position, messages };
 }
 
-/** A server-sent event in the words of the WebSocket; null for one that says nothing. */
+/** A server-sent event in the format of the WebSocket; null for one without data. */
 function parseEvent(text: string): ServerMessage | null {
   const event = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {

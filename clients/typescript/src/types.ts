@@ -10,15 +10,15 @@ export interface Activity {
   /** tx_signature:ordinal. */
   id: string;
   type: "approval" | "creation" | "dispute" | "payout" | "protocol" | "resolution" | "trade" | "vote";
-  /** The program's name of it. */
+  /** The program's name of the event. */
   event: string;
-  /** Words that follow the wallet's name. */
+  /** Text that follows the wallet's name. */
   action: string;
-  /** Null for what concerns the whole protocol. */
+  /** Null for events of the whole protocol. */
   market_id: string | null;
-  /** Who acted, where the event says so. */
+  /** The wallet that acted, if the event names one. */
   user_wallet: string | null;
-  /** Lamports that changed hands, where any did. */
+  /** Lamports transferred, if any. */
   amount: string | null;
   tx_signature: string;
   ordinal: number;
@@ -51,18 +51,18 @@ export interface AlertKind {
 
 /** The position of a response: its rows reflect this log up to this entry. */
 export interface AsOf {
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch: string;
-  /** The newest entry of the log that the rows reflect. */
+  /** The newest log entry that the rows reflect. */
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  /** The newest slot with an event; null before any. */
+  /** The newest slot with an event; null before the first. */
   slot: number | null;
   commitment: "confirmed" | "finalized";
 }
 
-/** Say who you are. */
+/** Authenticate with a token or a ticket. */
 export interface Authenticate {
   action: "auth";
   token?: string;
@@ -70,7 +70,7 @@ export interface Authenticate {
   wallet?: string;
 }
 
-/** Who you are. */
+/** The wallet of the connection. */
 export interface Authenticated {
   type: "authenticated";
   timestamp: string;
@@ -95,23 +95,23 @@ export interface BuyShares {
   outcome: boolean;
   /** The most you pay in lamports, fees included. */
   max_cost: number | string;
-  /** Nine decimals; at least 1000000. Without it, what max_cost buys. */
+  /** Nine decimals; at least 1000000. Default: the shares that max_cost buys. */
   shares?: number | string;
 }
 
 /** The price of YES in a span of time, and the volume traded. */
 export interface Candle {
-  /** Where the span begins, by the chain's clock. */
+  /** Start of the interval, by the chain's clock. */
   bucket_at: string;
   /** Billionths, after the first trade. */
   open: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   high: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   low: string;
   /** Billionths, after the last trade. */
   close: string;
-  /** For eyes; 0 to 1. */
+  /** For display; 0 to 1. */
   open_price: number;
   high_price: number;
   low_price: number;
@@ -120,10 +120,10 @@ export interface Candle {
   volume: string;
   /** Lamports of buys with fees. */
   buy_volume: string;
-  /** Shares that changed hands, in billionths. */
+  /** Shares traded, in billionths. */
   shares_volume: string;
   trades_count: number;
-  /** Nothing was traded; all prices are the close before. */
+  /** No trade in this interval; all prices are the previous close. */
   is_carried: boolean;
 }
 
@@ -164,7 +164,7 @@ export interface CastMetadata {
 
 /** A recorded ballot. */
 export interface CastVote {
-  /** Its place in the log. */
+  /** The seq of its log entry. */
   seq: number;
   market_id: string;
   user_wallet: string;
@@ -206,11 +206,11 @@ export interface Caution {
 
 /** The new text of a post. */
 export interface ChangedPost {
-  /** Text, kept as it is. */
+  /** Text, stored unchanged. */
   content: string;
 }
 
-/** The end of the stream; connect again with your last id. */
+/** The stream ends; reconnect with your last id. */
 export interface CloseEvent {
   reason: "shutdown" | "slow" | "token_expired";
 }
@@ -251,11 +251,11 @@ export interface CreateMarket {
   end_date: string;
   /** Lamports, at least 1000000000; declared, not paid. */
   liquidity: number | string;
-  /** Lamports. Without it the liquidity, and at least the 100 SOL that trading takes. */
+  /** Lamports. Default: the liquidity, and at least the 100 SOL that trading requires. */
   b_parameter?: number | string;
   description?: string | null;
   tags?: string[];
-  /** Yours; drawn at random without it. */
+  /** Your own id; random by default. */
   market_id?: string;
 }
 
@@ -272,17 +272,17 @@ export interface Discussion {
   marketId: string;
   user_wallet: string;
   author: string;
-  /** Empty once deleted. */
+  /** Empty after deletion. */
   content: string;
-  /** The post that this one answers. */
+  /** The post that this one replies to. */
   parent_id: string | null;
   parentId: string | null;
   upvotes: number;
   downvotes: number;
-  /** How many wallets reported it. */
+  /** Number of wallets that reported it. */
   flags: number;
   isFlagged: boolean;
-  /** How often it was edited. */
+  /** Number of edits. */
   edits: number;
   created_at: string;
   createdAt: string;
@@ -300,7 +300,7 @@ export interface DiscussionEvent {
   content: string | null;
   parentId: number | null;
   market_id: string;
-  /** The entry of the log that this is. */
+  /** Seq of the log entry of this message. */
   seq: number;
 }
 
@@ -328,7 +328,7 @@ export interface DiscussionPost {
 /** A market's posts, the newest first. */
 export interface Discussions {
   discussions: Discussion[];
-  /** How many are on this page. */
+  /** Number of rows on this page. */
   count: number;
   limit: number;
   offset: number;
@@ -360,7 +360,7 @@ export interface DisputeCounts {
 
 /** A dispute's tally. */
 export interface DisputeTally {
-  /** With the dispute, and so against the proposed outcome. */
+  /** Agrees with the dispute, and so disagrees with the proposed outcome. */
   agrees: number;
   disagrees: number;
   total: number;
@@ -380,7 +380,7 @@ export interface Edits {
   as_of: AsOf;
 }
 
-/** What was wrong with what you said; the connection goes on. */
+/** The reason why your message was rejected; the connection stays open. */
 export interface Error {
   type: "error";
   timestamp: string;
@@ -400,9 +400,9 @@ export interface EventRetracted {
   market_id: string | null;
   tx_signature: string;
   ordinal: number;
-  /** The slot it landed in. */
+  /** The slot of its transaction. */
   slot: number;
-  /** The entry of the log that this is. */
+  /** Seq of the log entry of this message. */
   seq: number;
 }
 
@@ -414,9 +414,9 @@ export interface FieldProblem {
 
 /** The messages of one log entry for your topics; a frame without messages advances your position. */
 export interface Frame {
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch: string;
-  /** The entry of the log. */
+  /** Seq of the log entry. */
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
@@ -428,7 +428,7 @@ export interface Health {
   status: "healthy";
   service: string;
   timestamp: string;
-  /** Seconds since the process began to serve. */
+  /** Seconds since the process started to serve. */
   uptime: number;
   environment: string;
 }
@@ -436,9 +436,9 @@ export interface Health {
 /** A wallet that holds shares of a market. */
 export interface Holder {
   user_wallet: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   shares_yes: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   shares_no: string;
   /** Lamports paid for buys, fees included. */
   total_invested: string;
@@ -452,7 +452,7 @@ export interface Holder {
 export interface Holders {
   market_id: string;
   holders: Holder[];
-  /** How many are on this page. */
+  /** Number of rows on this page. */
   count: number;
   limit: number;
   next_cursor: string | null;
@@ -501,9 +501,9 @@ export interface Lifecycle {
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   outcome: "INVALID" | "NO" | "YES" | null;
   timeline: LifecycleEvent[];
-  /** By the configuration in force now. */
+  /** By the current configuration. */
   dispute_period_seconds: string;
-  /** How long ballots on a dispute are taken. */
+  /** Period in which dispute ballots are accepted. */
   voting_window_seconds: string;
   /** While the outcome is open to dispute or disputed. */
   dispute_closes_at: string | null;
@@ -516,7 +516,7 @@ export interface Lifecycle {
 /** A step in a market's life. */
 export interface LifecycleEvent {
   event: string;
-  /** Null when it changes none. */
+  /** Null if the step changes no state. */
   to_state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING" | null;
   user_wallet: string | null;
   tx_signature: string;
@@ -530,7 +530,7 @@ export interface Market {
   /** The market id: 64 hexadecimal digits. */
   id: string;
   on_chain_address: string;
-  /** A placeholder naming the id until its creator has told us one. */
+  /** A placeholder with the id until the creator has set one. */
   question: string;
   description: string | null;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
@@ -539,7 +539,7 @@ export interface Market {
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
-  /** state as the program numbers it. */
+  /** The program's number of the state. */
   state_code: number;
   /** Null until finalized. */
   outcome: "INVALID" | "NO" | "YES" | null;
@@ -571,7 +571,7 @@ export interface Market {
   priceYes: number | null;
   priceNo: number | null;
   proposed_outcome: boolean | null;
-  /** Null before the end and for INVALID; outcome tells. */
+  /** Null before the end and for INVALID; see outcome. */
   final_outcome: boolean | null;
   was_disputed: boolean;
   is_cancelled: boolean;
@@ -588,7 +588,7 @@ export interface Market {
   activatedAt: string | null;
   resolutionTime: string | null;
   finalizedAt: string | null;
-  /** The newest entry that changed this row. */
+  /** The newest log entry that changed this row. */
   last_seq: number;
   resolver_wallet: string | null;
   dispute_initiator: string | null;
@@ -610,7 +610,7 @@ export interface Market {
   protocol_fees_paid: number;
   /** The integer beside it, exactly. */
   protocol_fees_paid_exact: string;
-  /** The account's balance when last told. */
+  /** The account's balance in the newest event that has one. */
   market_lamports: number | null;
   market_lamports_exact: string | null;
   liquidity_withdrawn_at: string | null;
@@ -620,7 +620,7 @@ export interface Market {
 /** The events of one market. */
 export interface MarketActivity {
   activity: Activity[];
-  /** How many are on this page. */
+  /** Number of rows on this page. */
   count: number;
   limit: number;
   next_cursor: string | null;
@@ -633,7 +633,7 @@ export interface MarketBrief {
   /** The market id: 64 hexadecimal digits. */
   id: string;
   on_chain_address: string;
-  /** A placeholder naming the id until its creator has told us one. */
+  /** A placeholder with the id until the creator has set one. */
   question: string;
   description: string | null;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
@@ -642,7 +642,7 @@ export interface MarketBrief {
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
-  /** state as the program numbers it. */
+  /** The program's number of the state. */
   state_code: number;
   /** Null until finalized. */
   outcome: "INVALID" | "NO" | "YES" | null;
@@ -674,7 +674,7 @@ export interface MarketBrief {
   priceYes: number | null;
   priceNo: number | null;
   proposed_outcome: boolean | null;
-  /** Null before the end and for INVALID; outcome tells. */
+  /** Null before the end and for INVALID; see outcome. */
   final_outcome: boolean | null;
   was_disputed: boolean;
   is_cancelled: boolean;
@@ -691,7 +691,7 @@ export interface MarketBrief {
   activatedAt: string | null;
   resolutionTime: string | null;
   finalizedAt: string | null;
-  /** The newest entry that changed this row. */
+  /** The newest log entry that changed this row. */
   last_seq: number;
 }
 
@@ -711,7 +711,7 @@ export interface MarketChanged {
   total_volume_exact: string;
   trades_count: number;
   last_trade_at: string | null;
-  /** The newest entry that this standing reflects. */
+  /** The newest log entry that this state reflects. */
   last_seq: number;
 }
 
@@ -724,9 +724,9 @@ export interface MarketEvent {
   payload: Record<string, unknown>;
   tx_signature: string;
   ordinal: number;
-  /** The slot it landed in. */
+  /** The slot of its transaction. */
   slot: number;
-  /** The entry of the log that this is. */
+  /** Seq of the log entry of this message. */
   seq: number;
   created_at: string;
 }
@@ -747,7 +747,7 @@ export interface MarketMetadataEvent {
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
-  /** The entry of the log that this is. */
+  /** Seq of the log entry of this message. */
   seq: number;
 }
 
@@ -762,13 +762,13 @@ export interface MarketMetadataMessage {
 /** A page of markets. */
 export interface MarketPage {
   markets: MarketBrief[];
-  /** How many there are in all with these filters. */
+  /** Number of all markets that match the filters. */
   count: number;
-  /** False when `q` finds more than were counted. */
+  /** False when `q` matches more than were counted. */
   count_is_exact: boolean;
   limit: number;
   offset: number;
-  /** Give it as `cursor`; null at the end. */
+  /** Send it as `cursor`; null on the last page. */
   next_cursor: string | null;
   as_of: AsOf;
 }
@@ -786,7 +786,7 @@ export interface MarketStateSnapshot {
   action: "created" | "snapshot" | "updated";
   old_state: null;
   new_state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING" | null;
-  /** null for a market that nobody knows yet. */
+  /** null for an unknown market. */
   market: MarketBrief | null;
   /** 0 to 1. */
   priceYes: number;
@@ -806,7 +806,7 @@ export interface MarketStats {
 /** Trades of one market. */
 export interface MarketTradePage {
   trades: Trade[];
-  /** How many are on this page. */
+  /** Number of rows on this page. */
   count: number;
   limit: number;
   offset: number;
@@ -840,7 +840,7 @@ export interface MetadataResult {
   market_id: string;
   /** The content id that a create instruction may anchor. */
   question_cid: string;
-  /** Its entry of the log; null while the market does not exist. */
+  /** Its log entry; null while the market does not exist. */
   seq: number | null;
 }
 
@@ -851,13 +851,13 @@ export interface ModelStatus {
   /** It stopped and waits for an operator. */
   is_stale: boolean;
   applied_seq: number;
-  /** Entries of the log that it has not taken yet. */
+  /** Log entries that are not applied yet. */
   behind: number;
   stale_since: string | null;
   failed_event: number | null;
   reason: string | null;
   built_at: string;
-  /** An entry failed; it is retried and catches up by itself. */
+  /** An entry failed; the mart is retried automatically. */
   is_behind: boolean;
   behind_since: string | null;
   next_attempt_at: string | null;
@@ -874,13 +874,13 @@ export interface MovedMessage {
 /** An example query. */
 export interface NamedQuery {
   name: string;
-  /** Its text, which begins with what it answers. */
+  /** Its text; the first line is the question that it answers. */
   statement: string;
 }
 
 /** A new post or reply, with its market. */
 export interface NewMarketPost {
-  /** Text, kept as it is. */
+  /** Text, stored unchanged. */
   content: string;
   parent_id?: string | null;
   parentId?: string | null;
@@ -899,7 +899,7 @@ export interface NewMetadata {
 
 /** A new post or reply. */
 export interface NewPost {
-  /** Text, kept as it is. */
+  /** Text, stored unchanged. */
   content: string;
   parent_id?: string | null;
   parentId?: string | null;
@@ -916,24 +916,24 @@ export interface NewestActivities {
 export interface NewestActivity {
   id: string;
   type: "creation" | "resolution" | "trade";
-  /** A wallet as "ABCDEF...WXYZ"; "protocol" where no wallet acted. */
+  /** A wallet as "ABCDEF...WXYZ"; "protocol" for events without a wallet. */
   user: string;
   action: string;
   /** The question. */
   market: string;
   marketId: string;
   time: string;
-  /** "1.10 SOL"; left out where nothing was paid. */
+  /** "1.10 SOL"; absent where nothing was paid. */
   amount?: string;
 }
 
 /** The fields for a wallet's signIn, and their text if the wallet is known. */
 export interface NonceToSign {
-  /** Good once, until expires_at. */
+  /** Valid once, until expires_at. */
   nonce: string;
-  /** Host and port that the text must name. */
+  /** Host and port that the text must contain. */
   domain: string;
-  /** The address that the text must name; of the domain. */
+  /** The URI that the text must contain; it belongs to the domain. */
   uri: string;
   version: string;
   /** mainnet, devnet or localnet. */
@@ -941,7 +941,7 @@ export interface NonceToSign {
   statement: string;
   issued_at: string;
   expires_at: string;
-  /** The text to sign, for wallets that sign messages only; null unless `wallet` was given. */
+  /** The text to sign, for wallets that only sign messages; null unless `wallet` was given. */
   message: string | null;
 }
 
@@ -968,14 +968,14 @@ export interface OnePosition {
   total_proceeds: number;
   /** The integer beside it, exactly. */
   total_proceeds_exact: string;
-  /** Lamports: shares at the current price; once final, what is claimable. */
+  /** Lamports: shares at the current price; the claimable amount once final. */
   current_value: number;
   /** The integer beside it, exactly. */
   current_value_exact: string;
   claimable_amount: number;
   /** The integer beside it, exactly. */
   claimable_amount_exact: string;
-  /** Lamports; with realizedPnL the profit. */
+  /** Lamports; profit is this plus realizedPnL. */
   unrealizedPnL: number;
   /** The integer beside it, exactly. */
   unrealized_pnl_exact: string;
@@ -1002,7 +1002,7 @@ export interface OnePosition {
   as_of: AsOf;
 }
 
-/** Ask for a pong. */
+/** Request a pong. */
 export interface Ping {
   action: "ping";
 }
@@ -1019,11 +1019,11 @@ export interface PlatformPeriod {
   from_at: string | null;
   to_at: string | null;
   trades_count: number;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   volume: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   buy_volume: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   sell_volume: string;
   traders_count: number;
   new_wallets_count: number;
@@ -1031,17 +1031,17 @@ export interface PlatformPeriod {
   markets_finalized: number;
   disputes_count: number;
   ballots_count: number;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   claims_paid: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   protocol_fees: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   resolver_fees: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   lp_fees: string;
   markets_count: number;
   active_markets_count: number;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   open_interest_shares: string;
 }
 
@@ -1049,17 +1049,17 @@ export interface PlatformPeriod {
 export interface PnlDay {
   day: string;
   trades_count: number;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   volume: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   invested: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   proceeds: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   claimed: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   realized_pnl: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   cumulative_realized_pnl: string;
   last_seq: number;
 }
@@ -1072,21 +1072,21 @@ export interface PnlHistory {
   as_of: AsOf;
 }
 
-/** The answer to a ping. */
+/** The reply to a ping. */
 export interface Pong {
   type: "pong";
   timestamp: string;
   data: {
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch?: string;
-  /** The entry of the log. */
+  /** Seq of the log entry. */
   seq?: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position?: string;
 };
 }
 
-/** A sign of life. */
+/** The reply to a ping of the server. */
 export interface PongBack {
   action: "pong";
 }
@@ -1096,7 +1096,7 @@ export interface Portfolio {
   wallet: string;
   totals: PortfolioTotals;
   positions: PortfolioPosition[];
-  /** How many positions there are in all. */
+  /** Number of all positions. */
   count: number;
   limit: number;
   offset: number;
@@ -1110,33 +1110,33 @@ export interface PortfolioPosition {
   question: string;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   outcome: "INVALID" | "NO" | "YES" | null;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   shares_yes: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   shares_no: string;
-  /** Paid for the YES shares still held, at their average cost. */
+  /** Lamports paid for the YES shares still owned, at their average cost. */
   cost_yes: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   cost_no: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   total_invested: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   total_proceeds: string;
   trades_count: number;
   has_claimed: boolean;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   claimed_amount: string;
-  /** What a claim would pay now. */
+  /** The amount that a claim would pay now. */
   claimable: string;
-  /** The creator emptied the pool; winning claims pay nothing. */
+  /** The creator withdrew the pool; winning claims pay nothing. */
   is_pool_withdrawn: boolean;
-  /** Shares at the current price; once final, claimable. */
+  /** Shares at the current price; the claimable amount once final. */
   current_value: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   realized_pnl: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   unrealized_pnl: string;
-  /** realized_pnl and unrealized_pnl together. */
+  /** Sum of realized_pnl and unrealized_pnl. */
   profit: string;
   first_trade_at: string | null;
   last_trade_at: string | null;
@@ -1145,21 +1145,21 @@ export interface PortfolioPosition {
 
 /** Sums over all positions of the wallet, in lamports. */
 export interface PortfolioTotals {
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   total_invested: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   total_proceeds: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   claimed_amount: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   claimable: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   current_value: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   realized_pnl: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   unrealized_pnl: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   profit: string;
 }
 
@@ -1189,7 +1189,7 @@ export interface PositionState {
   claimed_amount: number;
   /** The integer beside it, exactly. */
   claimed_amount_exact: string;
-  /** The newest entry that this standing reflects. */
+  /** The newest log entry that this state reflects. */
   last_seq: number;
 }
 
@@ -1224,7 +1224,7 @@ export interface PriceChanged {
   shares_yes_exact: string;
   /** The integer beside it, exactly. */
   shares_no_exact: string;
-  /** The newest entry that this standing reflects. */
+  /** The newest log entry that this state reflects. */
   last_seq: number;
 }
 
@@ -1232,7 +1232,7 @@ export interface PriceChanged {
 export interface PriceHistory {
   market_id: string;
   price_history: PricePoint[];
-  /** How many points there are: the first one and up to `limit` trades. */
+  /** Number of points: the first one and up to `limit` trades. */
   count: number;
   as_of: AsOf;
 }
@@ -1240,9 +1240,9 @@ export interface PriceHistory {
 /** A market's price at an instant, for a chart. */
 export interface PricePoint {
   timestamp: string;
-  /** Percent, kept between 1 and 99. */
+  /** Percent, limited to 1 to 99. */
   yes: number;
-  /** 100 less yes. */
+  /** 100 minus yes. */
   no: number;
 }
 
@@ -1261,7 +1261,7 @@ export interface Problem {
   status: number;
   detail: string;
   instance: string;
-  /** Stable; what a program should compare. */
+  /** Stable; compare this in programs. */
   code: string;
   error: string;
   message: string;
@@ -1317,7 +1317,7 @@ export interface ProposedMarket {
   end_date: string;
   /** The content id of metadata_document. */
   ipfs_question_hash: string;
-  /** Whether b_parameter reaches the 100 SOL that trading takes. */
+  /** Whether b_parameter reaches the 100 SOL that trading requires. */
   is_tradable: boolean;
 }
 
@@ -1332,21 +1332,21 @@ export interface ProposedTrade {
   shares: number;
   /** The integer beside it, exactly. */
   shares_exact: string;
-  /** Lamports paid, or received, fees counted. */
+  /** Lamports paid or received, fees included. */
   cost: number;
   /** The integer beside it, exactly. */
   cost_exact: string;
-  /** What the program is told: target_cost or min_proceeds, in lamports. */
+  /** The argument of the instruction: target_cost or min_proceeds, in lamports. */
   limit_exact: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   protocol_fee_exact: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   resolver_fee_exact: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   lp_fee_exact: string;
   /** Nine decimals. */
   new_price_yes_exact: string;
-  /** The market is that of this slot. */
+  /** The slot of the market state that the numbers are based on. */
   slot: number;
 }
 
@@ -1375,28 +1375,28 @@ export interface Quote {
   market_id: string;
   side: "buy" | "sell";
   outcome: "NO" | "YES";
-  /** False when the program would refuse; `refusal` says how. */
+  /** False when the program would reject the trade; `refusal` has the reason. */
   is_possible: boolean;
   refusal: Refusal | null;
-  /** Of a purchase: the most that may be paid, fees included. */
+  /** Purchases only: the highest amount to pay, fees included. */
   target_cost: string | null;
-  /** Bought or sold. */
+  /** Shares bought or sold. */
   shares: string | null;
-  /** What the shares cost or bring before fees. */
+  /** Cost or proceeds of the shares before fees. */
   before_fees: string | null;
   protocol_fee: string | null;
   resolver_fee: string | null;
   lp_fee: string | null;
-  /** What the buyer pays, or the seller receives. */
+  /** The amount that the buyer pays or the seller receives. */
   total: string | null;
   /** total for one whole share. */
   average_price: string | null;
-  /** Of one share of the outcome; null where there is none. */
+  /** Of one share of the outcome; null if there is none. */
   price_before: string | null;
   price_after: string | null;
-  /** How far the price moves, of the price before. */
+  /** Change of the price, relative to the price before. */
   impact_bps: number | null;
-  /** The least target_cost, or number of shares, that works now; null when none does. */
+  /** The smallest target_cost, or number of shares, that works now; null if none does. */
   smallest: string | null;
   warnings: Caution[];
   as_of: AsOf;
@@ -1404,20 +1404,20 @@ export interface Quote {
 
 /** A wallet with its rank. */
 export interface RankedWallet {
-  /** Equal ones share a rank. */
+  /** Equal values share a rank. */
   rank: number;
   user_wallet: string;
   /** Realized within the period. */
   profit: string;
-  /** An integer; text, for it may be beyond 2**53. */
+  /** An integer as text, because it may exceed 2**53. */
   volume: string;
   trades_count: number;
   markets_count: number;
   /** Positions decided YES or NO within the period. */
   decided_count: number;
-  /** Of them, those with a profit. */
+  /** Those with a profit. */
   won_count: number;
-  /** won_count of decided_count. */
+  /** won_count divided by decided_count. */
   win_rate_bps: number | null;
   last_seq: number;
 }
@@ -1431,9 +1431,9 @@ export interface Reaction {
 export interface Readiness {
   status: "ready" | "unready";
   service: string;
-  /** What stands in the way. */
+  /** Reasons why the process is not ready. */
   reasons: string[];
-  /** What does not, but should be looked at. */
+  /** Problems that do not prevent readiness. */
   warnings: string[];
   epoch: string | null;
   seq: number | null;
@@ -1445,7 +1445,7 @@ export interface Readiness {
 /** A recorded ballot. */
 export interface RecordedBallot {
   success: true;
-  /** PV- or DV- and the ballot's place in the log. */
+  /** PV- or DV- and the seq of the ballot's log entry. */
   voteId: string;
   marketId: string;
   vote: "agree" | "disagree" | "dislike" | "like";
@@ -1460,7 +1460,7 @@ export interface RefreshToken {
 /** The error with which the program would refuse. */
 export interface Refusal {
   name: string;
-  /** The program's number, from 6000. */
+  /** The program's error number, from 6000. */
   code: number;
   message: string;
 }
@@ -1472,7 +1472,7 @@ export interface RelatedMarket {
   yesPrice: number | null;
   /** With a capital letter. */
   category: string;
-  /** Of the same category as the market that was asked for. */
+  /** The same category as the market in the request. */
   categoryMatch: boolean;
 }
 
@@ -1490,7 +1490,7 @@ export interface RelayedTransaction {
   status: "confirmed" | "failed" | "finalized" | "processed" | "sent";
   slot: number | null;
   error: string | null;
-  /** The signature again, by the name older clients read. */
+  /** The same signature, under the name that older clients read. */
   transaction: string;
   explorer: string;
 }
@@ -1512,15 +1512,15 @@ export interface ResolveMarket {
   ipfs_evidence_hash: string;
 }
 
-/** Your position is not in this log: read the state again, go on from here. */
+/** Your position is not in this log: read the state again, then continue from this position. */
 export interface Resync {
   type: "resync";
   timestamp: string;
   data: {
   reason: "foreign_epoch" | "future_position" | "mark_mismatch";
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch: string;
-  /** The entry of the log. */
+  /** Seq of the log entry. */
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
@@ -1530,9 +1530,9 @@ export interface Resync {
 /** Your position is not in this log. */
 export interface ResyncEvent {
   reason: "foreign_epoch" | "future_position" | "mark_mismatch";
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch: string;
-  /** The entry of the log. */
+  /** Seq of the log entry. */
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
@@ -1568,7 +1568,7 @@ export interface Session {
   token_type: string;
   /** Seconds until the access token expires. */
   expires_in: number;
-  /** Good once, for the next pair of tokens. */
+  /** Valid once, for the next pair of tokens. */
   refresh_token: string;
   refresh_expires_at: string;
 }
@@ -1590,7 +1590,7 @@ export interface SignedMessage {
   wallet: string;
   /** An ed25519 signature of 64 bytes, in base58 (or base64). */
   signature: string;
-  /** The signed text; this or signed_message. */
+  /** The signed text; send this or signed_message. */
   message?: string;
   /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
   signed_message?: string;
@@ -1615,7 +1615,7 @@ export interface SqlAnswer {
   columns: SqlColumn[];
   rows: Record<string, unknown>[];
   count: number;
-  /** There was more than is shown. */
+  /** True if there are more rows than shown. */
   is_cut: boolean;
   took_ms: number;
   as_of: AsOf;
@@ -1630,7 +1630,7 @@ export interface SqlColumn {
 
 /** The SQL console's status, example queries, allowed functions and limits. */
 export interface SqlConsole {
-  /** Whether this server takes SQL at all. */
+  /** Whether this server accepts SQL. */
   is_on: boolean;
   named: NamedQuery[];
   /** Functions that may be called. */
@@ -1643,7 +1643,7 @@ export interface SqlConsole {
 export interface SqlQuery {
   query?: string | null;
   name?: string | null;
-  /** Rows at most. */
+  /** Maximum number of rows. */
   limit?: number;
   format?: "csv" | "json";
 }
@@ -1663,9 +1663,9 @@ export interface Status {
   lag: Lag;
   models: ModelStatus[];
   keepers: KeeperStatus[];
-  /** Deliveries kept because they were unusable. */
+  /** Deliveries that could not be used and were stored. */
   dead_letters: number;
-  /** Transactions known of but not fetched yet. */
+  /** Known transactions that are not fetched yet. */
   wanted: number;
   alerts: AlertKind[];
   as_of: AsOf;
@@ -1674,11 +1674,11 @@ export interface Status {
 /** A change of finality or a mart that became stale; the first message is a snapshot. */
 export interface StatusEvent {
   kind: "finalized_through" | "mart_stale" | "snapshot";
-  /** Slot; null when unknown or not what is told. */
+  /** Slot; null when unknown, and for other kinds. */
   finalized_through: number | null;
-  /** The entry of the log that this is; a snapshot has none. */
+  /** Seq of the log entry; a snapshot has none. */
   seq?: number;
-  /** Marts that stand still; in a snapshot only. */
+  /** Marts that stopped following the log; in a snapshot only. */
   stale?: string[];
 }
 
@@ -1690,7 +1690,7 @@ export interface StatusMessage {
   data: StatusEvent;
 }
 
-/** Subscribe to topics. `since` is a `position` to resume at, in the first subscription only. */
+/** Subscribe to topics. `since` is a `position` to resume from, in the first subscription only. */
 export interface Subscribe {
   action: "subscribe";
   topics?: string[];
@@ -1700,14 +1700,14 @@ export interface Subscribe {
   ticket?: string;
 }
 
-/** You hear these topics from `seq` on; messages say how they stand. */
+/** These topics are subscribed from `seq` on; messages with the current state follow. */
 export interface Subscribed {
   type: "subscribed";
   timestamp: string;
   topics: string[];
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch: string;
-  /** The entry of the log. */
+  /** Seq of the log entry. */
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
@@ -1721,24 +1721,24 @@ export interface Thread {
   marketId: string;
   user_wallet: string;
   author: string;
-  /** Empty once deleted. */
+  /** Empty after deletion. */
   content: string;
-  /** The post that this one answers. */
+  /** The post that this one replies to. */
   parent_id: string | null;
   parentId: string | null;
   upvotes: number;
   downvotes: number;
-  /** How many wallets reported it. */
+  /** Number of wallets that reported it. */
   flags: number;
   isFlagged: boolean;
-  /** How often it was edited. */
+  /** Number of edits. */
   edits: number;
   created_at: string;
   createdAt: string;
   edited_at: string | null;
   deleted_at: string | null;
   last_seq: number;
-  /** Replies that are not deleted, at any depth. */
+  /** Replies at any depth that are not deleted. */
   replies_count: number;
   replies: Discussion[];
 }
@@ -1746,7 +1746,7 @@ export interface Thread {
 /** A market's threads, the newest first. */
 export interface Threads {
   discussions: Thread[];
-  /** How many threads are on this page. */
+  /** Number of threads on this page. */
   count: number;
   limit: number;
   offset: number;
@@ -1757,7 +1757,7 @@ export interface Threads {
 
 /** A ticket that opens one stream. */
 export interface Ticket {
-  /** Put it into the address of one stream: ?ticket=... */
+  /** Add it to the URL of one stream: ?ticket=... */
   ticket: string;
   /** Seconds. */
   expires_in: number;
@@ -1787,7 +1787,7 @@ export interface Trade {
   protocol_fee_lamports: string;
   resolver_fee_lamports: string;
   lp_fee_lamports: string;
-  /** False for a sale whose fees the chain does not tell apart by one. */
+  /** False for a sale whose fees cannot be told from the chain's amounts to the lamport. */
   are_fees_exact: boolean;
   /** Price of YES after the trade. */
   price_after: number;
@@ -1833,9 +1833,9 @@ export interface TradeEvent {
   new_price_yes: number;
   tx_signature: string;
   ordinal: number;
-  /** The slot it landed in. */
+  /** The slot of its transaction. */
   slot: number;
-  /** The entry of the log that this is. */
+  /** Seq of the log entry of this message. */
   seq: number;
   created_at: string;
   block_time: string;
@@ -1860,7 +1860,7 @@ export interface TradeMessage {
 /** Trades, the latest on chain first. */
 export interface TradePage {
   trades: Trade[];
-  /** How many are on this page. */
+  /** Number of rows on this page. */
   count: number;
   limit: number;
   offset: number;
@@ -1895,11 +1895,11 @@ export interface TransactionEvent {
 /** How far a transaction has progressed. */
 export interface TransactionStatus {
   signature: string;
-  /** retracted: it was in a block that the chain gave up. */
+  /** retracted: the chain dropped the block that contained it. */
   status: "confirmed" | "failed" | "finalized" | "processed" | "retracted";
   slot: number | null;
   error: string | null;
-  /** Who says so; the log knows only what succeeded. */
+  /** The source of the status; the log contains successful transactions only. */
   source: "chain" | "log";
   events: TransactionEvent[];
   explorer: string;
@@ -1912,7 +1912,7 @@ export interface TrendingMarket {
   yesPrice: number | null;
   /** Percentage points of YES gained in the last day. */
   change24h: number;
-  /** SOL traded in the last day; for eyes. */
+  /** SOL traded in the last day; for display. */
   volume24h: number;
   /** The same in lamports. */
   volume_24h_exact: string;
@@ -1934,12 +1934,12 @@ export interface UnsignedMarket {
   message: string;
   /** base64; versioned, with zeros for its signatures. */
   unsigned_transaction: string;
-  /** Who has to sign, the payer first. */
+  /** The wallets that must sign, the payer first. */
   signers: string[];
   blockhash: string;
-  /** It can land until the chain has this many blocks. */
+  /** The block height after which it can no longer land. */
   last_valid_block_height: number;
-  /** What landing costs, beside what the instruction moves. */
+  /** The fee in lamports, without the amounts that the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;
   /** Its signature, once you have signed it; null here. */
@@ -1947,7 +1947,7 @@ export interface UnsignedMarket {
   /** null until it is sent. */
   explorer?: null;
   market: ProposedMarket;
-  /** The bytes whose content id is anchored; keep or pin them. */
+  /** The bytes whose content id is anchored; store or pin them. */
   metadata_document: string;
 }
 
@@ -1956,19 +1956,19 @@ export interface UnsignedOnMarket {
   message: string;
   /** base64; versioned, with zeros for its signatures. */
   unsigned_transaction: string;
-  /** Who has to sign, the payer first. */
+  /** The wallets that must sign, the payer first. */
   signers: string[];
   blockhash: string;
-  /** It can land until the chain has this many blocks. */
+  /** The block height after which it can no longer land. */
   last_valid_block_height: number;
-  /** What landing costs, beside what the instruction moves. */
+  /** The fee in lamports, without the amounts that the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;
   /** Its signature, once you have signed it; null here. */
   transaction?: null;
   /** null until it is sent. */
   explorer?: null;
-  /** The market as GET /api/markets/{id} tells it; null before the log knows it. */
+  /** The market as in GET /api/markets/{id}; null until the log contains it. */
   market: Market | null;
 }
 
@@ -1977,12 +1977,12 @@ export interface UnsignedTrade {
   message: string;
   /** base64; versioned, with zeros for its signatures. */
   unsigned_transaction: string;
-  /** Who has to sign, the payer first. */
+  /** The wallets that must sign, the payer first. */
   signers: string[];
   blockhash: string;
-  /** It can land until the chain has this many blocks. */
+  /** The block height after which it can no longer land. */
   last_valid_block_height: number;
-  /** What landing costs, beside what the instruction moves. */
+  /** The fee in lamports, without the amounts that the instruction moves. */
   fee_lamports: string;
   simulation: Simulation;
   /** Its signature, once you have signed it; null here. */
@@ -1992,7 +1992,7 @@ export interface UnsignedTrade {
   trade: ProposedTrade;
 }
 
-/** Hear about less. */
+/** Unsubscribe from topics. */
 export interface Unsubscribe {
   action: "unsubscribe";
   topics?: string[];
@@ -2032,14 +2032,14 @@ export interface UserPosition {
   total_proceeds: number;
   /** The integer beside it, exactly. */
   total_proceeds_exact: string;
-  /** Lamports: shares at the current price; once final, what is claimable. */
+  /** Lamports: shares at the current price; the claimable amount once final. */
   current_value: number;
   /** The integer beside it, exactly. */
   current_value_exact: string;
   claimable_amount: number;
   /** The integer beside it, exactly. */
   claimable_amount_exact: string;
-  /** Lamports; with realizedPnL the profit. */
+  /** Lamports; profit is this plus realizedPnL. */
   unrealizedPnL: number;
   /** The integer beside it, exactly. */
   unrealized_pnl_exact: string;
@@ -2097,7 +2097,7 @@ export interface VoteEvent {
   created_at: string;
   source: "api" | "chain";
   tx_signature: string | null;
-  /** The entry of the log that this is. */
+  /** Seq of the log entry of this message. */
   seq: number;
 }
 
@@ -2176,7 +2176,7 @@ export interface Wallet {
 /** The events of one wallet. */
 export interface WalletActivity {
   activity: Activity[];
-  /** How many are on this page. */
+  /** Number of rows on this page. */
   count: number;
   limit: number;
   next_cursor: string | null;
@@ -2216,7 +2216,7 @@ export interface WalletStats {
 /** Trades of one wallet. */
 export interface WalletTradePage {
   trades: Trade[];
-  /** How many are on this page. */
+  /** Number of rows on this page. */
   count: number;
   limit: number;
   offset: number;
@@ -2229,7 +2229,7 @@ export interface WalletTradePage {
 export interface WalletVotes {
   proposal_votes: Vote[];
   dispute_votes: Vote[];
-  /** How many there are in all of the wanted kinds. */
+  /** Number of all ballots of the requested kinds. */
   total: number;
   limit: number;
   offset: number;
@@ -2244,9 +2244,9 @@ export interface Welcome {
   data: {
   client_id: string;
   message: string;
-  /** Which log; another one after a restore. */
+  /** Id of this history of the log; a restore starts a new one. */
   epoch?: string;
-  /** The entry of the log. */
+  /** Seq of the log entry. */
   seq?: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position?: string;

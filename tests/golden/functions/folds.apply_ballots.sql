@@ -22,7 +22,7 @@ if v_affected is not null then
     perform folds.refold_ballots(v_affected, p_from);
 end if;
 
--- One row per market_no, kind, wallet_no. The rule of each column stands behind it: what two partial results of one row become.
+-- One row per market_no, kind, wallet_no. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into marts.ballots as t
 using (
 with cast_ballots as (
@@ -54,7 +54,7 @@ with cast_ballots as (
     from (select * from "app"."ballots" where (seq > p_from and seq <= p_to) and (true /*unplaced*/)) as api
 ),
 
--- The first counts: by instant, the chain before the API at the same instant.
+-- The first ballot counts: by instant, the chain before the API at the same instant.
 ranked as (
     select
         *,

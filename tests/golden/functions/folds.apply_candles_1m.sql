@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_2e2fe90a[] DEFAULT NULL::folds.stg_trades_2e2fe90a[])
+CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_b19d3f77[] DEFAULT NULL::folds.stg_trades_b19d3f77[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -14,17 +14,17 @@ AS $function$
 -- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_2e2fe90a [] := p_staged;
+    v_staged folds.stg_trades_b19d3f77 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_2e2fe90a(p_from, p_to);
+    v_staged := folds.stg_trades_b19d3f77(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_candles_1m(v_affected, p_from);
 end if;
 
--- One row per market_no, bucket_at. The rule of each column stands behind it: what two partial results of one row become.
+-- One row per market_no, bucket_at. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into marts.candles_1m as t
 using (
 with  __dbt__cte__stg_trades as (

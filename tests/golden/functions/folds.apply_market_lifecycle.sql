@@ -22,7 +22,7 @@ if v_affected is not null then
     perform folds.refold_market_lifecycle(v_affected, p_from);
 end if;
 
--- A row for each row of the log: nothing to combine.
+-- A row for each row of the log: nothing is combined.
 insert into marts.market_lifecycle (seq, market_no, market_id, event, to_state, actor_wallet, order_key, tx_signature, block_time, last_seq)
 select seq, market_no, market_id, event, to_state, actor_wallet, order_key, tx_signature, block_time, last_seq from (
 select

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_markets(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_2e2fe90a[] DEFAULT NULL::folds.stg_trades_2e2fe90a[])
+CREATE OR REPLACE FUNCTION folds.apply_markets(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_b19d3f77[] DEFAULT NULL::folds.stg_trades_b19d3f77[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -14,17 +14,17 @@ AS $function$
 -- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_2e2fe90a [] := p_staged;
+    v_staged folds.stg_trades_b19d3f77 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_2e2fe90a(p_from, p_to);
+    v_staged := folds.stg_trades_b19d3f77(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_markets(v_affected, p_from);
 end if;
 
--- One row per market_no. The rule of each column stands behind it: what two partial results of one row become.
+-- One row per market_no. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into marts.markets as t
 using (
 with  __dbt__cte__stg_trades as (
@@ -50,7 +50,7 @@ select * from unnest(v_staged)
     ) as events
 ),
 
--- What its life says, trades aside.
+-- The state from the market's life, without trades.
 history as (
     select
         market_no,
@@ -102,7 +102,7 @@ history as (
     group by market_no
 ),
 
--- What its trades add up to, the fees they left behind included.
+-- The totals of its trades, with the fees that stay in the market.
 traded as (
     select
         market_no,
@@ -115,7 +115,8 @@ traded as (
         sum(protocol_fee) as protocol_fees_paid,
         sum(resolver_fee) as resolver_fees_earned,
         sum(lp_fee) as lp_fees_earned,
-        -- A buy adds only what its fees leave in the market; a sell takes out net and protocol part (protocol.md 1.4.5, 1.4.6).
+        -- A buy adds only the part of its fees that stays in the market; a sell takes out net and protocol part (protocol.md
+        -- 1.4.5, 1.4.6).
         sum(case when is_buy then resolver_fee + lp_fee else -(cost + protocol_fee) end) as liquidity_change,
         max(clock) as last_trade_clock,
         max(order_key) filter (where market_lamports is not null) as lamports_key,

@@ -22,7 +22,7 @@ if v_affected is not null then
     perform folds.refold_positions(v_affected, p_from);
 end if;
 
--- One row per market_no, wallet_no. The rule of each column stands behind it: what two partial results of one row become.
+-- One row per market_no, wallet_no. The rule of each column is behind it: the result of combining two partial results of one row.
 merge into marts.positions as t
 using (
 with events as (

@@ -22,7 +22,7 @@ if v_affected is not null then
     perform folds.refold_protocol_config(v_affected, p_from);
 end if;
 
--- A row for each row of the log: nothing to combine.
+-- A row for each row of the log: nothing is combined.
 insert into marts.protocol_config (seq, order_key, event, protocol_fee_bps, resolver_reward_bps, liquidity_provider_fee_bps, proposal_approval_threshold, dispute_success_threshold, min_resolution_delay, dispute_period, is_paused, admin, backend_authority, tx_signature, block_time, last_seq)
 select seq, order_key, event, protocol_fee_bps, resolver_reward_bps, liquidity_provider_fee_bps, proposal_approval_threshold, dispute_success_threshold, min_resolution_delay, dispute_period, is_paused, admin, backend_authority, tx_signature, block_time, last_seq from (
 -- GlobalConfigInitialized names only one rate; the rest of what initialize sets is fixed (protocol.md 1.4.1).

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_2e2fe90a[] DEFAULT NULL::folds.stg_trades_2e2fe90a[])
+CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_b19d3f77[] DEFAULT NULL::folds.stg_trades_b19d3f77[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -14,17 +14,17 @@ AS $function$
 -- Whoever calls several models prepares what they share and hands it over; called by itself, it prepares for itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_2e2fe90a [] := p_staged;
+    v_staged folds.stg_trades_b19d3f77 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_2e2fe90a(p_from, p_to);
+    v_staged := folds.stg_trades_b19d3f77(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_trades(v_affected, p_from);
 end if;
 
--- A row for each row of the log: nothing to combine.
+-- A row for each row of the log: nothing is combined.
 insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq)
 select seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq from (
 with  __dbt__cte__stg_trades as (

@@ -46,7 +46,7 @@ with cast_ballots as (
     from (select * from "app"."ballots" where ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto) and (true /*unplaced*/)) as api
 ),
 
--- The first counts: by instant, the chain before the API at the same instant.
+-- The first ballot counts: by instant, the chain before the API at the same instant.
 ranked as (
     select
         *,

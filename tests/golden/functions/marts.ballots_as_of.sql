@@ -61,7 +61,7 @@ with cast_ballots as (
     from (select * from "app"."ballots" where (cast_at < v_until and (p_market_no is null or market_no = p_market_no))) as api
 ),
 
--- The first counts: by instant, the chain before the API at the same instant.
+-- The first ballot counts: by instant, the chain before the API at the same instant.
 ranked as (
     select
         *,

@@ -87,8 +87,8 @@ bounded as (
     offset 0
 ),
 
--- Two gross amounts can leave a seller the same. The market's balance tells which: it fell by net and the protocol's part.
-weighed as (
+-- Two gross amounts can result in the same net amount. The market's balance decides: it fell by net and the protocol's part.
+fee_candidates as (
     select
         *,
         -market_lamports_delta - cost as protocol_seen,
@@ -97,77 +97,85 @@ weighed as (
     from bounded
 ),
 
-told as (
+resolved_by_balance as (
     select
         *,
         case
             when gross_low = gross_high then 'event'
             when gross_high - gross_low = 1 and protocol_low <> protocol_high and protocol_seen in (protocol_low, protocol_high) then 'balance'
-        end as told_by
-    from weighed
+        end as resolved_by
+    from fee_candidates
     offset 0
 ),
 
--- Where it does not, b does: C moves in steps of b / 1e9, and a difference of two such is a multiple of it, each rounded down.
-stepped as (
+-- If the balance does not decide, b may: C changes in steps of b / 1e9, so a difference of two values of C is a multiple of
+-- that step, each rounded down.
+cost_step_check as (
     select
-        told.*,
+        resolved_by_balance.*,
         market.b,
         case
-        when mod(market.b, 1000000000) = 0 then mod(told.gross_low * 1000000000, market.b) = 0
+        when mod(market.b, 1000000000) = 0 then mod(resolved_by_balance.gross_low * 1000000000, market.b) = 0
         else
-            told.gross_low - div(market.b * div(told.gross_low * 1000000000 + market.b - 1, market.b), 1000000000) in (0, 1)
-            or told.gross_low - div(market.b * div(told.gross_low * 1000000000, market.b), 1000000000) in (0, 1)
-    end or told.gross_high - told.gross_low > 1 as low_fits,
+            resolved_by_balance.gross_low - div(market.b * div(resolved_by_balance.gross_low * 1000000000 + market.b - 1, market.b), 1000000000) in (0, 1)
+            or resolved_by_balance.gross_low - div(market.b * div(resolved_by_balance.gross_low * 1000000000, market.b), 1000000000) in (0, 1)
+    end
+        or resolved_by_balance.gross_high - resolved_by_balance.gross_low > 1 as low_fits,
         case
-        when mod(market.b, 1000000000) = 0 then mod(told.gross_high * 1000000000, market.b) = 0
+        when mod(market.b, 1000000000) = 0 then mod(resolved_by_balance.gross_high * 1000000000, market.b) = 0
         else
-            told.gross_high - div(market.b * div(told.gross_high * 1000000000 + market.b - 1, market.b), 1000000000) in (0, 1)
-            or told.gross_high - div(market.b * div(told.gross_high * 1000000000, market.b), 1000000000) in (0, 1)
-    end or told.gross_high - told.gross_low > 1 as high_fits
-    from told
+            resolved_by_balance.gross_high - div(market.b * div(resolved_by_balance.gross_high * 1000000000 + market.b - 1, market.b), 1000000000) in (0, 1)
+            or resolved_by_balance.gross_high - div(market.b * div(resolved_by_balance.gross_high * 1000000000, market.b), 1000000000) in (0, 1)
+    end
+        or resolved_by_balance.gross_high - resolved_by_balance.gross_low > 1 as high_fits
+    from resolved_by_balance
     left join lateral (
         select nullif((created.payload ->> 'b_parameter')::numeric, 0) as b
         from "raw"."events" as created
         where
-            told.told_by is null
-            and created.market_no = told.market_no and created.name = 'MarketCreated' and created.retracted_at is null
+            resolved_by_balance.resolved_by is null
+            and created.market_no = resolved_by_balance.market_no and created.name = 'MarketCreated' and created.retracted_at is null
         order by created.order_key desc
         limit 1
     ) as market on true
     offset 0
 ),
 
--- Where b does not either, which takes a crooked one, C(q) - C(q - shares) of the totals before the sell does. That reads the
--- market's earlier trades for each such sell. Where they do not tell, because some are yet to come or there are more than a few
--- thousand, the larger amount is taken: provisional. Where b is not known, or neither amount is of its cost function: estimated.
-settled as (
+-- If b does not decide either, because it is not a whole number of SOL, C(q) - C(q - shares) of the totals before the sell
+-- decides. That reads the market's earlier trades for each such sell. If they do not decide, because some have not arrived yet
+-- or there are more than a few thousand, the larger amount is used: provisional. If b is unknown, or neither amount is a value
+-- of its cost function: estimated.
+resolved_gross as (
     select
-        stepped.*,
+        cost_step_check.*,
         case
-            when stepped.told_by = 'event' then stepped.gross_high
-            when stepped.told_by = 'balance'
-                then case when stepped.protocol_seen = stepped.protocol_low then stepped.gross_low else stepped.gross_high end
-            when stepped.low_fits and not stepped.high_fits then stepped.gross_low
-            when totals.gross between stepped.gross_low and stepped.gross_high then totals.gross
-            else stepped.gross_high
+            when cost_step_check.resolved_by = 'event' then cost_step_check.gross_high
+            when cost_step_check.resolved_by = 'balance'
+                then
+                    case
+                        when cost_step_check.protocol_seen = cost_step_check.protocol_low then cost_step_check.gross_low
+                        else cost_step_check.gross_high
+                    end
+            when cost_step_check.low_fits and not cost_step_check.high_fits then cost_step_check.gross_low
+            when totals.gross between cost_step_check.gross_low and cost_step_check.gross_high then totals.gross
+            else cost_step_check.gross_high
         end as gross,
         case
-            when stepped.told_by is not null then stepped.told_by
-            when stepped.low_fits <> stepped.high_fits then 'step'
-            when totals.gross between stepped.gross_low and stepped.gross_high then 'totals'
-            when stepped.low_fits and stepped.high_fits then 'provisional'
+            when cost_step_check.resolved_by is not null then cost_step_check.resolved_by
+            when cost_step_check.low_fits <> cost_step_check.high_fits then 'step'
+            when totals.gross between cost_step_check.gross_low and cost_step_check.gross_high then 'totals'
+            when cost_step_check.low_fits and cost_step_check.high_fits then 'provisional'
             else 'estimated'
         end as gross_from
-    from stepped
+    from cost_step_check
     left join lateral (
         select
-            -- Said again here: where nothing is asked, no trades are a row as well, and this function is dear.
+            -- Repeated here: without the filter below there would still be a row of no trades, and this function is expensive.
             case
-                when stepped.low_fits and stepped.high_fits
+                when cost_step_check.low_fits and cost_step_check.high_fits
                     then lmsr.proceeds(
-                        div(stepped.b, 1000) + before.traded_yes, div(stepped.b, 1000) + before.traded_no,
-                        stepped.b, stepped.outcome, stepped.shares
+                        div(cost_step_check.b, 1000) + before.traded_yes, div(cost_step_check.b, 1000) + before.traded_no,
+                        cost_step_check.b, cost_step_check.outcome, cost_step_check.shares
                     )
             end as gross
         from (
@@ -182,8 +190,8 @@ settled as (
                     * (history.payload ->> 'shares')::numeric as moved
                 from "raw"."events" as history
                 where
-                    stepped.low_fits and stepped.high_fits
-                    and history.market_no = stepped.market_no and history.order_key < stepped.order_key
+                    cost_step_check.low_fits and cost_step_check.high_fits
+                    and history.market_no = cost_step_check.market_no and history.order_key < cost_step_check.order_key
                     and history.retracted_at is null and history.name in ('SharesBought', 'SharesSold')
                 limit 5000 + 1
             ) as earlier
@@ -199,7 +207,7 @@ split as (
         abs(cost - gross) as fee,
         coalesce(div(abs(cost - gross) * protocol_bps, nullif(bps, 0)), 0) as protocol_fee,
         coalesce(div(abs(cost - gross) * resolver_bps, nullif(bps, 0)), 0) as resolver_fee
-    from settled
+    from resolved_gross
     offset 0
 )
 

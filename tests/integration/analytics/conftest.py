@@ -1,4 +1,4 @@
-"""month    a played month of a small town's markets, for everything that only reads it"""
+"""month    a generated month of markets, for tests that only read it"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def month(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
-    """The played month, refreshed; change nothing in it."""
+    """The generated month, refreshed; do not change it."""
     fill = runpy.run_path(str(ROOT / "analytics" / "sample_data.py"))["fill"]
     with postgres_server.clone(marts_template) as database:
         fill(database.dsn())

@@ -1,4 +1,4 @@
-"""The notebook runs from beginning to end on the played month, and draws what it says.
+"""The notebook runs from beginning to end on the generated month, and draws its plots.
 
 ZMART_WRITE_IMAGES=1 writes its pictures to docs/images.
 """
@@ -24,7 +24,7 @@ PICTURES = {"price-path", "calibration", "profit", "fees", "funnel", "impact"}
 def test_ipynb_runs_and_draws_every_chart(
     month: testing.PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every cell runs without a word on stderr, as an analyst, and every picture is one."""
+    """Every cell runs without output on stderr, as an analyst, and every plot is a picture."""
     images = ROOT / "docs" / "images" if os.environ.get("ZMART_WRITE_IMAGES") else tmp_path
     monkeypatch.setenv("ZMART_DSN", month.dsn("analyst"))
     monkeypatch.setenv("ZMART_IMAGES", str(images))
@@ -45,7 +45,7 @@ def test_ipynb_runs_and_draws_every_chart(
 
 
 def test_committed_ipynb_has_no_outputs() -> None:
-    """What is committed has no outputs and no counts: a notebook with answers says somebody else's."""
+    """The committed notebook has no outputs and no execution counts."""
     document = nbformat.read(IPYNB_PATH, as_version=4)
     nbformat.validate(document)
 

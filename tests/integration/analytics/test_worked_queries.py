@@ -1,4 +1,4 @@
-"""The worked queries answer what their page says, asked as an analyst asks."""
+"""The results of the worked queries are those of their page, for the role analyst."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def answer(month: testing.PostgresDatabase, name: str) -> list[dict[str, object]
 
 
 def test_the_page_shows_what_the_queries_answer(month: testing.PostgresDatabase) -> None:
-    """The answers on the page are those of its queries on the played month, to the last digit."""
+    """The results on the page are those of its queries on the generated month, to the last digit."""
     assert PAGE.PAGE.read_text() == PAGE.page(month.dsn("analyst")), "run: python docs/analytics.py"
 
 
@@ -54,14 +54,14 @@ def test_an_analyst_only_reads_and_not_for_ever(month: testing.PostgresDatabase)
 
 
 def test_the_days_add_up_to_the_markets(month: testing.PostgresDatabase) -> None:
-    """Volume by day counts as the markets count it."""
+    """Volume by day uses the markets' definition."""
     with month.connect("analyst") as analyst:
         days = "select sum(case trade_type when 'buy' then cost else gross end) from trades"
         assert analyst.execute(days).fetchone() == analyst.execute("select sum(total_volume) from markets").fetchone()
 
 
 def test_profit_counted_by_hand_is_that_of_the_leaderboard(month: testing.PostgresDatabase) -> None:
-    """A difference would be the first row; there is none for any wallet."""
+    """No wallet has a difference; one would be in the first row."""
     assert {row["differs_by_lamports"] for row in answer(month, "who_profits")} == {0}
 
 
@@ -75,7 +75,7 @@ def test_the_classes_of_voters_add_up_to_the_tallies(month: testing.PostgresData
 
 
 def test_the_funnel_narrows(month: testing.PostgresDatabase) -> None:
-    """No step is reached by more markets than the one before it."""
+    """No step is reached by more markets than the previous one."""
     steps = {str(row["step"]): int(str(row["markets"])) for row in answer(month, "funnel")}
     reached = [steps[name] for name in ("proposed", "approved", "opened", "outcome proposed", "finalized")]
 

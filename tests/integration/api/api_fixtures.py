@@ -1,4 +1,4 @@
-"""A log for the API's tests: what happens on chain, told in a line each and appended as ingest does."""
+"""A log for the API's tests: events on chain, one line each, appended as ingest does."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ CREATOR = 1
 
 
 def market_id(market: int) -> str:
-    """The id of a story's market."""
+    """Return the id of a story's market."""
     return f"{market:064x}"
 
 
 def market_address(market: int) -> str:
-    """The account of a story's market."""
+    """Return the account of a story's market."""
     return address(1000 + market)
 
 
 @contextlib.asynccontextmanager
 async def alive(application: Litestar) -> AsyncIterator[None]:
-    """The application's lifespan, in a task of its own: what begins it must end it."""
+    """The application's lifespan, in a separate task, because the task that enters it must leave it."""
     began, ending = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:
@@ -74,11 +74,11 @@ async def start_server(running: ApiServer, port: int = 0) -> asyncio.Task[None]:
 
 @dataclasses.dataclass(kw_only=True)
 class Log:
-    """A database of the test's own, and the writer that appends to it as ingest does."""
+    """A database for the test alone, and the writer that appends to it as ingest does."""
 
     database: testing.PostgresDatabase
     writer: Writer
-    #: For arranging what ingest does not write, and for staging faults.
+    #: For rows that ingest does not write, and for faults.
     owner: psycopg.Connection[tuple[Any, ...]]
     story: event_histories.EventHistory = dataclasses.field(default_factory=lambda: event_histories.EventHistory(1))
     _delivered: int = 0
@@ -93,7 +93,7 @@ class Log:
         await writer.close()
 
     async def three_markets(self) -> None:
-        """1 is traded and described, 2 proposed and voted on, 3 known by a trade alone."""
+        """1 is traded and described, 2 proposed and voted on, 3 known from a trade alone."""
         self.create(1)
         self.activate(1)
         self.buy(1, 2, yes=True, shares=5 * SOL, price=612_345_678)
@@ -106,33 +106,33 @@ class Log:
         self.describe(1, "Will it rain in Lisbon tomorrow?")
 
     async def deliver(self) -> AppendResult:
-        """Append what the story has told since."""
+        """Append the transactions added to the story since."""
         rows = self.story.transactions[self._delivered :]
         self._delivered = len(self.story.transactions)
         return await self.writer.append(rows, source="webhook")
 
     def create(self, market: int, *, b: int = 100 * SOL) -> None:
-        """A market is proposed."""
+        """Add the creation of a market."""
         context = {"initial_liquidity": str(10 * SOL), "ipfs_question_hash": "Q" * 46}
         created = {"b_parameter": str(b), "state": 0}
         self.story.append(("MarketCreated", market, CREATOR, created, context))
 
     def activate(self, market: int) -> None:
-        """It is approved and opened for trading."""
+        """Add its approval and activation."""
         self.story.append(("ProposalApproved", market, 99, {}, None))
         self.story.append(("MarketActivated", market, CREATOR, {"initial_liquidity": str(10 * SOL)}, None))
 
     def buy(self, market: int, wallet: int, *, yes: bool = True, shares: int = SOL, price: int = 600_000_000) -> None:
-        """A wallet buys; the price is that of YES afterwards."""
+        """Add a wallet's buy; the price is that of YES afterwards."""
         terms = {"outcome": yes, "shares": str(shares), "new_price_yes": str(price)}
         self.story.append(("SharesBought", market, wallet, {**terms, "cost": str(11 * SOL // 10)}, None))
 
     def vote(self, market: int, wallet: int, *, like: bool) -> None:
-        """A wallet votes on chain."""
+        """Add a wallet's vote on chain."""
         self.story.append(("ProposalVoteSubmitted", market, wallet, {"vote": like}, None))
 
     def describe(self, market: int, question: str, *, category: str = "crypto") -> None:
-        """A market's creator tells its question."""
+        """Set a market's metadata as its creator."""
         self.owner.execute(
             "insert into app.market_metadata (market_id, wallet_no, question, category)"
             " select %s, wallet_no, %s, %s from raw.wallets_seen where wallet = %s",
@@ -158,7 +158,7 @@ class Log:
         return row[0], row[1]
 
     def settings(self, **more: str) -> settings.Settings:
-        """The configuration of a process that reads this log."""
+        """Return the configuration of a process that reads this log."""
         return settings.load(
             {
                 "DATABASE_URL": self.database.dsn(),

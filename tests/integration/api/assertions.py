@@ -1,4 +1,4 @@
-"""Reading answers: their bodies have the fields of a schema, all of them and no other."""
+"""Reads responses and checks that their bodies have exactly the fields of a schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 async def body(client: httpx.AsyncClient, path: str, shape: Any) -> Any:
-    """An answer's body, which has the fields of `shape`, all of them and no other."""
+    """Return a response's body, which has exactly the fields of `shape`."""
     response = await client.get(path)
     assert response.status_code == 200, response.text
     decoded = msgspec.json.decode(response.content, type=shape)
@@ -19,7 +19,7 @@ async def body(client: httpx.AsyncClient, path: str, shape: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    """The names in a value, at every depth."""
+    """Return the names in a value, at every depth."""
     if isinstance(value, dict):
         return {name: _names(inner) for name, inner in value.items()}
     return [_names(inner) for inner in value] if isinstance(value, list) else None

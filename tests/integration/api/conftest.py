@@ -1,9 +1,9 @@
 """A log with markets in it, and an application that reads it.
 
-log       an empty log of the test's own
-markets   a log of the test's own with three markets in it; `client` is an application over it
+log       an empty log for the test alone
+markets   a log for the test alone with three markets in it; `client` is an application over it
 reader    an application over the same three markets, shared by tests that change nothing
-played    a played history behind a real server in a thread, for callers that block
+played    a generated history behind a real server in a thread, for clients that block
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def log(marts_database: testing.PostgresDatabase) -> AsyncIterator[Log]:
 
 @pytest.fixture
 async def markets(log: Log) -> Log:
-    """Three markets: 1 traded, 2 proposed and voted on, 3 known by a trade alone."""
+    """Three markets: 1 traded, 2 proposed and voted on, 3 known from a trade alone."""
     await log.three_markets()
     return log
 
@@ -65,7 +65,7 @@ async def reader(known_markets: settings.Settings) -> AsyncIterator[httpx.AsyncC
 
 @pytest.fixture
 def unreachable() -> settings.Settings:
-    """The configuration of a process whose database is away."""
+    """The configuration of a process whose database is unavailable."""
     return settings.load({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"})
 
 
@@ -75,7 +75,7 @@ def played(
     marts_template: testing.PostgresDatabase,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[history.RecordedChain]:
-    """A played history behind a real server in a thread, without limits; shared by tests that only add to it."""
+    """A generated history behind a real server in a thread, without limits; shared by tests that only add to it."""
     with (
         postgres_server.clone(marts_template) as database,
         history.serve_recorded_chain(database, tmp_path_factory.mktemp("chain")) as found,

@@ -1,4 +1,4 @@
-"""Servers and clients for the tests of push: the real server in this event loop, and what its clients speak."""
+"""Servers and clients for the tests of push: the real server in this event loop, and clients of both transports."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ class Served:
 
     @property
     def services(self) -> AppServices:
-        """What its process has one of."""
+        """Return the singletons of its process."""
         found: AppServices = self._running.application.state.services
         return found
 
     @property
     def http(self) -> str:
-        """Its address for requests."""
+        """Return its address for requests."""
         return f"http://127.0.0.1:{self.port}"
 
     def raw(self, path: str = "/ws", **more: Any) -> websockets.connect:
-        """A connection as the library has it."""
+        """Open a connection with the library."""
         return websockets.connect(f"ws://127.0.0.1:{self.port}{path}", compression=None, proxy=None, **more)
 
     @contextlib.asynccontextmanager
     async def connected(self, path: str = "/ws", **more: Any) -> AsyncIterator[Socket]:
-        """A client that has been welcomed."""
+        """Open a connection and wait for the welcome."""
         async with self.raw(path, **more) as raw:
             socket = Socket(raw)
             socket.welcome = await socket.next()
@@ -52,7 +52,7 @@ class Served:
             yield socket
 
     def stop(self) -> None:
-        """What SIGTERM does."""
+        """Stop as SIGTERM does."""
         self.services.hub.close()
         self._running.should_exit = True
 
@@ -69,29 +69,29 @@ class Socket:
         await self.raw.send(json.dumps(message))
 
     async def next(self) -> dict[str, Any]:
-        """The next message or frame."""
+        """Return the next message or frame."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             found: dict[str, Any] = json.loads(await self.raw.recv())
         return found
 
     async def ask(self, **message: Any) -> dict[str, Any]:
-        """Send one action; the answer."""
+        """Send one action; return the reply."""
         await self.send(**message)
         return await self.next()
 
     async def until(self, done: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-        """What comes, up to the first of which `done` is true."""
+        """Return the messages up to the first for which `done` is true."""
         found = [await self.next()]
         while not done(found[-1]):
             found.append(await self.next())
         return found
 
     async def until_seq(self, seq: int) -> list[dict[str, Any]]:
-        """The frames up to that of an entry."""
+        """Return the frames up to that of an entry."""
         return await self.until(lambda frame: frame.get("seq", 0) >= seq)
 
     async def closed(self) -> tuple[int, str]:
-        """The code and reason it was closed with, whatever was said before."""
+        """Return the close code and reason, after any other messages."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             with contextlib.suppress(websockets.ConnectionClosed):
                 while True:
@@ -114,7 +114,7 @@ async def served(log: Log, *, service_name: ServiceName = "api", **more: str) ->
 
 
 def of_type(frames: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """The messages of one type in frames, with the seq of their frame."""
+    """Return the messages of one type in frames, with the seq of their frame."""
     return [
         {**message, "seq": frame["seq"]}
         for frame in frames

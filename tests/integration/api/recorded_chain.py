@@ -1,6 +1,6 @@
-"""A played history behind a real API: chain, log, marts, server, and a wallet with money, in a thread of their own.
+"""A generated history behind a real API: chain, log, marts, server and a funded wallet, in a separate thread.
 
-For callers that block (schemathesis, a client in another process, Node) while everything they talk to runs on.
+For clients that block (schemathesis, a client in another process, Node) while chain and server run.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from zmart import settings, testing
 
 SOL = 1_000_000_000
 TIMEOUT_SECONDS = 60.0
-#: There is a market in each of these, whatever the actors did.
+#: There is a market in each of these states, whatever the actors did.
 STATES = ("PROPOSED", "ACTIVE", "FINALIZED")
 T = TypeVar("T")
 
 
 @dataclass
 class RecordedChain:
-    """What the thread serves."""
+    """The parts that the thread serves."""
 
     stack: chain_stack.ChainStack
     loop: asyncio.AbstractEventLoop
@@ -44,22 +44,22 @@ class RecordedChain:
 
     @property
     def url(self) -> str:
-        """Where the API is."""
+        """Return the address of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run something where the chain and the server live, and wait for it."""
+        """Run a coroutine in the thread of chain and server, and wait for it."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(TIMEOUT_SECONDS)
 
     async def start(self) -> None:
-        """Serve on a free port, or on the one that was served on before."""
+        """Serve on a free port, or on the previous one."""
         self.running = server(self.configuration)
         async with asyncio.timeout(TIMEOUT_SECONDS):
             self.task = await start_server(self.running, self.port)
         self.port = self.running.servers[0].sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """What SIGTERM does."""
+        """Stop as SIGTERM does."""
         assert self.running is not None
         assert self.task is not None
         self.running.close_streams()
@@ -67,7 +67,7 @@ class RecordedChain:
         await self.task
 
     async def catch_up(self) -> None:
-        """Deliver what landed since."""
+        """Deliver the transactions that landed since."""
         new = [one for one in self.stack.landed_transactions() if str(one.signature) not in self.delivered]
         await self._deliver(new)
 
@@ -80,7 +80,7 @@ class RecordedChain:
         return self.stack.fetch_all(query)
 
     async def reach(self, *states: str) -> None:
-        """Let the actors act until there is a market in each of these states; markets go on to their ends."""
+        """Let the actors act until there is a market in each of these states; markets go through their whole lives."""
         for _ in range(100):
             if all(self.market(state) for state in states):
                 return
@@ -89,14 +89,14 @@ class RecordedChain:
         raise AssertionError(f"in 300 blocks there was no market in each of {states}")
 
     def market(self, state: str) -> str | None:
-        """A market of this state, the most traded first; None where there is none."""
+        """Return a market of this state, the most traded first; None if there is none."""
         rows = self.fetch_all(
             f"select id from marts.markets where is_known and state = '{state}' order by trades_count desc limit 1"
         )
         return rows[0][0] if rows else None
 
     def signed_in(self) -> dict[str, Any]:
-        """A new session of the wallet."""
+        """Create a new session of the wallet."""
 
         async def sign_in() -> dict[str, Any]:
             async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
@@ -140,7 +140,7 @@ def serve_recorded_chain(database: testing.PostgresDatabase, folder: Path, **mor
     thread = threading.Thread(target=_run, args=(loop, live(), ready), daemon=True)
     thread.start()
     ready.wait(120)
-    assert found, "the history could not be played"
+    assert found, "the history could not be generated"
     try:
         yield found[0]
     finally:

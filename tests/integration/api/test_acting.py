@@ -1,4 +1,4 @@
-"""Acting on the development chain through the API: what is handed over unsigned lands once it is signed."""
+"""Acting on the development chain through the API: a transaction that was returned unsigned lands once it is signed."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ CREATION = {
 
 @dataclasses.dataclass
 class ApiStack:
-    """A chain, the API before it, and a wallet with money that is signed in."""
+    """A chain, the API before it, and a funded wallet that is signed in."""
 
     node: devchain.DevchainNode
     client: httpx.AsyncClient
     wallet: Wallet
     headers: dict[str, str]
-    #: Admin, backend authority and receiver of fees in one.
+    #: Admin, backend authority and fee receiver in one.
     office: signer.Signer
 
     async def post(self, path: str, body: Any, *, status: int) -> Any:
-        """Post as the wallet; the answer, whose status must be this."""
+        """Post as the wallet; return the response, whose status must be this."""
         answer = await self.client.post(path, json=body, headers=self.headers)
         assert answer.status_code == status, answer.text
         return answer.json()
 
     async def land(self, prepared: dict[str, Any]) -> str:
-        """Sign what was prepared, relay it, and wait until it is confirmed; its signature."""
+        """Sign a prepared transaction, relay it, and wait until it is confirmed; return its signature."""
         signed = self.wallet.sign_transaction(prepared["unsigned_transaction"])
         relayed = await self.post("/api/transactions", {"transaction": signed}, status=202)
         path = f"/api/transactions/{relayed['signature']}"
@@ -68,7 +68,7 @@ class ApiStack:
         return str(relayed["signature"])
 
     async def official(self, name: str, market: str = "", role: str = "admin", **args: Any) -> None:
-        """Something only the admin or the backend authority can do, confirmed."""
+        """Send a transaction of the admin or the backend authority and wait until it is confirmed."""
         accounts = {role: self.office.address}
         if name == "initialize_global_config":
             accounts["protocol_fee_wallet"] = self.office.address
@@ -89,14 +89,14 @@ class ApiStack:
                     await asyncio.sleep(0.02)
 
     async def open_market(self, market: str) -> None:
-        """From a proposal to trading."""
+        """Take a market from proposal to trading."""
         votes = {"final_likes": 7, "final_dislikes": 3}
         await self.official("aggregate_proposal_votes", market, "backend_authority", **votes)
         await self.official("approve_proposal", market)
         await self.official("activate_market", market, "authority")
 
     async def active_market(self) -> str:
-        """A market of the wallet's that is open for trading; its id."""
+        """Create a market of the wallet that is open for trading; return its id."""
         created = await self.post("/api/markets", CREATION, status=201)
         market = str(created["market"]["id"])
         await self.land(created)
@@ -108,14 +108,14 @@ class ApiStack:
 def shared(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
-    """One database for all tests here; each makes markets of its own."""
+    """One database for all tests here; each creates its own markets."""
     with postgres_server.clone(marts_template) as database:
         yield database
 
 
 @pytest.fixture
 async def stack(shared: testing.PostgresDatabase, tmp_path: Path) -> AsyncIterator[ApiStack]:
-    """A chain of the test's own and the API before it."""
+    """A chain for the test alone and the API before it."""
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
     async with devchain.serve(tmp_path / "chain") as node:
         configured = settings.load({**reached, "SOLANA_RPC_URL": node.url, "SOLANA_CLUSTER": "localnet"})
@@ -129,7 +129,7 @@ async def stack(shared: testing.PostgresDatabase, tmp_path: Path) -> AsyncIterat
 
 
 async def test_a_market_from_creation_to_claim(stack: ApiStack) -> None:
-    """Create, buy, resolve, claim: every step handed over unsigned, told to the lamport, relayed and followed."""
+    """Create, buy, resolve, claim: every step is returned unsigned, exact to the lamport, relayed and followed."""
     created = await stack.post("/api/markets", CREATION, status=201)
     market = created["market"]
     assert market["ipfs_question_hash"] == cids.compute_cid(created["metadata_document"].encode())
@@ -169,7 +169,7 @@ async def test_a_market_from_creation_to_claim(stack: ApiStack) -> None:
 
 
 async def test_a_trade_keeps_its_limits_to_the_lamport(stack: ApiStack) -> None:
-    """The least budget buys the shares, one lamport less is refused; the same for what a sale must bring."""
+    """The smallest budget buys the shares, one lamport less is rejected; the same for the least proceeds of a sale."""
     market = await stack.active_market()
     order = {"market_id": market, "outcome": False, "shares": "3000000000", "max_cost": str(5 * SOL)}
     bought = await stack.post("/api/trades/buy", order, status=201)
@@ -192,7 +192,7 @@ async def test_a_trade_keeps_its_limits_to_the_lamport(stack: ApiStack) -> None:
 
 
 async def test_the_program_refuses_before_anyone_signs(stack: ApiStack) -> None:
-    """A market in another state, a vote cast twice, too small a trade, no money, no market: each told as what it is."""
+    """Another state, a repeated vote, too small a trade, no money, no market: each has its own error."""
     created = await stack.post("/api/markets", CREATION, status=201)
     market = created["market"]["id"]
     missing = await stack.post(f"/api/markets/{market}/vote", {"approve": True}, status=404)
@@ -250,7 +250,7 @@ async def stranded(shared: testing.PostgresDatabase) -> AsyncIterator[httpx.Asyn
 
 @pytest.mark.parametrize("case", BODIES)
 async def test_bad_bodies_name_their_field(stranded: httpx.AsyncClient, case: str) -> None:
-    """400 with the field in `details`, before the chain is asked anything."""
+    """400 with the field in `details`, before any request to the chain."""
     path, body, field = BODIES[case]
     headers = await Wallet().signed_in(stranded)
     answer = await stranded.post(path, json={"market_id": "1" * 64, **body}, headers=headers)
@@ -259,7 +259,7 @@ async def test_bad_bodies_name_their_field(stranded: httpx.AsyncClient, case: st
 
 
 async def test_without_a_chain_callers_are_asked_to_come_back(stranded: httpx.AsyncClient) -> None:
-    """503 with Retry-After, which older clients retry by themselves; nothing about our node is told."""
+    """503 with Retry-After, after which older clients retry by themselves; the response says nothing about our node."""
     headers = await Wallet().signed_in(stranded)
     body = {"market_id": "1" * 64, "outcome": True, "max_cost": SOL}
     for answer in (
@@ -282,7 +282,7 @@ async def test_acting_takes_a_signed_in_wallet(stranded: httpx.AsyncClient) -> N
 
 
 async def test_the_same_bytes_are_relayed_once(stack: ApiStack) -> None:
-    """Handing a transaction in again tells how far it has come; the chain has it once."""
+    """Relaying a transaction again returns its status; the chain has it once."""
     created = await stack.post("/api/markets", CREATION, status=201)
     signed = {"transaction": stack.wallet.sign_transaction(created["unsigned_transaction"])}
     first = await stack.post("/api/transactions", signed, status=202)
@@ -302,7 +302,7 @@ def foreign(wallet: Wallet, blockhash: str, *instructions: Instruction) -> str:
 
 
 def beyond_its_accounts(raw: bytes, blockhash: str) -> bytes:
-    """A legacy transaction of the same accounts, with a call of a program beyond them."""
+    """A legacy transaction of the same accounts, with a call of an unknown program."""
     known = VersionedTransaction.from_bytes(raw)
     keys = known.message.account_keys
     call = CompiledInstruction(program_id_index=len(keys), data=b"", accounts=b"")
@@ -311,7 +311,7 @@ def beyond_its_accounts(raw: bytes, blockhash: str) -> bytes:
 
 
 async def test_only_our_program_is_relayed(stack: ApiStack) -> None:
-    """Transfers, other programs, ComputeBudget alone, unsigned, changed, padded, oversized, contradicting: 422."""
+    """Transfers, other programs, ComputeBudget alone, unsigned, changed, padded, oversized, inconsistent: 422."""
     created = await stack.post("/api/markets", CREATION, status=201)
     wallet, blockhash = stack.wallet, created["blockhash"]
     good = base64.b64decode(wallet.sign_transaction(created["unsigned_transaction"]))

@@ -1,4 +1,4 @@
-"""What happened, in words: the home page's mixture, a market's whole history, a wallet's."""
+"""Events as text: the mixture of the home page, a market's whole history, a wallet's events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ONE, TWO = market_id(1), market_id(2)
 
 
 async def pages(client: Client, path: str, shape: type) -> list[str]:
-    """The ids of a list, read two at a time by cursor."""
+    """Return the ids of a list, read two at a time by cursor."""
     found: list[str] = []
     following: str | None = f"{path}?limit=2"
     while following:
@@ -27,7 +27,7 @@ async def pages(client: Client, path: str, shape: type) -> list[str]:
 
 
 async def test_the_newest_activity_has_the_older_shape(reader: Client) -> None:
-    """Short wallets, the market's question, SOL with two digits; `activity` is no market's id."""
+    """Short wallets, the market's question, SOL with two digits; `activity` is not a market's id."""
     answer = await body(reader, "/api/markets/activity", schemas.NewestActivities)
     assert answer["count"] == len(answer["activities"]) == 4
     trade = next(happened for happened in answer["activities"] if "NO" in happened["action"])
@@ -57,7 +57,7 @@ async def test_the_newest_activity_has_the_older_shape(reader: Client) -> None:
 async def test_half_are_trades_and_a_quarter_each_other(
     client: Client, markets: Log, query: str, expected: dict[str, int]
 ) -> None:
-    """With a type, only that; where an event names no wallet, the protocol acted."""
+    """With a type, only that; an event without a wallet belongs to the protocol."""
     for _ in range(4):
         markets.buy(1, 2)
     markets.story.append(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
@@ -74,7 +74,7 @@ async def test_half_are_trades_and_a_quarter_each_other(
 
 
 async def test_an_empty_log_has_no_activity(log: Log) -> None:
-    """Nothing happened, nothing is told."""
+    """Without events the list is empty."""
     async with served(log.settings()) as client:
         answer = await body(client, "/api/markets/activity", schemas.NewestActivities)
         assert (answer["activities"], answer["count"]) == ([], 0)
@@ -118,6 +118,6 @@ async def test_wallet_activity_lists_every_event_once(client: Client, markets: L
 
 
 async def test_a_wallet_nobody_met_did_nothing(reader: Client) -> None:
-    """An empty page, no 404: any address can be a wallet."""
+    """An empty page, not a 404: any address can be a wallet."""
     page = await body(reader, f"/api/users/{address(77)}/activity", schemas.WalletActivity)
     assert (page["activity"], page["count"], page["next_cursor"]) == ([], 0, None)

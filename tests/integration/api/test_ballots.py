@@ -1,4 +1,4 @@
-"""Ballots off chain: one a wallet, for what was signed and nothing else; refused ones leave no trace."""
+"""Ballots off chain: one per wallet, only for the signed text; rejected ones leave no trace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def older(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def ballots(log: Log) -> list[tuple[Any, ...]]:
-    """What was cast through the API."""
+    """Return the ballots cast through the API."""
     return log.owner.execute("select kind, vote from app.ballots order by seq").fetchall()
 
 
@@ -51,7 +51,7 @@ async def signed(
 
 
 async def test_a_ballot_is_cast_and_counted(client: httpx.AsyncClient, markets: Log) -> None:
-    """201 with the row older clients read; text and signature are kept, the tally counts it."""
+    """201 with the row that older clients read; text and signature are stored, and the tally counts it."""
     wallet = Wallet()
     body = await signed(client, wallet)
 
@@ -77,7 +77,7 @@ async def test_a_ballot_is_cast_and_counted(client: httpx.AsyncClient, markets: 
 async def test_the_earlier_aggregators_words_cast_a_ballot(
     client: httpx.AsyncClient, markets: Log, market: str
 ) -> None:
-    """protocol.md 4.2: market in the path, like or dislike, publicKey; the ballot is bound and counted all the same."""
+    """protocol.md 4.2: market in the path, like or dislike, publicKey; the ballot is bound and counted, too."""
     wallet = Wallet()
     bound = await signed(client, wallet, market=market, vote=False)
     body = {
@@ -107,7 +107,7 @@ async def test_the_earlier_aggregators_words_cast_a_ballot(
 
 
 async def test_the_earlier_aggregators_words_obey_the_same_rules(older: httpx.AsyncClient, markets: Log) -> None:
-    """A signature bound to nothing votes on proposals while LEGACY_AUTH is on, and never on disputes."""
+    """A signature without a bound ballot votes on proposals while LEGACY_AUTH is on, and never on disputes."""
     proof = Wallet().in_body()
     body = {"publicKey": proof["wallet"], "message": proof["message"], "signature": proof["signature"]}
     like = await older.post(f"/api/votes/proposal/{PROPOSED}", json=body | {"vote": "like"})
@@ -143,7 +143,7 @@ async def test_the_second_ballot_is_a_conflict(client: httpx.AsyncClient, market
 
 
 def changed(body: dict[str, Any], field: str) -> dict[str, Any]:
-    """The body with one thing about it not as signed."""
+    """The body with one field that differs from the signed text."""
     other = Wallet()
     match field:
         case "vote":
@@ -163,7 +163,7 @@ def changed(body: dict[str, Any], field: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("field", ["vote", "market", "wallet", "signature", "text", "older text"])
 async def test_a_signature_stands_for_one_ballot(client: httpx.AsyncClient, markets: Log, field: str) -> None:
-    """Another choice, market, wallet, signature or text than was signed: 401, and nothing is cast."""
+    """Another choice, market, wallet, signature or text than the signed one: 401, and no ballot is cast."""
     body = await signed(client, Wallet())
     answer = await client.post("/api/votes/proposal", json=changed(body, field))
     assert answer.status_code == 401, answer.text
@@ -183,7 +183,7 @@ async def test_a_proposals_text_is_no_disputes(client: httpx.AsyncClient, market
 
 
 async def test_a_nonce_is_for_one_ballot(client: httpx.AsyncClient, markets: Log) -> None:
-    """One nonce casts one ballot, whichever wallet signs it the second time."""
+    """One nonce casts one ballot, even if another wallet signs it the second time."""
     first, second = Wallet(), Wallet()
     body = await signed(client, first)
     assert (await client.post("/api/votes/proposal", json=body)).status_code == 201
@@ -195,7 +195,7 @@ async def test_a_nonce_is_for_one_ballot(client: httpx.AsyncClient, markets: Log
 
 
 async def test_only_known_wallets_where_that_is_asked(markets: Log) -> None:
-    """BALLOT_ELIGIBILITY=known: a wallet without any event is refused, one with an event is not."""
+    """BALLOT_ELIGIBILITY=known: a wallet without any event is rejected, one with an event is not."""
     creator, unknown_wallet = Wallet(), Wallet()
     markets.owner.execute(
         "update raw.wallets_seen set wallet = %s where wallet_no ="
@@ -205,7 +205,7 @@ async def test_only_known_wallets_where_that_is_asked(markets: Log) -> None:
     )
     configured = markets.settings(**SIGNING_IN, BALLOT_ELIGIBILITY="known")
     async with api_fixtures.served(configured) as client:
-        await unknown_wallet.session(client)  # signing in is not being known
+        await unknown_wallet.session(client)  # signing in does not make a wallet known
         for wallet, status in ((unknown_wallet, 403), (creator, 201)):
             answer = await client.post("/api/votes/proposal", json=await signed(client, wallet))
             assert answer.status_code == status, answer.text

@@ -1,4 +1,4 @@
-"""Price histories and candles: what they show, what they carry, and where they end."""
+"""Price histories and candles: their values, carried prices and limits."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ async def chart(clock: TimedTrades, log: Log) -> AsyncIterator[Client]:
 
 
 def starts(answer: Any) -> list[int]:
-    """Where its candles begin, in seconds after midnight."""
+    """Return the starts of its candles, in seconds after midnight."""
     return [
         int(datetime.datetime.fromisoformat(candle["bucket_at"]).timestamp()) - MIDNIGHT for candle in answer["candles"]
     ]
 
 
 async def test_a_history_begins_even_and_ends_with_the_newest_trade(reader: Client) -> None:
-    """50 to 50 at creation, then percent that add up to a hundred."""
+    """50 to 50 at creation, then percentages that add up to a hundred."""
     history = await body(reader, f"/api/markets/{ONE}/price-history", schemas.PriceHistory)
     assert (history["market_id"], history["count"]) == (ONE, 3)
     assert [(point["yes"], point["no"]) for point in history["price_history"]] == [(50, 50), (61.23, 38.77), (59, 41)]
@@ -80,14 +80,14 @@ async def test_a_market_without_trades_has_its_beginning(reader: Client) -> None
 
 
 async def test_percent_stay_between_one_and_ninety_nine(chart: Client, clock: TimedTrades) -> None:
-    """A price at its end does not leave the chart."""
+    """A price of almost 0 or 1 stays inside the chart."""
     await clock.trades((0, 1), (1, 999_999_999), (2, 0))
     history = await body(chart, f"/api/markets/{ONE}/price-history", schemas.PriceHistory)
     assert [point["yes"] for point in history["price_history"]] == [50, 1, 99, 1]
 
 
 async def test_candles_carry_the_close_over_gaps(chart: Client, clock: TimedTrades) -> None:
-    """A minute without a trade shows the close before it, to the newest moment the log knows."""
+    """A minute without a trade shows the previous close, up to the newest instant of the log."""
     await clock.trades((0, 600_000_000), (30, 650_000_000), (45, 620_000_000), (190, 700_000_000))
     answer = await body(chart, f"/api/markets/{ONE}/candles?interval=1m", schemas.Candles)
     assert starts(answer) == [0, 60, 120, 180]
@@ -106,7 +106,7 @@ async def test_candles_carry_the_close_over_gaps(chart: Client, clock: TimedTrad
 
 
 async def test_without_filling_only_minutes_with_trades_are_shown(chart: Client, clock: TimedTrades) -> None:
-    """Each candle is one in which the market traded; the newest are kept."""
+    """Each candle has trades of the market; the newest are returned."""
     await clock.trades((0, 600_000_000), (600, 610_000_000), (90_000, 620_000_000))
     path = f"/api/markets/{ONE}/candles?fill=false"
     assert starts(await body(chart, f"{path}&interval=1m", schemas.Candles)) == [0, 600, 90_000]
@@ -137,7 +137,7 @@ async def test_without_filling_only_minutes_with_trades_are_shown(chart: Client,
 async def test_a_window_holds_the_candles_that_begin_in_it(
     chart: Client, clock: TimedTrades, query: str, expected: list[int]
 ) -> None:
-    """`from` is in it, `to` is not, and of many the newest are kept."""
+    """`from` is inclusive, `to` is exclusive, and the newest of many candles are returned."""
     await clock.trades((10, 600_000_000), (1000, 700_000_000))
     answer = await body(chart, f"/api/markets/{ONE}/candles?interval=5m{query}", schemas.Candles)
     assert starts(answer) == expected
@@ -147,7 +147,7 @@ async def test_a_window_holds_the_candles_that_begin_in_it(
 
 @pytest.mark.parametrize("interval", ["1m", "5m", "1h", "1d"])
 async def test_candles_are_those_of_the_marts(chart: Client, log: Log, interval: str) -> None:
-    """Whatever the story, every candle with trades is the row of the mart of that width."""
+    """For any story, every candle with trades is the row of the mart of that width."""
     transactions = event_histories.generate(7, markets=2, length=60)
     await log.writer.append(transactions, source="webhook")
     answer = await body(chart, f"/api/markets/{ONE}/candles?interval={interval}&fill=false&limit=1000", schemas.Candles)

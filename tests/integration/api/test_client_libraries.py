@@ -1,6 +1,7 @@
-"""The clients in `clients/`: written from the specification, compiled, and used against a real API.
+"""The clients in `clients/`: generated from the specification, compiled, and used against a real API.
 
-Their streams are cut in the middle of frames, the server is stopped and comes back; each hands out every entry once.
+Their streams are cut in the middle of frames, and the server is stopped and restarted; each client returns every entry
+once.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from api.live import messages
 ROOT = Path(__file__).resolve().parents[3]
 CLIENTS = ROOT / "clients"
 TIMEOUT_SECONDS = 60
-#: Never dropped and never told otherwise; messages of state depend on when they were read.
+#: Never dropped and never changed; messages of state depend on the time at which they were read.
 LASTING = {message_type.name for message_type in messages.MESSAGES if not message_type.is_state}
 sys.path.insert(0, str(CLIENTS / "python"))
 
@@ -78,7 +79,7 @@ for await (const frame of zmart.follow(["trades", "me"], { since })) {
 
 
 class Proxy:
-    """Between a client and the server: cuts each connection after so many bytes, wherever that is."""
+    """A proxy that cuts each connection after a number of bytes, at any place."""
 
     def __init__(self, port: int, cuts: Iterator[int]) -> None:
         self._port = port
@@ -88,7 +89,7 @@ class Proxy:
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
-        """Its address."""
+        """Return its address."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         async with server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -114,7 +115,7 @@ class Proxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while piece := await reader.read(4096):
-                # Where the place can be read on the wire, a little of what was told is told again.
+                # The position may be sent a little early, so that some entries are sent again.
                 writer.write(re.sub(rb"(?<=%3A)(\d+)(?= HTTP)", _earlier, piece))
                 await writer.drain()
 
@@ -124,7 +125,7 @@ def _earlier(place: re.Match[bytes]) -> bytes:
 
 
 def cuts() -> Iterator[int]:
-    """After a few bytes at first, and later and later."""
+    """A few bytes at first, and then more and more."""
     size = 300
     while True:
         yield size
@@ -132,7 +133,7 @@ def cuts() -> Iterator[int]:
 
 
 def generator() -> ModuleType:
-    """clients/generate.py."""
+    """Run clients/generate.py."""
     spec = importlib.util.spec_from_file_location("generate", CLIENTS / "generate.py")
     assert spec is not None
     assert spec.loader is not None
@@ -143,7 +144,7 @@ def generator() -> ModuleType:
 
 
 def lasting(frames: list[dict[str, Any]]) -> list[tuple[int, str, Any]]:
-    """The messages of the log, with their entries."""
+    """Return the messages of the log, with their entries."""
     return [(f["seq"], m["type"], m["data"]) for f in frames for m in f["messages"] if m["type"] in LASTING]
 
 
@@ -154,7 +155,7 @@ def place(played: RecordedChain) -> tuple[str, int]:
 
 @pytest.fixture(scope="module")
 def expected_frames(played: RecordedChain) -> list[dict[str, Any]]:
-    """Every frame of two topics, read in one go without any of the clients."""
+    """Return every frame of two topics, read at once without any of the clients."""
     epoch, _ = place(played)
     ((last,),) = played.fetch_all("select max(seq) from raw.events where name in ('SharesBought', 'SharesSold')")
     found: list[dict[str, Any]] = []
@@ -169,7 +170,7 @@ def expected_frames(played: RecordedChain) -> list[dict[str, Any]]:
 
 
 def test_generated_clients_match_the_specification() -> None:
-    """Whoever changes the contract writes the clients again."""
+    """The clients equal the generator's output for the current contract."""
     for path, text in generator().files().items():
         assert path.read_text() == text, "run: python clients/generate.py"
 
@@ -177,7 +178,7 @@ def test_generated_clients_match_the_specification() -> None:
 async def follow_in_python(
     url: str, since: str, transport: Any, last: int, resyncs: list[list[str]] | None = None
 ) -> list[dict[str, Any]]:
-    """The frames that the Python client hands out; reason and position of each resync go to `resyncs`."""
+    """Return the frames of the Python client; reason and position of each resync go to `resyncs`."""
 
     def on_resync(reason: str, position: str) -> None:
         if resyncs is not None:
@@ -217,7 +218,7 @@ async def node(folder: Path, script: str, *arguments: str) -> list[dict[str, Any
 async def follow_in_typescript(
     folder: Path, url: str, since: str, transport: str, last: int, resyncs: list[list[str]] | None = None
 ) -> list[dict[str, Any]]:
-    """The frames that the TypeScript client hands out; reason and position of each resync go to `resyncs`."""
+    """Return the frames of the TypeScript client; reason and position of each resync go to `resyncs`."""
     lines = await node(folder, FOLLOWING, url, "markets,trades", since, transport, str(last))
     for line in lines:
         assert line["position"] == line["frame"]["position"]
@@ -235,7 +236,7 @@ async def test_a_stream_that_is_cut_hands_out_every_entry_once(
     language: str,
     request: pytest.FixtureRequest,
 ) -> None:
-    """Cut in the middle of frames again and again, and while the server is away: no hole, nothing twice."""
+    """Cut in the middle of frames repeatedly, and while the server is away: no gap, no duplicate."""
     folder = request.getfixturevalue("typescript_client") if language == "typescript" else None
     last, since = expected_frames[-1]["seq"], f"{expected_frames[0]['epoch']}:0"
     proxy = Proxy(played.port, cuts())
@@ -258,7 +259,7 @@ async def test_a_stream_that_is_cut_hands_out_every_entry_once(
 
 
 class RepeatingServer:
-    """A server that sends some entries twice, as one does whose position moved back a little.
+    """A server that sends some entries twice, like one whose position moved back a little.
 
     Its positions are strings that a client can return and cannot build.
     """
@@ -269,7 +270,7 @@ class RepeatingServer:
 
     def __init__(self, form: str) -> None:
         self._form = form
-        #: `since` of each connection; None where the client sent none.
+        #: `since` of each connection; None if the client sent none.
         self.requested: list[str | None] = []
 
     def position(self, seq: int) -> str:
@@ -288,7 +289,7 @@ class RepeatingServer:
         return {"reason": "foreign_epoch", "epoch": self.EPOCH, "seq": 10, "position": self.position(10)}
 
     def note_request(self, since: str | None) -> list[int]:
-        """Store what a connection asked for; returns the entries to send."""
+        """Store the request of a connection; return the entries to send."""
         self.requested.append(since)
         return self.SEQS_BY_CONNECTION[len(self.requested) - 1]
 
@@ -369,7 +370,7 @@ async def test_a_position_is_returned_as_it_was_received(
 async def test_position_of_another_log_calls_on_resync(
     played: RecordedChain, transport: str, language: str, request: pytest.FixtureRequest
 ) -> None:
-    """The caller reads the state again; the stream goes on from where the log is."""
+    """The caller reads the state again; the stream continues from the end of the log."""
     foreign = "00000000-0000-4000-8000-000000000000:5"
     resyncs: list[list[str]] = []
     following: asyncio.Task[Any]
@@ -411,7 +412,7 @@ async def _trade(played: RecordedChain) -> None:
 async def test_a_topic_that_does_not_exist_is_refused_for_good(
     played: RecordedChain, transport: Any, language: str, request: pytest.FixtureRequest
 ) -> None:
-    """Coming back would not help, so it is said."""
+    """An error that a reconnect does not solve is raised."""
     if language == "typescript":
         lines = await node(
             request.getfixturevalue("typescript_client"), FOLLOWING, played.url, "nonsense", "", transport, "0"
@@ -427,13 +428,13 @@ async def test_a_topic_that_does_not_exist_is_refused_for_good(
 
 @pytest.fixture
 def trading(played: RecordedChain) -> RecordedChain:
-    """With a market that is traded on: the tests before may have played on until none was left."""
+    """With a market that is still traded: the tests before may have left none."""
     played.run(played.reach("ACTIVE"))
     return played
 
 
 async def test_python_signs_in_and_buys(trading: RecordedChain) -> None:
-    """Sign in with a wallet, list, quote, buy, pass on, and hear of it."""
+    """Sign in with a wallet, list, quote, buy, relay, and receive the event."""
     async with Zmart(trading.url) as zmart:
         with pytest.raises(ApiError) as refused:
             await zmart.show_market("nonsense")
@@ -473,7 +474,7 @@ async def test_typescript_signs_in_and_buys(trading: RecordedChain, typescript_c
 
 
 async def test_a_session_that_ran_out_is_renewed(played: RecordedChain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is signed in stays so: an access token that has run out is exchanged on the way."""
+    """A signed-in client stays signed in: an expired access token is refreshed on the way."""
     async with Zmart(played.url) as zmart:
         keys = SigningKeys(played.configuration.api.jwt_secrets, "access")
         expired = tokens.Tokens(keys, lifetime_seconds=-60).issue(played.wallet.address)
@@ -514,7 +515,7 @@ def run_while_trading(trading: RecordedChain, command: list[str], **more: Any) -
 
 
 def test_the_python_example_runs(trading: RecordedChain) -> None:
-    """Word for word, but for the address."""
+    """The example as documented, except for the address."""
     (block,) = blocks("python")
     ran = run_while_trading(
         trading,
@@ -526,7 +527,7 @@ def test_the_python_example_runs(trading: RecordedChain) -> None:
 
 
 def test_the_typescript_example_compiles_and_runs(trading: RecordedChain, typescript_client: Path) -> None:
-    """Word for word, but for the address and where the client is."""
+    """The example as documented, except for the address and the client's path."""
     (block,) = blocks("ts")
     text = block.replace("http://127.0.0.1:4000", trading.url).replace('"zmart-client"', '"./dist/index.js"')
     (typescript_client / "example.ts").write_text(text)

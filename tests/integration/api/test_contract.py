@@ -1,7 +1,7 @@
-"""Every call that older clients make is answered with the fields and JSON types they read.
+"""Every call of older clients is answered with the fields and JSON types that they read.
 
-The tables of protocol.md 4.2, 5.2 and 5.3, one line a call: the types are those the clients compute with, so
-an integer that turned into text would fail here although our own shapes agreed with it.
+The tables of protocol.md 4.2, 5.2 and 5.3, one line per call: the types are those the clients compute with, so an
+integer that became text would fail here although our own schemas agreed with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ingest.testing import address
 ONE, TWO = market_id(1), market_id(2)
 HOLDER, UNKNOWN_WALLET = address(2), address(77)
 
-#: What a value must be: a type, a list's element, an object's members; a tuple is one of several.
+#: The required form of a value: a type, a list's element, an object's members; a tuple lists alternatives.
 number = (int, float)
 text = str
 maybe_text = (str, type(None))
@@ -206,14 +206,14 @@ CALLS: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("path", "shape"), CALLS, ids=[path for path, _ in CALLS])
 async def test_a_call_is_answered_as_its_client_reads_it(reader: httpx.AsyncClient, path: str, shape: Any) -> None:
-    """200, and every member that the client reads has the JSON type it computes with."""
+    """200, and every member that the client reads has the JSON type that it computes with."""
     response = await reader.get(path)
     assert response.status_code == 200, response.text
     conforms(response.json(), shape, path)
 
 
 async def test_health_is_what_monitors_compare(reader: httpx.AsyncClient) -> None:
-    """The word is healthy and the instant is ISO 8601."""
+    """The status is healthy and the instant is ISO 8601."""
     health = (await reader.get("/health")).json()
     assert health["status"] == "healthy"
     assert datetime.datetime.fromisoformat(health["timestamp"]).tzinfo is not None
@@ -229,7 +229,7 @@ async def test_an_unknown_wallet_has_zeros_and_no_market_has_nothing_related(rea
 
 
 def conforms(value: Any, shape: Any, place: str) -> None:
-    """Fail where a value is not what the shape says; a list must have at least one element to look at."""
+    """Fail if a value does not have the shape; a list must have at least one element to check."""
     if isinstance(shape, dict):
         for name, inner in shape.items():
             assert name in value, f"{place} has no {name}"

@@ -1,4 +1,4 @@
-"""Finding markets, quotes, and answers that a caller has already."""
+"""Finding markets, quotes, and conditional requests."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ async def test_trending_counts_the_last_day(client: Client, markets: Log) -> Non
 
 
 async def test_categories_are_counted(reader: Client) -> None:
-    """Markets without metadata count as other; a market that is not shown does not count."""
+    """Markets without metadata count as other; a hidden market does not count."""
     found = await body(reader, "/api/markets/categories", schemas.Categories)
     assert {one["id"]: one["count"] for one in found["categories"]} == {"crypto": 1, "other": 1}
     assert {one["name"] for one in found["categories"]} == {"Crypto", "Other"}
 
 
 async def test_related_markets_of_the_same_category_come_first(client: Client, markets: Log) -> None:
-    """Only ACTIVE markets are offered, never the market itself."""
+    """Only ACTIVE markets are returned, never the market itself."""
     for market in (5, 6, 7):
         markets.create(market)
         markets.activate(market)
@@ -61,7 +61,7 @@ async def test_a_quote_is_exact(client: Client, markets: Log) -> None:
 
 
 async def test_refused_quote_names_the_error_and_the_smallest_accepted_amount(client: Client, markets: Log) -> None:
-    """The program's name and number, and the least that it would take."""
+    """The program's name and number, and the smallest amount that would work."""
     markets.create(8)
     markets.activate(8)
     await markets.deliver()
@@ -90,7 +90,7 @@ async def test_refused_quote_names_the_error_and_the_smallest_accepted_amount(cl
     ],
 )
 async def test_quotes_of_nonsense_are_refused(reader: Client, query: str) -> None:
-    """400, with the field that is meant."""
+    """400, with the name of the field."""
     response = await reader.get(f"/api/markets/{ONE}/quote?{query}")
     assert (response.status_code, response.json()["code"]) == (400, "validation_failed")
     assert response.json()["details"]
@@ -99,7 +99,7 @@ async def test_quotes_of_nonsense_are_refused(reader: Client, query: str) -> Non
 @pytest.mark.parametrize("amount", ["0", "1", "18446744073709551615"])
 @pytest.mark.parametrize("side", ["buy", "sell"])
 async def test_any_amount_is_answered(reader: Client, side: str, amount: str) -> None:
-    """The ends of what 64 bits hold are quotes or refusals, never our failure."""
+    """The extremes of 64 bits give quotes or rejections, never a server error."""
     for outcome in ("YES", "NO"):
         path = f"/api/markets/{ONE}/quote?side={side}&outcome={outcome}&target_cost={amount}&shares={amount}"
         found = await body(reader, path, schemas.Quote)
@@ -117,7 +117,7 @@ READS = [
 
 @pytest.mark.parametrize("path", READS)
 async def test_unchanged_rows_return_304_for_a_known_etag(client: Client, markets: Log, path: str) -> None:
-    """304 while no row changed, although the log grew elsewhere; a new answer once one did."""
+    """304 while no row changed, although the log grew with other events; a new response once one did."""
     first = await client.get(path)
     known = {"If-None-Match": f'"other", {first.headers["etag"]}'}
     again = await client.get(path, headers=known)
@@ -134,7 +134,7 @@ async def test_unchanged_rows_return_304_for_a_known_etag(client: Client, market
 
 
 async def test_tags_of_different_answers_differ(reader: Client) -> None:
-    """Another market's tag does not stand for this one."""
+    """Another market's tag does not match this one."""
     other = (await reader.get(f"/api/markets/{TWO}")).headers["etag"]
     assert (await reader.get(f"/api/markets/{ONE}", headers={"If-None-Match": other})).status_code == 200
     assert (await reader.get(f"/api/markets/{ONE}", headers={"If-None-Match": "*"})).status_code == 304

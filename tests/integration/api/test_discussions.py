@@ -1,4 +1,4 @@
-"""Discussions: as the wallet that is signed in, kept as text, told to the feed."""
+"""Discussions: written by the signed-in wallet, stored as text, appended to the feed."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def of(markets: Log) -> Any:
 
 
 def token_of(auth: AuthService, wallet: str) -> str:
-    """An access token, without the ceremony of signing in."""
+    """Create an access token without the sign-in requests."""
     return auth.tokens.issue(Address(wallet))
 
 
 async def post(client: Client, headers: dict[str, str], content: str, **more: Any) -> dict[str, Any]:
-    """Post under market 1; the post as it is shown."""
+    """Post under market 1; return the post as it is shown."""
     response = await client.post(f"/api/markets/{ONE}/discussions", json={"content": content, **more}, headers=headers)
     assert response.status_code == 201, response.text
     result = msgspec.json.decode(response.content, type=schemas.PostResult)
@@ -56,7 +56,7 @@ async def post(client: Client, headers: dict[str, str], content: str, **more: An
 
 
 async def test_a_post_is_text_and_stays_text(client: Client, of: Any) -> None:
-    """Markup, quotes and characters beyond the first plane come back as they were written."""
+    """Markup, quotes and characters beyond the first plane are returned unchanged."""
     content = "<script>alert('&amp;')</script> \"quoted\" \\ naïve 🦀 \u202e'; drop table app.comments; --"
     posted = await post(client, of(ANN), content)
     assert (posted["content"], posted["author"], posted["user_wallet"]) == (content, ANN, ANN)
@@ -66,7 +66,7 @@ async def test_a_post_is_text_and_stays_text(client: Client, of: Any) -> None:
 
 
 async def test_threads_hold_their_replies(client: Client, of: Any) -> None:
-    """Replies at any depth stand under the post that began the thread, the first first; older lists are flat."""
+    """Replies at any depth are under the first post of the thread, oldest first; older lists are flat."""
     first = await post(client, of(ANN), "first")
     second = await post(client, of(BOB), "second")
     answer = await post(client, of(BOB), "answer", parent_id=first["id"])
@@ -84,7 +84,7 @@ async def test_threads_hold_their_replies(client: Client, of: Any) -> None:
 
 @pytest.mark.parametrize("view", ["threads", "all"])
 async def test_pages_go_on_where_they_ended(client: Client, of: Any, view: str) -> None:
-    """Posts that arrive meanwhile neither repeat nor hide others."""
+    """Posts that arrive between two pages neither repeat nor hide others."""
     posted = [(await post(client, of(ANN), f"post {number}"))["id"] for number in range(5)]
     path = f"/api/markets/{ONE}/discussions?view={view}&limit=2"
     first = (await client.get(path)).json()
@@ -97,7 +97,7 @@ async def test_pages_go_on_where_they_ended(client: Client, of: Any, view: str) 
 
 
 async def test_edit_keeps_the_previous_text(client: Client, of: Any) -> None:
-    """The post says the new text; its history the old one. Saying the same again is no edit."""
+    """The post has the new text; its history the old one. The same text again is not an edit."""
     posted = await post(client, of(ANN), "before")
     for _ in range(2):
         changed = await client.patch(f"/api/discussions/{posted['id']}", json={"content": "after"}, headers=of(ANN))
@@ -108,7 +108,7 @@ async def test_edit_keeps_the_previous_text(client: Client, of: Any) -> None:
 
 
 async def test_deleted_post_is_empty_and_keeps_its_replies(client: Client, of: Any) -> None:
-    """In threads it stands empty above its replies; alone it is gone, as are its text and history."""
+    """In threads it is empty above its replies; without replies it is not shown, and its texts are deleted."""
     lonely, parent = await post(client, of(ANN), "lonely"), await post(client, of(ANN), "parent")
     await post(client, of(BOB), "reply", parent_id=parent["id"])
     for one in (lonely, parent):
@@ -126,7 +126,7 @@ async def test_deleted_post_is_empty_and_keeps_its_replies(client: Client, of: A
 
 
 async def test_reactions_replace_one_another(client: Client, of: Any) -> None:
-    """One a wallet: up, then down, then none."""
+    """One rating per wallet: up, then down, then none."""
     posted = await post(client, of(ANN), "opinion")
     path = f"/api/markets/{ONE}/discussions/{posted['id']}/vote"
     for wallet, vote, expected in ((BOB, "up", (1, 0)), (CY, "up", (2, 0)), (BOB, "down", (1, 1)), (CY, None, (0, 1))):
@@ -135,7 +135,7 @@ async def test_reactions_replace_one_another(client: Client, of: Any) -> None:
 
 
 async def test_reports_are_counted_and_private(client: Client, markets: Log, of: Any) -> None:
-    """Once a wallet; how many is shown, and no other wallet reads who."""
+    """One report per wallet; the number is shown, and no other wallet can read the reporters."""
     posted = await post(client, of(ANN), "reported")
     path = f"/api/markets/{ONE}/discussions/{posted['id']}/flag"
     assert (await client.post(path, json={"reason": "Spam"}, headers=of(BOB))).status_code == 201
@@ -148,7 +148,7 @@ async def test_reports_are_counted_and_private(client: Client, markets: Log, of:
 
 
 async def test_only_the_author_changes_a_post(client: Client, of: Any) -> None:
-    """403 with the words of the older backend, and nothing changed."""
+    """403 with the message of the older backend, and nothing changed."""
     posted = await post(client, of(ANN), "mine")
     edited = await client.patch(f"/api/discussions/{posted['id']}", json={"content": "yours"}, headers=of(BOB))
     deleted = await client.delete(f"/api/discussions/{posted['id']}", headers=of(BOB))
@@ -184,7 +184,7 @@ async def test_only_the_author_changes_a_post(client: Client, of: Any) -> None:
 async def test_invalid_posts_are_refused(
     client: Client, markets: Log, of: Any, method: str, path: str, sent: Any, status: int
 ) -> None:
-    """The right status, a message, and nothing in the feed."""
+    """The right status, a message, and no entry in the feed."""
     before = markets.head()
     response = await client.request(method, path, json=sent, headers=of(ANN))
     assert response.status_code == status, response.text
@@ -193,7 +193,7 @@ async def test_invalid_posts_are_refused(
 
 
 async def test_a_lone_surrogate_is_refused(client: Client, of: Any) -> None:
-    """JSON can spell it, no text can hold it."""
+    """JSON can represent it, but no text column can store it."""
     sent = {"content": b'{"content": "a\\ud800b"}', "headers": {**of(ANN), "content-type": "application/json"}}
     response = await client.post(f"/api/markets/{ONE}/discussions", **sent)
     assert (response.status_code, response.json()["code"]) == (422, "unfit_text")
@@ -211,13 +211,13 @@ async def test_a_lone_surrogate_is_refused(client: Client, of: Any) -> None:
     ],
 )
 async def test_nobody_writes_without_signing_in(client: Client, method: str, path: str) -> None:
-    """401 before anything is looked at."""
+    """401 before any lookup."""
     sent = {"content": "a", "market_id": ONE, "vote": "up", "reason": "x"}
     assert (await client.request(method, path, json=sent)).status_code == 401
 
 
 async def test_every_change_of_a_post_is_a_feed_entry(client: Client, markets: Log, of: Any) -> None:
-    """Post, edit, opinion and deletion are an entry each, of the market and by the wallet; a report is none."""
+    """Post, edit, rating and deletion are one entry each, of the market and by the wallet; a report has none."""
     before = markets.head()[1]
     posted = await post(client, of(ANN), "told")
     await client.patch(f"/api/discussions/{posted['id']}", json={"content": "told again"}, headers=of(ANN))
@@ -240,6 +240,6 @@ async def test_every_change_of_a_post_is_a_feed_entry(client: Client, markets: L
 
 
 async def test_wallet_that_only_posts_has_a_profile(client: Client, of: Any) -> None:
-    """A wallet that never traded may speak, and its posts are counted."""
+    """A wallet that never traded may post, and its posts are counted."""
     await post(client, of(CY), "hello")
     assert (await client.get(f"/api/users/{CY}")).json()["stats"]["discussions"] == 1

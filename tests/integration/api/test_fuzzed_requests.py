@@ -1,8 +1,9 @@
-"""The whole specification is tried with data that fits it and data that does not, signed in and as a stranger.
+"""The whole specification is tried with valid and invalid data, signed in and without a token.
 
-No answer is a server error (503 apart, where it is documented), an undocumented status, another content type than said,
-or a body off its schema; what does not fit the specification is refused; a stranger gets nothing that needs a wallet.
-The examples are the same every run. With FUZZ_SECONDS they are drawn anew and many, as `make fuzz` does.
+No response is a server error (503 apart, if it is documented), an undocumented status, another content type than
+documented, or a body that does not match its schema; invalid requests are rejected; without a token, operations that
+need a wallet return nothing. The examples are the same every run. With FUZZ_SECONDS they are random and many (`make
+fuzz`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from schemathesis.specs.openapi import checks
 
 DOCUMENT = json.loads((Path(__file__).resolve().parents[3] / "docs" / "openapi.json").read_text())
 OPERATIONS = [(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods]
-#: Some twenty requests a second are tried, shared among the operations and the three ways to ask.
+#: Some twenty requests a second are tried, shared among the operations and the three ways to authenticate.
 EXAMPLES = int(os.environ.get("FUZZ_SECONDS", "0")) * 20 // len(OPERATIONS) // 3
 CHECKS = [
     checks.status_code_conformance,
@@ -31,7 +32,7 @@ CHECKS = [
     checks.response_schema_conformance,
     checks.response_headers_conformance,
 ]
-#: Answered once about the server, not about a request.
+#: Answered once for the server, not per request.
 AWAY = 503
 SETTINGS = hypothesis.settings(
     derandomize=not EXAMPLES,
@@ -43,7 +44,7 @@ SETTINGS = hypothesis.settings(
 
 
 class FuzzTarget:
-    """A server, its specification, and identifiers that exist on it."""
+    """A server, its specification, and existing identifiers."""
 
     def __init__(self, played: RecordedChain) -> None:
         self.schema = schemathesis.openapi.from_dict(DOCUMENT)
@@ -62,13 +63,13 @@ class FuzzTarget:
         self.member.trust_env = self.anonymous.trust_env = False
 
     def real(self, case: schemathesis.Case, choice: int) -> None:
-        """Let the request be about something that exists."""
+        """Replace identifiers of the request by existing ones."""
         real = {
             "market": self.markets[choice % len(self.markets)],
             "market_id": self.markets[choice % len(self.markets)],
             "wallet": self.wallets[choice % len(self.wallets)],
             "signature": self.signatures[choice % len(self.signatures)],
-            # Posts are counted from one; a market can be named in the same place.
+            # Posts are numbered from one; a market can be named in the same place.
             "name": str(choice) if choice % 2 else self.markets[0],
         }
         for part in (case.path_parameters, case.query, case.body):
@@ -78,13 +79,13 @@ class FuzzTarget:
 
 @pytest.fixture(scope="module")
 def world(played: RecordedChain) -> FuzzTarget:
-    """The API over a played history, without limits."""
+    """The API over a generated history, without limits."""
     return FuzzTarget(played)
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[f"{method} {path}" for method, path in OPERATIONS])
 def test_every_answer_is_one_that_is_promised(world: FuzzTarget, method: str, path: str) -> None:
-    """Whatever is asked."""
+    """Every operation."""
     operation = world.schema[path][method]
     is_private = bool(operation.definition.raw.get("security")) and {} not in operation.definition.raw["security"]
     failures: list[str] = []
@@ -105,7 +106,7 @@ def test_every_answer_is_one_that_is_promised(world: FuzzTarget, method: str, pa
     tried(GenerationMode.POSITIVE, world.member, 8 if has_input else 1)
     tried(GenerationMode.POSITIVE, world.anonymous, 3 if has_input else 1)
     if has_input:
-        # Any text fits some paths; there is nothing to refuse.
+        # Any text is valid in some paths, so nothing is rejected.
         with contextlib.suppress(hypothesis.errors.Unsatisfiable):
             tried(GenerationMode.NEGATIVE, world.member, 8)
     assert failures == []
@@ -114,7 +115,7 @@ def test_every_answer_is_one_that_is_promised(world: FuzzTarget, method: str, pa
 def _wrong(
     world: FuzzTarget, case: schemathesis.Case, session: requests.Session, mode: GenerationMode, is_private: bool
 ) -> list[str]:
-    """What is wrong with the answer to a request."""
+    """Return the faults of the response to a request."""
     arguments = case.as_transport_kwargs(base_url=world.url)
     headers = {name: value for name, value in arguments.pop("headers", {}).items() if name != "Authorization"}
     arguments.pop("cookies", None)

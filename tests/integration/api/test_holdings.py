@@ -1,4 +1,4 @@
-"""Who holds a market's shares, and what a wallet's positions have made."""
+"""The holders of a market's shares, and the profit of a wallet's positions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE, TWO = market_id(1), market_id(2)
 
 
 async def test_holders_come_by_what_they_hold(reader: Client) -> None:
-    """The largest first; a side narrows to those who hold it; amounts are text."""
+    """The largest first; a side restricts the list to its holders; amounts are text."""
     both = await body(reader, f"/api/markets/{ONE}/holders", schemas.Holders)
     assert [holder["user_wallet"] for holder in both["holders"]] == [address(2), address(3)]
     largest = both["holders"][0]
@@ -36,7 +36,7 @@ async def test_a_market_nobody_holds(reader: Client) -> None:
 
 
 async def test_pages_of_holders_cover_them_once(client: Client, markets: Log) -> None:
-    """By cursor, also where many hold the same."""
+    """By cursor, also if many wallets hold the same."""
     for wallet in range(10, 17):
         markets.buy(1, wallet, yes=wallet % 2 == 0)
     await markets.deliver()
@@ -55,7 +55,7 @@ async def test_pages_of_holders_cover_them_once(client: Client, markets: Log) ->
 
 
 async def test_a_portfolio_adds_up(client: Client, markets: Log) -> None:
-    """Each position's profit by the mart, the sums over all of them, whatever the page."""
+    """Each position's profit by the mart, and the sums over all of them, for any page."""
     markets.buy(2, 2, yes=False, price=400_000_000)
     await markets.deliver()
     path = f"/api/users/{address(2)}/portfolio"
@@ -88,7 +88,7 @@ async def test_a_portfolio_realizes_at_the_end(client: Client, markets: Log) -> 
 
 
 async def test_a_wallet_without_a_portfolio(reader: Client) -> None:
-    """No positions, and every sum nought; a market that is not shown does not count."""
+    """No positions, and every sum zero; a hidden market does not count."""
     answer = await body(reader, f"/api/users/{address(77)}/portfolio", schemas.Portfolio)
     assert (answer["positions"], answer["count"], set(answer["totals"].values())) == ([], 0, {"0"})
     known = await body(reader, f"/api/users/{address(2)}/portfolio", schemas.Portfolio)

@@ -1,4 +1,4 @@
-"""Ranks and histories: refreshed, and saying how far they reach."""
+"""Ranks and histories: scheduled, with the seq that they reflect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Client = httpx.AsyncClient
 
 
 async def test_before_any_refresh_nobody_has_a_rank(client: Client, markets: Log) -> None:
-    """An answer, and an as_of that does not claim the newest entry."""
+    """A response with an as_of that is not the newest entry."""
     found = await body(client, "/api/leaderboard", schemas.Leaderboard)
     assert found["leaderboard"] == []
     assert found["as_of"]["seq"] < markets.head()[1]
@@ -35,7 +35,7 @@ async def test_wallets_are_ranked_after_a_refresh(client: Client, markets: Log) 
 
 
 async def test_a_wallets_days_and_the_platform(client: Client, markets: Log) -> None:
-    """One day of trading, and the platform's sums of it."""
+    """One day of trading, and the platform's totals of it."""
     refresh(markets)
     (day,) = (await body(client, f"/api/users/{address(3)}/pnl-history", schemas.PnlHistory))["days"]
     assert (day["trades_count"], day["invested"]) == (1, "1100000000")
@@ -52,6 +52,6 @@ async def test_unknown_ranks_are_refused(reader: Client, query: str) -> None:
 
 
 def refresh(markets: Log) -> None:
-    """Refresh every mart that is refreshed, twice: one reads another."""
+    """Refresh every scheduled mart, twice: one reads another."""
     for (name,) in markets.owner.execute("select name from ops.scheduled_models").fetchall() * 2:
         markets.owner.execute("select folds.refresh(%s)", [name])

@@ -1,4 +1,4 @@
-"""A market's life, its deadlines, and the configuration they follow."""
+"""A market's life, its deadlines, and the configuration that they depend on."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ async def lifecycle(client: Client, market: str) -> Any:
 
 
 def seconds(later: str, earlier: str) -> float:
-    """How long it is between two instants."""
+    """Return the time between two instants."""
     return (datetime.datetime.fromisoformat(later) - datetime.datetime.fromisoformat(earlier)).total_seconds()
 
 
 def resolve(markets: Log) -> None:
-    """An outcome is proposed for market 1."""
+    """Propose an outcome for market 1."""
     markets.story.append(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
 
 
 def configure(markets: Log, **more: object) -> None:
-    """The admin changes the configuration."""
+    """Change the configuration as the admin."""
     markets.story.append(("ConfigUpdated", None, 99, {**RATES, **more}, None))
 
 
 async def test_lifecycle_lists_events_in_chain_order(reader: Client) -> None:
-    """Every step with the state it led to and who took it; no deadline while nothing runs."""
+    """Every step with the state that it led to and the wallet that took it; no deadline while none is running."""
     life = await lifecycle(reader, ONE)
     assert [(step["event"], step["to_state"]) for step in life["timeline"]] == [
         ("MarketCreated", "PROPOSED"),
@@ -60,7 +60,7 @@ async def test_lifecycle_lists_events_in_chain_order(reader: Client) -> None:
 
 
 async def test_a_proposed_outcome_can_be_disputed_until_the_period_ends(client: Client, markets: Log) -> None:
-    """The period in force now counts, also when it was changed after the outcome was proposed."""
+    """The current period counts, also when it was changed after the outcome was proposed."""
     resolve(markets)
     await markets.deliver()
     life = await lifecycle(client, ONE)
@@ -77,7 +77,7 @@ async def test_a_proposed_outcome_can_be_disputed_until_the_period_ends(client: 
 
 
 async def test_a_dispute_is_voted_on_until_the_window_ends(client: Client, markets: Log) -> None:
-    """Ballots are taken for the configured window; once it is settled, no deadline is left."""
+    """Ballots are accepted for the configured window; after the settlement there is no deadline."""
     resolve(markets)
     markets.story.append(("DisputeInitiated", 1, 2, {"disputed_outcome": True}, None))
     await markets.deliver()
@@ -93,7 +93,7 @@ async def test_a_dispute_is_voted_on_until_the_window_ends(client: Client, marke
 
 
 async def test_a_period_without_end_breaks_nothing(client: Client, markets: Log) -> None:
-    """The chain takes any period that is positive; the deadline is then the end of time."""
+    """The chain accepts any positive period; the deadline is then the maximal timestamp."""
     resolve(markets)
     configure(markets, dispute_period=str(2**63 - 1))
     await markets.deliver()
@@ -103,7 +103,7 @@ async def test_a_period_without_end_breaks_nothing(client: Client, markets: Log)
 
 
 async def test_before_any_event_the_protocol_is_as_initialize_leaves_it(reader: Client) -> None:
-    """The program's own values, said by nobody; keys are not guessed."""
+    """The program's own values before any event; keys are null."""
     protocol = await body(reader, "/api/protocol", schemas.Protocol)
     assert (protocol["protocol_fee_bps"], protocol["dispute_period"], protocol["is_paused"]) == (300, "259200", False)
     assert protocol["admin"] is None
@@ -111,7 +111,7 @@ async def test_before_any_event_the_protocol_is_as_initialize_leaves_it(reader: 
 
 
 async def test_each_protocol_field_comes_from_its_newest_event(client: Client, markets: Log) -> None:
-    """An update that leaves a time out does not change it, a pause changes nothing else."""
+    """An update without a time does not change it, and a pause changes nothing else."""
     initial = {"backend_authority": address(90), "protocol_fee_bps": 300}
     markets.story.append(("GlobalConfigInitialized", None, 99, initial, None))
     configure(markets, dispute_period="120", min_resolution_delay="9007199254740993")

@@ -1,4 +1,4 @@
-"""Limits over several processes, and what every answer says about its request."""
+"""Limits over several processes, and the headers of each response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATH = f"/api/markets/{market_id(1)}"
 def limited(
     known_markets: settings.Settings, postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[dict[str, str]]:
-    """What a process of a log of this test's own needs, with a limit of 20."""
+    """The settings of a process over a log for this test alone, with a limit of 20."""
     with postgres_server.clone(marts_template) as database:
         yield {
             "DATABASE_URL": database.dsn(),
@@ -38,7 +38,7 @@ def limited(
 
 @contextlib.asynccontextmanager
 async def processes(environ: dict[str, str], count: int = 1) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """So many processes over one database."""
+    """This number of processes over one database."""
     async with contextlib.AsyncExitStack() as stack:
         yield [await stack.enter_async_context(api_fixtures.served(settings.load(environ))) for _ in range(count)]
 
@@ -49,12 +49,12 @@ def from_address(address: str) -> dict[str, str]:
 
 
 async def statuses(client: httpx.AsyncClient, times: int, path: str = "/api/status", **more: Any) -> list[int]:
-    """The statuses of so many reads."""
+    """Return the statuses of this number of reads."""
     return [(await client.get(path, **more)).status_code for _ in range(times)]
 
 
 async def test_processes_share_what_an_address_may_ask(limited: dict[str, str]) -> None:
-    """Twenty reads over two processes, then 429 from both, with when to come back; another address is free."""
+    """Twenty reads over two processes, then 429 from both, with Retry-After; another address is not limited."""
     async with processes(limited, 2) as (one, other):
         first = await one.get("/api/status")
         assert first.headers["ratelimit-limit"] == "20"
@@ -74,7 +74,7 @@ async def test_processes_share_what_an_address_may_ask(limited: dict[str, str]) 
 
 
 async def test_a_wallet_is_counted_wherever_it_asks_from(limited: dict[str, str]) -> None:
-    """Other addresses do not give a wallet more; other wallets have their own."""
+    """Other addresses do not raise a wallet's limit; other wallets have their own."""
     async with processes(limited) as (client,):
         wallet, other = Wallet(), Wallet()
         headers = await wallet.signed_in(client)
@@ -88,7 +88,7 @@ async def test_a_wallet_is_counted_wherever_it_asks_from(limited: dict[str, str]
 
 
 async def test_addresses_are_counted_from_the_right(limited: dict[str, str]) -> None:
-    """What a caller writes before the proxy's entry is no other address; a /64 of IPv6 is one."""
+    """Entries that a client writes before the proxy's do not change the address; a /64 of IPv6 is one address."""
     async with processes(limited) as (client,):
         for n in range(20):
             assert await statuses(client, 1, headers=from_address(f"10.0.0.{n}, 203.0.113.9")) == [200]
@@ -99,7 +99,7 @@ async def test_addresses_are_counted_from_the_right(limited: dict[str, str]) -> 
 
 
 async def test_writes_weigh_more_than_reads(limited: dict[str, str]) -> None:
-    """A refresh counts five, a ballot ten; unknown tokens are counted all the same."""
+    """A refresh counts as five, a ballot as ten; unknown tokens are counted, too."""
     async with processes(limited) as (client,):
         body = {"refresh_token": "x"}
         answers = [(await client.post("/api/auth/refresh", json=body)).status_code for _ in range(5)]
@@ -110,14 +110,14 @@ async def test_writes_weigh_more_than_reads(limited: dict[str, str]) -> None:
 
 
 async def test_who_cannot_be_counted_is_not_refused_for_it() -> None:
-    """With the database away the answer is 503 and not 429, however often it is asked."""
+    """While the database is unavailable the response is 503 and not 429, for any number of requests."""
     environ = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere", "RATE_LIMIT_PER_MINUTE": "1"}
     async with processes(environ) as (client,):
         assert await statuses(client, 2) == [503, 503]
 
 
 async def test_a_browser_reads_a_refusal(limited: dict[str, str]) -> None:
-    """429 carries the CORS headers of any answer, so that a page learns why."""
+    """429 has the CORS headers of any response, so that a page can read the reason."""
     async with processes(limited) as (client,):
         await statuses(client, 20)
         refused = await client.get("/api/status", headers={"Origin": "http://localhost:3000"})
@@ -143,7 +143,7 @@ def lines(known_markets: settings.Settings) -> Iterator[io.StringIO]:
 
 
 async def test_requests_have_ids_and_are_logged(lines: io.StringIO, reader: httpx.AsyncClient) -> None:
-    """The caller's plain name or one of ours, in answer and log; no query, header or body is logged, no dull read."""
+    """The client's plain id or one of ours, in response and log; no query, header, body or routine read is logged."""
     named = await reader.get(
         "/api/nowhere?token=s3cret", headers={"X-Request-Id": "abc-1", "Authorization": "Bearer s3cret"}
     )
@@ -163,7 +163,7 @@ async def test_requests_have_ids_and_are_logged(lines: io.StringIO, reader: http
 
 
 async def test_large_bodies_and_unfit_text_are_refused(reader: httpx.AsyncClient) -> None:
-    """413 beyond 256 KiB; 422 for NUL and lone surrogates wherever they stand in a body; a pair is a character."""
+    """413 beyond 256 KiB; 422 for NUL and lone surrogates at any place in a body; a pair is a character."""
     large = await reader.post("/api/auth/refresh", json={"refresh_token": "x" * app.MOST_BODY_BYTES})
     assert (large.status_code, large.json()["code"]) == (413, "request_entity_too_large")
     for text, status in (

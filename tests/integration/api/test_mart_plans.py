@@ -1,4 +1,4 @@
-"""Scheduled marts, discussions and marts as of a slot read what is asked for, however much there is beside it."""
+"""Scheduled marts, discussions and marts as of a slot read only the requested rows, in a log of any size."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from zmart import testing
 from zmart.run.deploy import rebuild
 
 QUIET = 12
-#: Marts and tables that grow with the log, with wallets or with what people say.
+#: Marts and tables that grow with the log, with wallets or with posts.
 GROWING = {
     *("leaderboard", "pnl_history", "realizations", "wallets", "positions", "position_costs", "trades", "events"),
     *("comments", "comment_edits", "reactions", "flags"),
 }
-#: A wallet of the story, and how many stand beside each.
+#: A wallet of the story, and the number of rows beside each.
 WALLET, TIMES = 100 + BUSY, 60
 #: The first post of the busy market, and one that has replies.
 THREAD = 10_001
 
-#: What makes the small marts of the story long: wallets that did the same, at other ranks and on other days.
+#: Adds rows to the small marts of the story: wallets with the same trades, at other ranks and on other days.
 WIDER = f"""
 insert into marts.leaderboard select (jsonb_populate_record(l, jsonb_build_object(
     'wallet_no', l.wallet_no + 1000 * n, 'user_wallet', l.user_wallet || n,
@@ -104,7 +104,7 @@ ASKED: Mapping[str, Statement] = {
         {"number": THREAD, "after": 0, "limit": 20, "sort": "replies"},
     ),
     "edits": (statements.compose("edits"), {"number": THREAD}),
-    # As analysts ask.
+    # As the role analyst.
     "realizations": (f"{_REALIZED} order by realized_at desc limit 20", {"wallet": address(WALLET)}),
     "realizations_of_a_position": (
         f"{_REALIZED} and market_no = (select market_no from marts.markets where id = %(market)s)",
@@ -113,7 +113,7 @@ ASKED: Mapping[str, Statement] = {
 }
 
 
-#: The index that leads to what is asked for; without it another may do on little data.
+#: The index for the requested rows; without it another may suffice on little data.
 LED_BY = {
     "leaderboard_by_profit": "leaderboard (period, profit_rank, user_wallet)",
     "leaderboard_by_volume": "leaderboard (period, volume_rank, user_wallet)",
@@ -134,7 +134,7 @@ LED_BY = {
 
 @pytest.mark.parametrize("name", ASKED)
 def test_an_answer_reads_what_it_is_about(wide_log: testing.PostgresDatabase, name: str) -> None:
-    """The plan that is made once for all parameters looks at few rows of what grows."""
+    """The generic plan reads few rows of the growing tables."""
     statement, parameters = ASKED[name]
     with wide_log.connect("analyst" if name.startswith("realizations") else "zmart_api") as connection:
         for setting, value in app.QUERY_SETTINGS.items():
@@ -147,7 +147,7 @@ def test_an_answer_reads_what_it_is_about(wide_log: testing.PostgresDatabase, na
 
 
 def indexes(node: Mapping[str, Any]) -> Iterator[str]:
-    """The indexes that a plan looks into."""
+    """Return the indexes that a plan uses."""
     if "Index Name" in node:
         yield node["Index Name"]
     for inner in node.get("Plans", ()):
@@ -155,7 +155,7 @@ def indexes(node: Mapping[str, Any]) -> Iterator[str]:
 
 
 def led_by(database: testing.PostgresDatabase, plan: Mapping[str, Any]) -> set[str]:
-    """Table and columns of each index that a plan looks into."""
+    """Return table and columns of each index that a plan uses."""
     with database.connect() as owner:
         found = owner.execute(
             "select tablename || ' ' || substring(indexdef from 'USING btree (.*)$') from pg_indexes"
@@ -165,7 +165,7 @@ def led_by(database: testing.PostgresDatabase, plan: Mapping[str, Any]) -> set[s
         return {str(text) for (text,) in found}
 
 
-#: Marts that can be asked as of a slot.
+#: Marts that have a version as of a slot.
 AS_OF = (
     "markets",
     "positions",
@@ -179,7 +179,7 @@ AS_OF = (
 
 
 def looked_at(connection: psycopg.Connection[Any], query: str, *parameters: object) -> tuple[int, int]:
-    """How many rows a query told, and how many of the log it read to tell them, inside functions too."""
+    """Return the number of rows of a result, and of the log's rows read for it, inside functions too."""
     counted = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_all_tables where relid = 'raw.events'::regclass"
     with connection.transaction():
         ((before,),) = connection.execute(counted).fetchall()
@@ -190,7 +190,7 @@ def looked_at(connection: psycopg.Connection[Any], query: str, *parameters: obje
 
 @pytest.mark.parametrize("mart", AS_OF)
 def test_a_market_as_of_a_slot_reads_its_own_events(wide_log: testing.PostgresDatabase, mart: str) -> None:
-    """Neither other markets' events nor what came after the slot."""
+    """Neither other markets' events nor events after the slot."""
     with wide_log.connect("analyst") as analyst:
         (number,) = _number(analyst, QUIET)
         returned, read = looked_at(analyst, f"select * from marts.{mart}_as_of(%s, %s)", 2**62, number)
@@ -210,7 +210,7 @@ def _number(connection: psycopg.Connection[Any], market: int) -> tuple[int]:
 
 @pytest.mark.parametrize("wallet", [2, WALLET, 99_999])
 def test_a_wallets_activity_is_read_by_its_place(wide_log: testing.PostgresDatabase, wallet: int) -> None:
-    """The newest events of a wallet, whatever the markets: no more of a busy one's than of another's."""
+    """The newest events of a wallet, in any markets: a busy wallet's history is read no further than another's."""
     page = pagination.PageRequest.of("activity", 20, 0, None)
     asked = {"wallet": address(wallet), **page.parameters()}
     with wide_log.connect("zmart_api") as connection:
@@ -218,5 +218,5 @@ def test_a_wallets_activity_is_read_by_its_place(wide_log: testing.PostgresDatab
             connection.execute("select set_config(%s, %s, false)", [setting, value])
         plan = explained(connection, pagination.activity_statement("wallet", page), asked)
     assert "events (wallet_no, order_key) WHERE (wallet_no IS NOT NULL)" in led_by(wide_log, plan)
-    # The page and one more, found by place and then told by seq; besides, how far the log has come.
+    # The page and one more row, found by place and then joined by seq; also the end of the log.
     assert sum(rows for relation, rows in rows_read(plan) if relation == "events") < 3 * (20 + 1)

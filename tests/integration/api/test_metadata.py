@@ -1,4 +1,4 @@
-"""A market's question is told by its creator alone; documents are fetched only where somebody refers to them."""
+"""Only its creator sets a market's metadata; only referenced documents are fetched."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ METADATA = {"question": "Will it snow in Oslo in May?", "category": "science", "
 
 
 SMALL = b'{"a": 1}'
-#: More than one block, so its name is that of a tree.
+#: More than one block, so its CID is that of a tree.
 TREE = b"x" * (cids.CHUNK_BYTES + 1)
 
 
 class Gateway(http.server.BaseHTTPRequestHandler):
-    """A gateway that has two documents, and sends something large, or elsewhere, or a lie on request."""
+    """A gateway with two documents; on request it sends a large file, a redirect, or wrong bytes."""
 
     files: ClassVar[dict[str, bytes]] = {}
 
     def do_GET(self) -> None:
-        """Answer with what the path asks for."""
+        """Respond with the document of the path."""
         cid = self.path.removeprefix("/ipfs/")
         body = b"x" * (ipfs.MOST_BYTES + 1) if "Large" in cid else self.files.get(cid, SMALL)
         self.send_response(302 if "Moved" in self.path else 200)
@@ -44,7 +44,7 @@ class Gateway(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def of(markets: Log, wallet: str) -> dict[str, str]:
 
 
 async def test_creator_sets_market_metadata(client: Client, markets: Log) -> None:
-    """It is shown and found at once, and the feed says so."""
+    """It is shown and found at once, and the feed has an entry."""
     before = markets.head()[1]
     path = f"/api/markets/{TWO}/metadata"
     response = await client.post(path, json=METADATA, headers=of(markets, address(CREATOR)))
@@ -84,7 +84,7 @@ async def test_creator_sets_market_metadata(client: Client, markets: Log) -> Non
 
 
 async def test_only_the_creator_sets_market_metadata(client: Client, markets: Log) -> None:
-    """403 for another wallet, 401 for none, and nothing changed."""
+    """403 for another wallet, 401 without a token, and nothing changed."""
     path = f"/api/markets/{TWO}/metadata"
     assert (await client.post(path, json=METADATA, headers=of(markets, address(2)))).status_code == 403
     assert (await client.post(path, json=METADATA)).status_code == 401
@@ -92,7 +92,7 @@ async def test_only_the_creator_sets_market_metadata(client: Client, markets: Lo
 
 
 async def test_metadata_must_match_the_anchored_document(client: Client, markets: Log) -> None:
-    """Where the create instruction names a content id, only its document is taken."""
+    """If the create instruction has a content id, only its document is accepted."""
     creator = Address(address(CREATOR))
     asked = questions.MarketQuestion(market_id=MarketId(TWO), creator=creator, question=str(METADATA["question"]))
     markets.owner.execute("update marts.markets set ipfs_question_hash = %s where id = %s", [asked.cid, TWO])
@@ -114,13 +114,13 @@ async def test_metadata_must_match_the_anchored_document(client: Client, markets
     ],
 )
 async def test_unfit_metadata_is_refused(client: Client, markets: Log, sent: dict[str, Any]) -> None:
-    """400, naming what is meant."""
+    """400, with the name of the field."""
     response = await client.post(f"/api/markets/{TWO}/metadata", json=sent, headers=of(markets, address(CREATOR)))
     assert (response.status_code, response.json()["code"]) == (400, "validation_failed")
 
 
 async def test_only_referenced_documents_are_fetched(client: Client, markets: Log) -> None:
-    """A market's evidence is, anybody's file is not. What is too large or moves is refused."""
+    """A market's evidence is served, any other file is not. A file that is too large or redirects is rejected."""
     good = cids.compute_cid(SMALL)
     large, moved = (f"Qm{word.ljust(44, 'a')}" for word in ("Large", "Moved"))
     assert (await client.get(f"/api/ipfs/{good}")).status_code == 404
@@ -140,7 +140,7 @@ async def test_only_referenced_documents_are_fetched(client: Client, markets: Lo
 async def test_a_gateway_that_lies_is_not_passed_on(
     client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it sends is named again: a byte more, a byte less, another file, each ends at 503 without the bytes."""
+    """Its CID is computed again: a byte more, a byte less, another file, each ends in 503 without the bytes."""
     for true in (SMALL, TREE):
         cid = cids.compute_cid(true)
         markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
@@ -162,7 +162,7 @@ async def test_a_gateway_that_lies_is_not_passed_on(
 async def test_a_snapshot_is_verified_under_both_of_its_names(
     client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A CIDv1 in base32 says the same as its CIDv0, and is compared as well."""
+    """A CIDv1 in base32 is the same as its CIDv0, and is verified as well."""
     cid = cids.to_v1(cids.compute_cid(TREE))
     markets.owner.execute("update marts.markets set ipfs_evidence_hash = %s where id = %s", [cid, TWO])
     for content, expected in ((TREE, 200), (SMALL, 503)):

@@ -1,4 +1,4 @@
-"""The earlier browser client, as protocol.md 7.3 has it, against the server of today."""
+"""The earlier browser client of protocol.md 7.3, against today's server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = {"{one}": ONE, "{two}": TWO, "{buyer}": address(BUYER), "{voter}": addre
 
 
 class Page:
-    """What the client's page makes of messages: missing numbers are 0, unknown types are ignored."""
+    """Process messages as the client's page does: missing numbers are 0, unknown types are ignored."""
 
     def __init__(self) -> None:
         self.prices: dict[str, dict[str, Any]] = {}
@@ -50,8 +50,8 @@ class Page:
 
 
 async def test_the_old_client_understands_everything(markets: Log) -> None:
-    """Its script, replayed: greetings, acknowledgements and errors word for word, prices that never become 0, trades
-    once, and a closing that makes it come back."""
+    """Its script, replayed: welcome, acknowledgements and errors are identical, prices never become 0, trades arrive
+    once, and a close makes it reconnect."""
     page = Page()
     async with served(markets) as server, server.raw("/") as raw:
         for step in json.loads(_named(SCRIPT.read_text()))["steps"]:
@@ -95,7 +95,7 @@ async def _cause(what: str | None, log: Log, server: Served) -> None:
 
 
 async def _receive(socket: Socket, count: int, log: Log, server: Served) -> list[dict[str, Any]]:
-    """So many messages; where none is expected, all that came before a pong that was asked for after everything."""
+    """Return this number of messages; for zero, all that came before a pong that was requested last."""
     if count:
         return [await socket.next() for _ in range(count)]
     async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -106,7 +106,7 @@ async def _receive(socket: Socket, count: int, log: Log, server: Served) -> list
 
 
 def _holds(expected: Any, actual: Any) -> bool:
-    """Whether `said` has everything that `expected` has."""
+    """Return whether `said` has everything that `expected` has."""
     if isinstance(expected, dict):
         return isinstance(actual, dict) and all(n in actual and _holds(v, actual[n]) for n, v in expected.items())
     return bool(expected == actual)

@@ -1,4 +1,4 @@
-"""An answer about one market or wallet reads that market's or wallet's rows, however long the log is."""
+"""A response about one market or wallet reads that market's or wallet's rows, in a log of any size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARKETS, TRADES, BUSY = 60, 4_000, 7
 ONE = market_id(BUSY)
 #: Marts and tables that grow with the log.
 GROWING = {"events", "trades", "candles_1m", "positions", "position_costs", "market_lifecycle", "ballots"}
-#: What an answer may read of them; the busy market has three times as many trades, the log six times.
+#: The limit of rows to read for a response; the busy market has three times as many trades, the log six times.
 MOST_ROWS = 650
 
 Statement = tuple[str, dict[str, Any]]
@@ -134,7 +134,7 @@ ASKED: Mapping[str, Statement] = {
 
 @pytest.mark.parametrize("name", ASKED)
 def test_an_answer_reads_what_it_is_about(long_log: testing.PostgresDatabase, name: str) -> None:
-    """The plan that is made once for all parameters looks at few rows of what grows with the log."""
+    """The generic plan reads few rows of the tables that grow with the log."""
     statement, parameters = ASKED[name]
     with long_log.connect("zmart_api") as connection:
         for setting, value in app.QUERY_SETTINGS.items():
@@ -146,14 +146,14 @@ def test_an_answer_reads_what_it_is_about(long_log: testing.PostgresDatabase, na
 
 
 def test_the_endpoints_send_what_is_planned_here() -> None:
-    """The home page's mixture is made of the parts whose plan is looked at."""
+    """The home page's mixture consists of the parts whose plan is checked."""
     assert [activity.select_newest(kind) for kind in ("trade", "resolution", "creation")] == _kinds().split(
         " union all "
     )
 
 
 def explained(connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The generic plan of a statement with what each node really did."""
+    """Return the generic plan of a statement with the actual rows of each node."""
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
     numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement)
     kinds = {int: "bigint", str: "text", list: "text[]", type(None): "timestamptz"}
@@ -166,7 +166,7 @@ def explained(connection: psycopg.Connection[Any], statement: str, parameters: M
 
 
 def rows_read(node: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Each scan of a table, with the rows it looked at, those that it threw away included."""
+    """Return each scan of a table with the rows that it read, including the filtered ones."""
     if "Relation Name" in node:
         looked = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
         yield node["Relation Name"], looked * node["Actual Loops"]

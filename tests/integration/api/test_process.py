@@ -1,4 +1,4 @@
-"""`python -m api` as a process: it serves, it stops with streams open, and another takes over."""
+"""`python -m api` as a process: it serves, it stops with open streams, and another process continues."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ApiProcess:
                 await asyncio.sleep(0.1)
 
     async def stop(self) -> float:
-        """Ask it to stop; how many seconds it took."""
+        """Request its stop; return the seconds that it took."""
         began = time.monotonic()
         self.child.send_signal(signal.SIGTERM)
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -76,7 +76,7 @@ async def process(log: Log, tmp_path: Path) -> AsyncIterator[ApiProcess]:
 
 
 async def events(response: httpx.Response) -> AsyncIterator[tuple[str | None, str, dict[str, Any]]]:
-    """The id, name and data of each event that has data."""
+    """Return the id, name and data of each event that has data."""
     fields: dict[str, str] = {}
     async for line in response.aiter_lines():
         if line:
@@ -89,7 +89,7 @@ async def events(response: httpx.Response) -> AsyncIterator[tuple[str | None, st
 
 
 async def test_a_process_hands_its_streams_over(markets: Log, tmp_path: Path) -> None:
-    """SIGTERM ends open streams within five seconds, cleanly; another process goes on at the last id."""
+    """SIGTERM ends open streams within five seconds, cleanly; another process continues at the last id."""
     received: list[int] = []
     async with process(markets, tmp_path) as old, process(markets, tmp_path) as new:
         last = await _follow_until_closed(old, markets, received)
@@ -108,7 +108,7 @@ async def test_a_process_hands_its_streams_over(markets: Log, tmp_path: Path) ->
 
 
 async def _follow_until_closed(running: ApiProcess, log: Log, received: list[int]) -> str | None:
-    """Hear three trades, then stop the process; the last id of the stream, which ended properly."""
+    """Receive three trades, then stop the process; return the last id of the stream, which ended properly."""
     last: str | None = None
     stopping: asyncio.Task[float] | None = None
     async with running.client.stream("GET", "/api/stream?topics=trades") as response:
@@ -164,7 +164,7 @@ async def test_two_processes_send_the_same_frames(markets: Log, tmp_path: Path) 
 
 
 async def test_invalid_configuration_ends_the_process_at_startup(tmp_path: Path) -> None:
-    """A wrong value ends the process at once, with the variable's name."""
+    """A wrong value ends the process at once; the message has the variable's name."""
     environment = {"PATH": os.environ["PATH"], "API_PORT": "high", "ZMART_STATE_DIR": str(tmp_path)}
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "api", cwd=PROJECT, env=environment, stderr=asyncio.subprocess.PIPE
@@ -176,7 +176,7 @@ async def test_invalid_configuration_ends_the_process_at_startup(tmp_path: Path)
 
 @pytest.mark.slow
 async def test_a_peer_that_stops_reading_holds_nobody_up(markets: Log, tmp_path: Path) -> None:
-    """A stalled client is closed while others hear everything."""
+    """A stalled client is closed while others receive everything."""
     async with process(markets, tmp_path) as running:
         port = running.client.base_url.port
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
@@ -201,7 +201,7 @@ async def test_a_peer_that_stops_reading_holds_nobody_up(markets: Log, tmp_path:
         writer.close()
 
 
-#: A server whose application says when it is up, and never comes to its end.
+#: A server whose application reports that it is up, and never ends.
 STUCK = """
 import asyncio, contextlib, sys
 import uvicorn
@@ -223,7 +223,7 @@ process.ApiServer(application, uvicorn.Config(application, port=int(sys.argv[1])
 
 
 async def test_blocked_shutdown_exits_with_a_failure() -> None:
-    """Whoever stops it need not kill it: it says what held it, and its status is a failure's."""
+    """It ends without SIGKILL: it logs the blocking tasks, and its exit status is a failure."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -236,7 +236,7 @@ async def test_blocked_shutdown_exits_with_a_failure() -> None:
     assert child.stdout is not None
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            # Without a line the process ended at its start.
+            # Without a line the process ended during its start.
             while b"up" not in (line := await child.stdout.readline()):
                 assert line
             child.send_signal(signal.SIGTERM)

@@ -1,6 +1,6 @@
-"""The examples of the OpenAPI document are real requests and answers, and fit their schemas.
+"""The examples of the OpenAPI document are real requests and responses, and match their schemas.
 
-ZMART_WRITE_EXAMPLES=1 records them anew, from an API over a played history.
+ZMART_WRITE_EXAMPLES=1 records them again, from an API over a generated history.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def document() -> dict[str, Any]:
 
 
 def test_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
-    """Nobody is shown a request or an answer of an earlier version."""
+    """No request or response of an earlier version is shown."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             for content in _contents(operation):
@@ -43,7 +43,7 @@ def test_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(not os.environ.get(WRITES), reason=f"records examples; {WRITES}=1")
 def test_record_examples(document: dict[str, Any], played: RecordedChain) -> None:
-    """One request and one answer for each operation that has bodies."""
+    """One request and one response for each operation that has bodies."""
     recorded = asyncio.run(_Recorder(document, played).all())
     examples.FILE.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
 
@@ -56,7 +56,7 @@ def _contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class _Recorder:
-    """Acts as a wallet would, and keeps what was said."""
+    """Acts as a wallet would, and stores requests and responses."""
 
     def __init__(self, document: dict[str, Any], played: RecordedChain) -> None:
         self.played = played
@@ -70,7 +70,7 @@ class _Recorder:
         self.client = httpx.AsyncClient(base_url=played.url, trust_env=False)
 
     async def all(self) -> Recorded:
-        """Everything, with what could not be had borrowed from an operation that answers in the same shape."""
+        """Return all examples; missing ones are copied from an operation with the same schema."""
         async with self.client:
             await self.sign_in()
             await self.act()
@@ -83,7 +83,7 @@ class _Recorder:
         return self.recorded
 
     def same_shape(self, operation: dict[str, Any]) -> Any:
-        """The answer of another operation that refers to the same schema."""
+        """Return the response of another operation that refers to the same schema."""
         wanted = _shape(operation)
         return next(
             (
@@ -95,7 +95,7 @@ class _Recorder:
         )
 
     async def call(self, operation: str, body: Any = None, *, query: dict[str, Any] | None = None, **path: str) -> Any:
-        """Call an operation and keep both sides; the answer."""
+        """Call an operation and store both sides; return the response."""
         method, template, _ = self.operations[operation]
         answer = await self.client.request(method, template.format(**path), json=body, params=query)
         assert answer.is_success, (operation, answer.status_code, answer.text)
@@ -117,7 +117,7 @@ class _Recorder:
         await self.call("signOut", {"refresh_token": other["refresh_token"]})
 
     async def act(self) -> None:
-        """Trade, propose, vote; what the chain is not ready for is left out."""
+        """Trade, propose, vote; steps that the chain is not ready for are left out."""
         active, proposed = self.played.market("ACTIVE"), self.played.market("PROPOSED")
         assert active is not None
         bought = await self.call(
@@ -172,7 +172,7 @@ class _Recorder:
         await self.vote_in_older_words(market)
 
     async def vote_in_older_words(self, market: str) -> None:
-        """As clients of the earlier vote aggregator do; this wallet's ballots are cast, so another one's."""
+        """Vote like clients of the earlier vote aggregator, with another wallet, because this one has cast already."""
         voter = Wallet()
         for name, kind, word in (
             ("castNamedProposalBallot", "proposal", "like"),
@@ -199,7 +199,7 @@ class _Recorder:
         await self.call("deleteDiscussion", name=name)
 
     async def read(self) -> None:
-        """Everything that only reads."""
+        """Call every operation that only reads."""
         await self.call("runSql", {"query": "select state, count(*) as markets from markets group by state"})
         ((trader, market),) = self.played.fetch_all(
             "select user_wallet, market_id from marts.positions order by trades_count desc limit 1"
@@ -226,7 +226,7 @@ def _shape(operation: dict[str, Any]) -> str | None:
 
 
 def _short(value: Any) -> Any:
-    """The same with one of each list: an example, not a page."""
+    """The same with one element of each list: an example, not a page."""
     if isinstance(value, dict):
         return {name: _short(inner) for name, inner in value.items()}
     return [_short(inner) for inner in value[:1]] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""The doorbell over Redis: quick where it rings, right where it does not."""
+"""Notifications over Redis: fast while Redis works, complete when it does not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zmart.db import feed, redis_notify
 
 @pytest.fixture
 async def server(markets: Log, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    """A server that listens to Redis and looks by itself so seldom that only a bell explains what is heard."""
+    """A server that listens to Redis and polls so rarely that only a notification explains a message."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 3600.0)
     monkeypatch.setattr(notifications, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(notifications, "REPORT_SECONDS", 0.1)
@@ -28,7 +28,7 @@ async def server(markets: Log, redis: Redis, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_notification_after_the_commit_reaches_clients(markets: Log, redis: Redis, server: Served) -> None:
-    """Whoever committed rings over Redis, and clients of processes that never listen to Postgres hear of it."""
+    """A committer notifies over Redis, and clients of processes that never listen to Postgres receive the entry."""
     async with server.connected() as socket, redis_notify.Notifier(redis.url) as ours:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         for number in range(1, 6):
@@ -40,7 +40,7 @@ async def test_notification_after_the_commit_reaches_clients(markets: Log, redis
 
 
 async def test_a_redis_that_was_away_is_found_again(markets: Log, redis: Redis, server: Served) -> None:
-    """A server that is killed costs bells, never messages; when it is back, bells are heard again."""
+    """A killed server loses notifications, never messages; when it is back, notifications arrive again."""
     async with server.connected() as socket, redis_notify.Notifier(redis.url) as ours:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         redis.stop()
@@ -52,7 +52,7 @@ async def test_a_redis_that_was_away_is_found_again(markets: Log, redis: Redis, 
 
 
 async def test_a_redis_that_is_not_there_stops_nobody(markets: Log) -> None:
-    """Without a Redis at the address the process serves all the same, a second behind at most."""
+    """Without a Redis at the address the process serves nevertheless, at most a second late."""
     async with served(markets, BROADCAST_URL="redis://127.0.0.1:1") as server, server.connected() as socket:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
         markets.buy(1, 2)
@@ -61,7 +61,7 @@ async def test_a_redis_that_is_not_there_stops_nobody(markets: Log) -> None:
 
 
 async def test_postgres_at_another_address(markets: Log) -> None:
-    """postgresql:// is where to listen when the other address is a pooler's; no other driver is needed."""
+    """postgresql:// is the address to listen on when the other one is a pooler's; no other driver is needed."""
     dsn = markets.database.dsn("zmart_api")
     async with served(markets, BROADCAST_URL=dsn) as server, server.connected() as socket:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
@@ -71,7 +71,7 @@ async def test_postgres_at_another_address(markets: Log) -> None:
 
 
 async def _rung(ours: redis_notify.Notifier, coming: object) -> dict[str, int]:
-    """What comes, rung for until it does: a bell may be lost while its carrier is."""
+    """Return the message, and notify until it arrives: a notification may be lost while Redis is away."""
     waiting = asyncio.ensure_future(coming)  # type: ignore[call-overload]
     while not waiting.done():
         ours.notify()
@@ -90,7 +90,7 @@ def _listening(log: Log) -> int:
 
 
 async def test_ingest_rings_after_each_commit(markets: Log, redis: Redis, server: Served) -> None:
-    """What comes through ingest is heard over Redis without anybody asking for it."""
+    """An entry of ingest is notified over Redis without further settings."""
     markets.buy(1, 2)
     rows = markets.story.transactions[-1:]
 

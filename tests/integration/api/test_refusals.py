@@ -1,4 +1,4 @@
-"""What is refused, how, and that nothing of our inside is shown."""
+"""Rejections: status, code and message, without internals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONE = market_id(1)
 
 
 def problem(response: Any) -> schemas.Problem:
-    """The problem an answer tells, with old and new members agreeing."""
+    """Return the problem of a response, whose old and new members agree."""
     assert response.headers["content-type"] == "application/problem+json"
     decoded = msgspec.json.decode(response.content, type=schemas.Problem)
     assert (decoded.status, decoded.message, decoded.error) == (response.status_code, decoded.detail, decoded.title)
@@ -106,7 +106,7 @@ async def test_bad_requests_are_problems(reader: Client, path: str, status: int,
 
 
 async def test_a_validation_problem_names_the_field(reader: Client) -> None:
-    """The older message, and which parameter is meant."""
+    """The older message, and the parameter's name."""
     body = problem(await reader.get("/api/markets?limit=0"))
     assert body.message == "Validation failed"
     assert isinstance(body.details, list)
@@ -114,7 +114,7 @@ async def test_a_validation_problem_names_the_field(reader: Client) -> None:
 
 
 async def test_invalid_window_error_names_the_accepted_values(reader: Client) -> None:
-    """The message and the field name what a chart may ask for."""
+    """The message and the field list the valid values of a chart."""
     body = problem(await reader.get(f"/api/markets/{ONE}/candles?interval=2m"))
     assert body.message == "interval: expected one of 1m, 5m, 1h, 1d."
     assert isinstance(body.details, list)
@@ -122,13 +122,13 @@ async def test_invalid_window_error_names_the_accepted_values(reader: Client) ->
 
 
 async def test_unknown_market_keeps_the_older_message(reader: Client) -> None:
-    """The message of the older backend, with the id that was asked for."""
+    """The message of the older backend, with the requested id."""
     assert problem(await reader.get("/api/markets/nobody")).message == "Market not found: nobody"
     assert problem(await reader.get("/x?y=1")).message == "Route GET /x not found"
 
 
 async def test_a_method_that_is_not_there(reader: Client) -> None:
-    """405 as a problem, with what is allowed."""
+    """405 as a problem, with the allowed methods."""
     response = await reader.delete("/api/markets")
     assert (response.status_code, problem(response).code) == (405, "method_not_allowed")
     assert "GET" in response.headers["allow"]
@@ -144,7 +144,7 @@ async def test_browsers_of_known_origins_may_call(reader: Client) -> None:
 
 
 async def test_a_mistake_of_ours_shows_nothing(client: Client, markets: Log) -> None:
-    """When a statement cannot work, the caller reads that something went wrong and no more."""
+    """When a statement cannot work, the client reads that the server failed and no more."""
     markets.owner.execute("drop table marts.trades cascade")
     response = await client.get("/trades")
     body = problem(response)
@@ -153,7 +153,7 @@ async def test_a_mistake_of_ours_shows_nothing(client: Client, markets: Log) -> 
 
 
 async def test_without_a_database_requests_come_back_later(unreachable: settings.Settings) -> None:
-    """503 with Retry-After, soon; liveness stays, readiness says why."""
+    """503 with Retry-After, soon; liveness stays, readiness has the reason."""
     async with served(unreachable) as client:
         began = time.monotonic()
         response = await client.get("/api/markets")
@@ -168,7 +168,7 @@ async def test_without_a_database_requests_come_back_later(unreachable: settings
 
 
 async def test_killed_connections_cost_no_request(client: Client, markets: Log) -> None:
-    """Connections that died in the pool are replaced before a caller hears of it."""
+    """Connections that died in the pool are replaced before a request fails."""
     for _ in range(3):
         assert (await client.get("/api/markets")).status_code == 200
         markets.owner.execute(
@@ -179,7 +179,7 @@ async def test_killed_connections_cost_no_request(client: Client, markets: Log) 
 
 
 async def test_a_database_without_marts_is_not_ready(database: testing.PostgresDatabase) -> None:
-    """A schema without models answers no request, and readiness names the next step."""
+    """A schema without models answers no request, and readiness has the next step."""
     with database.connect("postgres") as owner:
         owner.execute("select raw.renew_identity()")
     configuration = settings.load({"DATABASE_URL": database.dsn(), "DATABASE_URL_API": database.dsn("zmart_api")})

@@ -1,4 +1,4 @@
-"""Answers are given again only while they are true: to whom, after which writes, and what is read instead."""
+"""Cached responses are used only while they are correct: for which requests, and after which writes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def of(markets: Log) -> Any:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that were read for an answer, rather than found."""
+    """Return the statements that were executed for a response."""
     statements: list[str] = []
     reading = ReadDatabase.read
 
@@ -61,14 +61,14 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing grows old: what goes, goes for another reason."""
+    """No entry expires during a test: entries are dropped for another reason."""
     monkeypatch.setattr(response_cache, "MAX_AGE_SECONDS", float("inf"))
 
 
 async def test_a_page_is_read_once_while_nothing_happens(
     client: httpx.AsyncClient, read: list[str], stopped_clock: None
 ) -> None:
-    """The second answer is the first one, headers included, and a 304 comes of it, too."""
+    """The second response equals the first one, headers included, and also serves a 304."""
     first, second = await client.get(PAGE), await client.get(PAGE)
     assert len(read) == 1
     assert second.content == first.content
@@ -90,7 +90,7 @@ async def test_another_question_is_another_answer(
 async def test_what_another_process_commits_is_in_the_next_answer(
     client: httpx.AsyncClient, markets: Log, stopped_clock: None
 ) -> None:
-    """No doorbell is waited for: once it is committed, nobody is shown the time before it."""
+    """No notification is needed: after a commit, no response shows the state before it."""
     before = (await client.get(f"/api/markets/{ONE}")).json()
     for count in range(1, 6):
         markets.buy(1, 2)
@@ -103,7 +103,7 @@ async def test_what_another_process_commits_is_in_the_next_answer(
 async def test_wallet_reads_its_own_write_at_once(
     client: httpx.AsyncClient, of: Any, markets: Log, stopped_clock: None
 ) -> None:
-    """A flag stands in no log, so only forgetting shows it."""
+    """A flag is in no log entry, so only the clearing of the cache shows it."""
     created = await client.post(THREADS, json={"content": "Look at this."}, headers=of(ANN))
     number = created.json()["discussion"]["id"]
     assert (await client.get(THREADS)).json()["discussions"][0]["flags"] == 0
@@ -117,7 +117,7 @@ async def test_wallet_reads_its_own_write_at_once(
 async def test_what_is_for_the_caller_alone_is_always_read(
     client: httpx.AsyncClient, of: Any, read: list[str], stopped_clock: None
 ) -> None:
-    """So is what tells the time."""
+    """Responses that contain the time are not cached either."""
     for path in ("/api/users/me", "/api/status"):
         del read[:]
         for _ in range(2):
@@ -134,7 +134,7 @@ async def test_response_cache_is_off_when_its_size_is_zero(markets: Log, read: l
 
 
 async def test_a_database_that_is_away_is_not_hidden(markets: Log, stopped_clock: None) -> None:
-    """What was kept cannot be proven any more, so it is not given."""
+    """A cached response that cannot be verified is not used."""
     async with served(markets.settings()) as client:
         assert (await client.get(PAGE)).status_code == 200
         here = sql.Identifier(markets.owner.info.dbname)

@@ -1,4 +1,4 @@
-"""Every endpoint answers in the shape that is promised, and says what its rows are true of."""
+"""Every endpoint returns the documented schema, with the position that its rows reflect."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_every_answer_states_its_position(client: Client, markets: Log) ->
 
 
 async def test_the_list_hides_markets_whose_creation_is_unknown(reader: Client) -> None:
-    """A market known by a trade alone is neither listed, counted nor shown, and its trades are not listed."""
+    """A market known from a trade alone is neither listed, counted nor shown, and its trades are not listed."""
     page = await body(reader, "/api/markets", schemas.MarketPage)
     assert [market["id"] for market in page["markets"]] == [TWO, ONE]
     assert (page["count"], page["limit"], page["offset"], page["next_cursor"]) == (2, 20, 0, None)
@@ -90,7 +90,7 @@ async def test_a_market_is_one_row_without_a_wrapper(reader: Client) -> None:
 
 
 async def test_a_market_without_metadata_has_a_placeholder(reader: Client) -> None:
-    """A question nobody told is named after the id, as long as questions must be."""
+    """A market without metadata has a placeholder with its id, of legal length."""
     market = await body(reader, f"/api/markets/{TWO}", schemas.Market)
     assert market["question"] == "Market 00000000…"
     assert 10 <= len(market["question"]) <= 200
@@ -120,7 +120,7 @@ async def test_a_market_without_metadata_has_a_placeholder(reader: Client) -> No
     ],
 )
 async def test_lists_are_filtered_and_sorted(reader: Client, query: str, expected: list[str]) -> None:
-    """Filters narrow both rows and count; sorts order them."""
+    """Filters restrict both rows and count; sorts order them."""
     page = await body(reader, f"/api/markets?{query}", schemas.MarketPage)
     assert [market["id"] for market in page["markets"]] == expected
     assert page["count"] == len(expected)
@@ -142,7 +142,7 @@ async def test_lists_are_filtered_and_sorted(reader: Client, query: str, expecte
     ],
 )
 async def test_pages_by_cursor_cover_the_list_once(client: Client, markets: Log, sort: str) -> None:
-    """In every order, pages of one after another are the whole list, also while markets arrive."""
+    """In every order, consecutive pages are the whole list, also while markets arrive."""
     for market in range(10, 16):
         markets.create(market, b=1 if market == 12 else 100 * SOL)
         if market % 2:
@@ -162,7 +162,7 @@ async def test_pages_by_cursor_cover_the_list_once(client: Client, markets: Log,
 
 
 async def test_trades_are_newest_first_with_the_words_the_browser_compares(reader: Client) -> None:
-    """outcome is YES or NO, outcome_bool the truth of it, price that of the traded side."""
+    """outcome is YES or NO, outcome_bool its boolean, price that of the traded side."""
     page = await body(reader, f"/api/markets/{ONE}/trades", schemas.MarketTradePage)
     no, yes = page["trades"]
     assert (page["count"], page["market_id"]) == (2, ONE)
@@ -177,7 +177,7 @@ async def test_trades_are_newest_first_with_the_words_the_browser_compares(reade
 
 
 async def test_trades_can_be_paged_and_filtered(reader: Client) -> None:
-    """Cursors walk a market's trades; the list of all trades takes a market and a wallet."""
+    """Cursors page through a market's trades; the list of all trades takes a market and a wallet."""
     first = await body(reader, f"/api/markets/{ONE}/trades?limit=1", schemas.MarketTradePage)
     second = await body(
         reader, f"/api/markets/{ONE}/trades?limit=1&cursor={first['next_cursor']}", schemas.MarketTradePage
@@ -205,7 +205,7 @@ async def test_votes_have_the_older_shape(reader: Client) -> None:
 
 
 async def test_stats_add_trades_up(reader: Client) -> None:
-    """Volumes in lamports, how many trades and how many traders."""
+    """Volumes in lamports, numbers of trades and traders."""
     answer = await body(reader, f"/api/markets/{ONE}/stats", schemas.MarketStats)
     assert answer["stats"]["total_trades"] == answer["stats"]["unique_traders"] == 2
     assert answer["stats"]["buy_volume"] == 22 * SOL // 10
@@ -213,7 +213,7 @@ async def test_stats_add_trades_up(reader: Client) -> None:
 
 
 async def test_positions_are_an_array_with_market_and_value(reader: Client) -> None:
-    """What a wallet holds, worth its price now, with what a list needs of the market."""
+    """A wallet's shares, their current value, and the market's columns for a list."""
     (position,) = await body(reader, f"/api/users/{HOLDER}/positions", list[schemas.UserPosition])
     assert (position["market_id"], position["userId"]) == (ONE, HOLDER)
     assert position["sharesYes"] == position["shares_yes"] == 5 * SOL
@@ -224,7 +224,7 @@ async def test_positions_are_an_array_with_market_and_value(reader: Client) -> N
 
 
 async def test_a_wallet_without_positions(reader: Client) -> None:
-    """The newer address answers an empty array, the two older ones 404."""
+    """The newer address returns an empty array, the two older ones 404."""
     assert await body(reader, f"/api/users/{UNKNOWN_WALLET}/positions", list[schemas.UserPosition]) == []
     for path in (
         f"/positions/{UNKNOWN_WALLET}",
@@ -238,7 +238,7 @@ async def test_a_wallet_without_positions(reader: Client) -> None:
 
 
 async def test_a_final_position_is_worth_what_can_be_claimed(client: Client, markets: Log) -> None:
-    """Winning shares take their part of the pool, losing ones nothing, and a claimed position is done."""
+    """Winning shares get their part of the pool, losing ones nothing, and a claimed position is closed."""
     happen = markets.story.append
     happen(("MarketResolved", 1, CREATOR, {"outcome": True, "evidence_hash": "E" * 46}, None))
     happen(("MarketFinalized", 1, None, {"final_outcome": True, "was_disputed": False}, None))
@@ -257,7 +257,7 @@ async def test_a_final_position_is_worth_what_can_be_claimed(client: Client, mar
 
 
 async def test_amounts_beyond_a_double_are_exact_as_text(client: Client, markets: Log) -> None:
-    """A u64 at its end is told exactly beside the number that a browser would round."""
+    """The largest u64 is returned exactly beside the number that a browser would round."""
     markets.create(20, b=2**64 - 1)
     await markets.deliver()
     market = (await client.get(f"/api/markets/{market_id(20)}")).json()
@@ -266,13 +266,13 @@ async def test_amounts_beyond_a_double_are_exact_as_text(client: Client, markets
 
 
 async def test_the_unprefixed_addresses_answer_the_same(reader: Client) -> None:
-    """What the deployment note calls without /api gives the same bodies."""
+    """The paths of the deployment note without /api return the same bodies."""
     for path in ("/markets", f"/markets/{ONE}", "/trades"):
         assert (await reader.get(path)).json() == (await reader.get(f"/api{path}")).json()
 
 
 async def test_status_is_honest_about_completeness(client: Client, markets: Log) -> None:
-    """Nothing walked yet is `unverified`; a proven range is told with its slot."""
+    """Before a walk the state is `unverified`; a proven range is reported with its slot."""
     status = await body(client, "/api/status", schemas.Status)
     assert (status["completeness"]["state"], status["verified_through"]) == ("unverified", None)
     assert {model["name"] for model in status["models"]} >= {"markets", "trades", "positions", "ballots"}
@@ -287,7 +287,7 @@ async def test_status_is_honest_about_completeness(client: Client, markets: Log)
 
 
 async def test_answers_are_finalized_once_the_watermark_passes(client: Client, markets: Log) -> None:
-    """Once the watermark passes the newest slot, answers are finalized."""
+    """Once the watermark passes the newest slot, responses are finalized."""
     markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1002)")
     assert (await client.get(f"/api/markets/{ONE}")).json()["as_of"]["commitment"] == "confirmed"
     markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1003)")
@@ -295,7 +295,7 @@ async def test_answers_are_finalized_once_the_watermark_passes(client: Client, m
 
 
 async def test_a_stale_mart_answers_for_where_it_stopped(client: Client, markets: Log) -> None:
-    """An answer from a mart that stopped says so; answers from others are not held back."""
+    """A response from a mart that stopped reports it; responses from others are not delayed."""
     markets.owner.execute(
         "update ops.models set stale_since = now(), applied_seq = 4, reason = 'staged' where name = 'ballots'"
     )
@@ -312,7 +312,7 @@ async def test_a_stale_mart_answers_for_where_it_stopped(client: Client, markets
 
 
 async def test_a_mart_that_is_behind_answers_for_where_it_stands(client: Client, markets: Log) -> None:
-    """Its answers, the status and readiness say that it is behind and retried; it is not stale."""
+    """Its responses, the status and readiness report that it is behind and retried; it is not stale."""
     markets.owner.execute("select folds.mark_behind('ballots', 4, null, '55P03', 'staged', 0)")
     assert (await client.get(f"/api/markets/{TWO}/votes")).json()["as_of"]["seq"] == 4
     status = (await client.get("/api/status")).json()
@@ -320,11 +320,11 @@ async def test_a_mart_that_is_behind_answers_for_where_it_stands(client: Client,
     assert (behind["name"], behind["reason"], behind["is_stale"]) == ("ballots", "staged", False)
     assert behind["behind_since"] < behind["next_attempt_at"]
     ready = (await client.get("/ready")).json()
-    assert "The mart ballots is behind and catches up by itself; see /api/status." in ready["warnings"]
+    assert "The mart ballots is behind the log and is retried; see /api/status." in ready["warnings"]
 
 
 async def test_rows_and_position_are_of_one_moment(client: Client, markets: Log) -> None:
-    """While the writer appends, a market never shows more or fewer trades than its as_of says."""
+    """While the writer appends, a market never shows more or fewer trades than its as_of."""
     first = markets.head()[1]
 
     async def write() -> None:
@@ -347,7 +347,7 @@ async def test_rows_and_position_are_of_one_moment(client: Client, markets: Log)
 
 
 async def test_ready_when_everything_answers(client: Client, markets: Log) -> None:
-    """Once the feed is heard, the process is ready and names the log it reads."""
+    """Once the feed is read, the process is ready and names its log."""
     async with asyncio.timeout(10):
         while (response := await client.get("/ready")).status_code != 200:  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.05)
@@ -360,7 +360,7 @@ async def test_ready_when_everything_answers(client: Client, markets: Log) -> No
 
 
 async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
-    """OpenAPI describes every route with a real answer."""
+    """OpenAPI describes every route with a real response."""
     response = await reader.get("/schema/openapi.json")
     document = response.json()
     assert document["openapi"].startswith("3.1")
@@ -381,7 +381,7 @@ async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
 
 
 async def test_a_trade_is_json_whatever_is_in_it(markets: Log) -> None:
-    """It is put together as text, so each kind of value is tried: both outcomes, and no name of the market yet."""
+    """The text is concatenated, so each kind of value is tried: both outcomes, and no market id yet."""
     text = f"select ({statements.part('trade')})::json from marts.trades as t"
     for outcome in (True, False):
         markets.owner.execute("update marts.trades set market_id = null, outcome = %s", [outcome])

@@ -1,4 +1,4 @@
-"""Lists show each row as it is now, although rows that did not change are not written again."""
+"""Lists show the current version of each row, although unchanged rows are not rendered again."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ LISTS = ("/api/markets?limit=20", f"/api/markets/{ONE}/trades", "/api/trades", f
 
 @pytest.fixture
 async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
-    """The application as it is shipped."""
+    """The application with default settings."""
     async with served(markets.settings(RATE_LIMIT_PER_MINUTE="0")) as found:
         yield found
 
 
 @pytest.fixture
 async def fresh(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
-    """One that keeps nothing, to compare with."""
+    """One without caches, for comparison."""
     async with served(markets.settings(RATE_LIMIT_PER_MINUTE="0", RESPONSE_CACHE_MIB="0")) as found:
         yield found
 
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The numbers of the rows that Postgres was asked to write."""
+    """Return the numbers of the rows that Postgres was asked to render."""
     numbers: list[str] = []
     opened = PageReader.__init__
 
@@ -72,7 +72,7 @@ async def test_a_list_is_the_same_however_much_of_it_was_known(
 
 
 async def test_pages_asked_for_at_once_are_each_their_own(client: httpx.AsyncClient, fresh: httpx.AsyncClient) -> None:
-    """Other markets, offsets, cursors and sorts in one statement: as if each had been asked alone."""
+    """Other markets, offsets, cursors and sorts in one statement return the same as alone."""
     cursor = (await fresh.get("/api/markets?limit=1")).json()["next_cursor"]
     place = (await fresh.get(f"/api/markets/{ONE}/trades?limit=1")).json()["next_cursor"]
     paths = [
@@ -89,7 +89,7 @@ async def test_pages_asked_for_at_once_are_each_their_own(client: httpx.AsyncCli
     for path, one in zip(paths, together, strict=True):
         alone = await fresh.get(path)
         assert (path, one.status_code) == (path, alone.status_code)
-        # A problem tells the time.
+        # A problem contains the time.
         assert not one.is_success or one.content == alone.content, path
     assert {one.status_code for one in together} == {200, 404}
 
@@ -97,7 +97,7 @@ async def test_pages_asked_for_at_once_are_each_their_own(client: httpx.AsyncCli
 async def test_a_page_that_goes_on_changing_is_read_in_one_transaction(
     client: httpx.AsyncClient, fresh: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same answer, each row and the place of one moment."""
+    """The same response, with rows and position of one snapshot."""
     expected = [(await fresh.get(path)).content for path in LISTS]
 
     async def never(*_: object) -> None:
@@ -110,7 +110,7 @@ async def test_a_page_that_goes_on_changing_is_read_in_one_transaction(
 
 
 async def test_forged_cursor_fails_no_other_request(client: httpx.AsyncClient) -> None:
-    """What Postgres cannot read as a number or an instant is the sender's trouble, and never ours."""
+    """A value that Postgres cannot parse as a number or an instant is the client's error, never a server error."""
     good = [
         (await client.get(f"{path}limit=1")).json()["next_cursor"]
         for path in ("/api/markets?sort=volume&", "/api/trades?")
@@ -148,16 +148,16 @@ async def test_rows_that_did_not_change_are_not_written_again(written: list[str]
 
 
 async def test_market_page_shows_the_creators_newest_metadata(client: httpx.AsyncClient, markets: Log) -> None:
-    """What is told stands in another table, and belongs to the version all the same."""
+    """Metadata is in another table, and belongs to the version nevertheless."""
     for limit, question in enumerate(("Will it rain today?", "Will it snow today?"), start=18):
         markets.owner.execute("update app.market_metadata set question = %s where market_id = %s", (question, ONE))
-        # Each time another page: what nobody asked before is not kept.
+        # Another page each time, so that the response is not cached.
         shown = (await client.get(f"/api/markets?limit={limit}")).json()["markets"]
         assert {market["id"]: market["question"] for market in shown}[ONE] == question
 
 
 async def test_replaced_mart_is_rendered_again(client: httpx.AsyncClient, markets: Log) -> None:
-    """The table that takes a mart's place may have been filled by the transaction that last wrote the mart."""
+    """The table that replaces a mart may have been filled by the transaction that last wrote the mart."""
     with markets.owner.transaction():
         markets.owner.execute("update marts.markets set last_seq = last_seq")
         markets.owner.execute("create table marts.another (like marts.markets including all)")
@@ -181,6 +181,6 @@ async def test_replaced_mart_is_rendered_again(client: httpx.AsyncClient, market
 
 
 def test_every_list_writes_what_it_names() -> None:
-    """The statement of a page and that of its rows speak of versions in the same words."""
+    """The statement of a page and that of its rows use the same version expressions."""
     for noun, listed in (("market", pagination.MARKETS), ("trade", pagination.TRADES)):
         assert statements.part(f"{noun}_version") in listed.rows_statement

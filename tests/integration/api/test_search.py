@@ -1,4 +1,4 @@
-"""Text finds markets by words and by parts, shows only what creators told, and never costs a walk of all."""
+"""Search finds markets by words and by parts, shows only metadata of creators, and never reads all markets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def client(markets: Log) -> AsyncIterator[Client]:
 
 
 async def found(client: Client, query: str) -> list[int]:
-    """Which markets a list shows, as the story's numbers."""
+    """Return the markets of a list, as the story's numbers."""
     page = await body(client, f"/api/markets?{query}", schemas.MarketPage)
     assert page["count"] == len(page["markets"])
     assert page["count_is_exact"] is True
@@ -70,7 +70,7 @@ async def test_words_and_parts_are_found(client: Client, text: str, expected: li
 
 
 async def test_search_combines_with_filters_sorts_and_cursors(client: Client) -> None:
-    """A page of what was found goes on like any other."""
+    """A page of matches continues like any other."""
     assert await found(client, "q=lisbon&state=PROPOSED") == [4]
     assert await found(client, "q=lisbon&category=sports") == []
     for sort in pagination.MARKET_SORTS:
@@ -82,7 +82,7 @@ async def test_search_combines_with_filters_sorts_and_cursors(client: Client) ->
 
 
 async def test_a_common_word_walks_the_list(client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond what is sorted, the same markets come in the same order, and the count says that it stopped."""
+    """Beyond the sorted matches, the same markets come in the same order, and the count reports that it stopped."""
     exact = (await client.get("/api/markets?q=lisbon&sort=volume")).json()
     monkeypatch.setattr(pagination, "MOST_FOUND", 1)
     walked = (await client.get("/api/markets?q=lisbon&sort=volume")).json()
@@ -93,8 +93,8 @@ async def test_a_common_word_walks_the_list(client: Client, markets: Log, monkey
 async def test_metadata_of_another_wallet_is_neither_shown_nor_found(
     client: Client, markets: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A market's question is its creator's alone, and what the create instruction anchored."""
-    # Rows are changed behind the log's back, which an answer may take a second to show.
+    """Only metadata of the creator that matches the create instruction is found."""
+    # Rows are changed without a log entry, which a response may show a second later.
     monkeypatch.setattr(response_cache, "MAX_AGE_SECONDS", 0.0)
     markets.owner.execute(
         "insert into app.market_metadata (market_id, wallet_no, question)"

@@ -1,4 +1,4 @@
-"""Signing in with a wallet: every field counts, nothing works twice, and a refusal changes nothing."""
+"""Signing in with a wallet: every field counts, nothing works twice, and a rejection changes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ORIGIN = "http://localhost:3000"
 def shared(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[testing.PostgresDatabase]:
-    """A database for tests that are refused, and so change nothing."""
+    """A database for tests whose requests are rejected, and so change nothing."""
     with postgres_server.clone(marts_template) as database:
         yield database
 
@@ -47,7 +47,7 @@ async def client(log: Log) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def rows(log: Log, statement: str) -> Any:
-    """What the administrator sees."""
+    """Rows as the administrator reads them."""
     return log.owner.execute(statement).fetchall()
 
 
@@ -60,7 +60,7 @@ async def attempt(client: httpx.AsyncClient, wallet: Wallet, text: str, **more: 
 
 
 async def test_a_wallet_signs_in(client: httpx.AsyncClient, log: Log) -> None:
-    """The nonce's text, signed, gives tokens; the database keeps the refresh token's hash only."""
+    """The nonce's text, signed, gives tokens; the database stores only the refresh token's hash."""
     session = await Wallet().session(client)
 
     assert session["token_type"] == "Bearer"
@@ -73,7 +73,7 @@ async def test_a_wallet_signs_in(client: httpx.AsyncClient, log: Log) -> None:
 
 
 async def test_a_wallets_own_bytes_are_read(client: httpx.AsyncClient) -> None:
-    """What signIn returns: bytes in base64, a site of CORS_ORIGINS, `solana:` before the chain, more fields."""
+    """The result of signIn: bytes in base64, a site of CORS_ORIGINS, `solana:` before the chain, more fields."""
     wallet = Wallet()
     given = (await client.get("/api/auth/nonce", headers={"Origin": ORIGIN})).json()
     assert (given["domain"], given["uri"], given["message"]) == ("localhost:3000", ORIGIN, None)
@@ -97,7 +97,7 @@ async def test_a_wallets_own_bytes_are_read(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_public_host_offers_a_named_site(shared: testing.PostgresDatabase) -> None:
-    """With * beside it the named origin is what a wallet signs for, whatever Origin a client writes."""
+    """With * beside it the named origin is the one that a wallet signs for, for any Origin header."""
     public = {"API_HOST": "0.0.0.0", "CORS_ORIGINS": "*,https://app.example"}
     reached = {"DATABASE_URL": shared.dsn(), "DATABASE_URL_API": shared.dsn("zmart_api"), **SIGNING_IN}
     async with api_fixtures.served(settings.load({**reached, **public})) as client:
@@ -132,7 +132,7 @@ FORGERIES = {
 async def test_every_field_counts(
     shared_client: httpx.AsyncClient, shared: testing.PostgresDatabase, forgery: str
 ) -> None:
-    """A text that a wallet signed but that says anything else is refused, and nothing is written."""
+    """A signed text with any other content is rejected, and nothing is written."""
     wallet, (before, after) = Wallet(), FORGERIES[forgery]
     text = (await wallet.nonce(shared_client))["message"]
     assert before in text
@@ -162,7 +162,7 @@ async def test_only_the_wallet_itself_signs_in(client: httpx.AsyncClient) -> Non
 
 
 async def test_a_nonce_signs_in_once(client: httpx.AsyncClient, log: Log) -> None:
-    """The same signed text a second time is refused; so is a nonce that was made with another secret."""
+    """The same signed text a second time is rejected; so is a nonce that was made with another secret."""
     wallet = Wallet()
     text = (await wallet.nonce(client))["message"]
     answers = [await attempt(client, wallet, text) for _ in range(2)]
@@ -174,7 +174,7 @@ async def test_a_nonce_signs_in_once(client: httpx.AsyncClient, log: Log) -> Non
 
 
 async def test_refresh_tokens_are_used_once(client: httpx.AsyncClient) -> None:
-    """Each gives the next; the second use of one ends the session for thief and robbed alike."""
+    """Each gives the next; the second use of one ends the session for both holders."""
     first = await Wallet().session(client)
     second = (await client.post("/api/auth/refresh", json={"refresh_token": first["refresh_token"]})).json()
     assert second["wallet"] == first["wallet"]
@@ -187,7 +187,7 @@ async def test_refresh_tokens_are_used_once(client: httpx.AsyncClient) -> None:
 
 
 async def test_signing_out_ends_the_session(client: httpx.AsyncClient, log: Log) -> None:
-    """Its refresh token is worth nothing afterwards; an expired one says that it expired; others stay signed in."""
+    """Its refresh token is invalid afterwards; an expired one is reported as expired; other sessions continue."""
     wallet = Wallet()
     ended, other = await wallet.session(client), await wallet.session(client)
     out = await client.post("/api/auth/logout", json={"refresh_token": ended["refresh_token"]})
@@ -206,7 +206,7 @@ async def test_signing_out_ends_the_session(client: httpx.AsyncClient, log: Log)
     ids=["empty", "short", "parts", "unknown", "unfit"],
 )
 async def test_what_is_no_refresh_token_is_refused(shared_client: httpx.AsyncClient, token: str) -> None:
-    """Made-up tokens, also of a wallet that exists, get 401; an empty one is a bad request, bad text is 422."""
+    """Made-up tokens, also of an existing wallet, get 401; an empty one is a bad request, invalid text is 422."""
     body = b'{"refresh_token": "\\ud800"}' if token == "\ud800" else f'{{"refresh_token": "{token}"}}'.encode()
     answer = await shared_client.post("/api/auth/refresh", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == {"": 400, "\ud800": 422}.get(token, 401)
@@ -248,7 +248,7 @@ FORGED_TOKENS = {
 
 @pytest.mark.parametrize("forgery", FORGED_TOKENS)
 async def test_forged_tokens_are_refused(shared_client: httpx.AsyncClient, forgery: str) -> None:
-    """Whatever is wrong with a token, nobody is signed in by it; the unchanged one would do."""
+    """Any fault of a token gives 401; the unchanged token is accepted."""
     changes, code = FORGED_TOKENS[forgery]
     assert (await shared_client.post("/api/auth/ticket", headers=bearer(forged()))).status_code == 201
 
@@ -258,7 +258,7 @@ async def test_forged_tokens_are_refused(shared_client: httpx.AsyncClient, forge
 
 
 async def test_secrets_are_rotated_without_signing_out(log: Log) -> None:
-    """The old secret's tokens are good while it is listed second, and no longer when it is gone."""
+    """The old secret's tokens are valid while it is listed second, and no longer after its removal."""
     old, new = SIGNING_IN["JWT_SECRET"], "n" * 32
     token = forged(key=SigningKeys([Secret(old)], "access").signing_key)
     for secrets, status in ((f"{new},{old}", 201), (new, 401)):
@@ -268,7 +268,7 @@ async def test_secrets_are_rotated_without_signing_out(log: Log) -> None:
 
 
 async def test_a_ticket_is_used_once(log: Log) -> None:
-    """The first use tells the wallet, the second is refused; an access token is no ticket, nor the reverse."""
+    """The first use gives the wallet, the second is rejected; an access token is not a ticket, nor the reverse."""
     from api import app, errors
 
     wallet = Wallet()
@@ -285,7 +285,7 @@ async def test_a_ticket_is_used_once(log: Log) -> None:
 
 
 async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> None:
-    """What it opens ends when the access token does that asked for it; with an older proof, after as long."""
+    """Its stream ends with the access token that requested it; with an older proof, after the same time."""
     from api import app
     from api.live.authentication import StreamAuthenticator
 
@@ -305,7 +305,7 @@ async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> N
 
 
 async def test_nobody_signs_in_without_a_secret(log: Log) -> None:
-    """503 and a reason, rather than a secret that everyone knows."""
+    """503 and a reason, instead of a publicly known secret."""
     async with api_fixtures.served(log.settings()) as client:
         for answer in (await client.get("/api/auth/nonce"), await client.post("/api/auth/ticket", headers=bearer("x"))):
             assert (answer.status_code, answer.json()["code"]) == (503, "sign_in_off")

@@ -1,4 +1,4 @@
-"""SQL for people: as the analyst, reading only, bounded, and leaving nothing behind."""
+"""SQL over HTTP: as the role analyst, read-only, limited, without side effects."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SECRET = "a secret of at least thirty-two characters"
 
 
 def more(markets: Log) -> dict[str, str]:
-    """The settings of a server that takes SQL."""
+    """The settings of a server that accepts SQL."""
     analyst = markets.database.dsn("analyst")
     return {"JWT_SECRET": SECRET, "RATE_LIMIT_PER_MINUTE": "0", "ANALYST_SQL": "true", "DATABASE_URL_ANALYST": analyst}
 
 
 @pytest.fixture
 async def client(markets: Log) -> AsyncIterator[Client]:
-    """An application that takes SQL, and a wallet that is signed in."""
+    """An application that accepts SQL, and a wallet that is signed in."""
     configuration = markets.settings(**more(markets))
     token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as found:
@@ -60,14 +60,14 @@ async def test_rows_come_with_their_columns_and_position(client: Client, markets
 
 
 async def test_csv(client: Client) -> None:
-    """A line of names, then rows; a decimal is written as Postgres writes it."""
+    """A header line, then rows; a decimal is written as Postgres writes it."""
     response = await ask(client, "select 'a,\"b\"' as x, 1.10 as y, null as z, true as t", format="csv")
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert response.text == 'x,y,z,t\r\n"a,""b""",1.10,,true\r\n'
 
 
 async def test_worked_queries_work(client: Client) -> None:
-    """Each is listed, and asked by its name."""
+    """Each is listed, and can be run by its name."""
     listed = msgspec.json.decode((await client.get("/api/sql")).content, type=schemas.SqlConsole)
     assert listed.is_on
     assert [one.name for one in listed.named] == list(executor.NAMED_QUERIES)
@@ -77,7 +77,7 @@ async def test_worked_queries_work(client: Client) -> None:
 
 
 async def test_rows_beyond_the_limit_are_cut(client: Client) -> None:
-    """And said to be."""
+    """The response reports that it was truncated."""
     table = (await ask(client, "select g from generate_series(1, 100) as g", limit=7)).json()
     assert ([row["g"] for row in table["rows"]], table["is_cut"]) == (list(range(1, 8)), True)
 
@@ -118,7 +118,7 @@ REFUSED = [
 
 
 async def test_what_may_not_be_asked(client: Client, markets: Log) -> None:
-    """4xx that says why, and nothing changed; the next question is answered."""
+    """4xx with the reason, and nothing changed; the next query succeeds."""
     before = markets.owner.execute("select count(*), sum(state_code) from marts.markets").fetchone()
     for query in REFUSED:
         response = await ask(client, query)
@@ -128,7 +128,7 @@ async def test_what_may_not_be_asked(client: Client, markets: Log) -> None:
         assert (await ask(client, "select 1 as one")).json()["rows"] == [{"one": 1}]
 
 
-#: What a login is granted too much, how it is taken back, and the reason for refusing it.
+#: A right too many of a login, the statement that revokes it, and the reason for rejecting it.
 EXCESS = [
     ("alter role analyst superuser", "alter role analyst nosuperuser", "superuser"),
     ("alter role analyst createrole", "alter role analyst nocreaterole", "create roles"),
@@ -140,7 +140,7 @@ EXCESS = [
 
 
 async def test_a_login_that_is_more_than_an_analyst_is_refused(client: Client, markets: Log) -> None:
-    """Whatever it may do besides reading, and from the moment on at which it may; the log says which."""
+    """Any right besides reading is found, from the moment that it is granted; the log names it."""
     with markets.database.connect("postgres") as superuser:
         for grant, revoke, reason in EXCESS:
             superuser.execute(grant.encode())
@@ -156,7 +156,7 @@ async def test_a_login_that_is_more_than_an_analyst_is_refused(client: Client, m
 
 
 async def test_an_analysts_temporary_table_is_no_reason(client: Client, markets: Log) -> None:
-    """Whoever works in psql as the analyst takes SQL from nobody."""
+    """A psql session as the analyst does not block SQL over HTTP."""
     with markets.database.connect("analyst") as analyst:
         analyst.execute("set default_transaction_read_only = off")
         analyst.execute("create temporary table mine as select 1 as one")
@@ -164,7 +164,7 @@ async def test_an_analysts_temporary_table_is_no_reason(client: Client, markets:
 
 
 async def test_a_login_that_steps_down_is_refused(markets: Log) -> None:
-    """DATABASE_URL_ANALYST that names a superuser and the role analyst: `set role` would lead back."""
+    """DATABASE_URL_ANALYST with a superuser and the role analyst: `set role` would lead back."""
     dsn = settings.dsn_with_role(markets.database.dsn("postgres"), "analyst")
     configuration = markets.settings(**{**more(markets), "DATABASE_URL_ANALYST": dsn})
     token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
@@ -175,13 +175,13 @@ async def test_a_login_that_steps_down_is_refused(markets: Log) -> None:
 
 
 def test_no_application_without_a_login_for_sql(markets: Log) -> None:
-    """With DATABASE_URL alone, SQL over HTTP would begin as whoever that is."""
+    """With DATABASE_URL alone, SQL over HTTP would start as its login."""
     configuration = settings.load({"DATABASE_URL": markets.database.dsn("postgres"), "ANALYST_SQL": "true"})
     with pytest.raises(errors.ConfigurationError, match="DATABASE_URL_ANALYST"):
         app.create(configuration)
 
 
-#: What literals, names and comments begin and end with, and calls that may be inside of them or not.
+#: Delimiters of literals, names and comments, and calls that may be inside of them or not.
 PIECES = [
     *(
         "'",
@@ -211,9 +211,9 @@ PIECES = [
 
 @pytest.fixture
 def passes_with_a_call(markets: Log) -> Iterator[Callable[[str], bool]]:
-    """Whether the list lets a text pass in which Postgres reads a call of a function that is not on it."""
+    """Return whether the list accepts a text in which Postgres finds a call of a function that is not on it."""
     with markets.database.connect() as owner, markets.database.connect("analyst") as analyst:
-        # Not in SQL: the planner would put its text in the place of the call.
+        # Not in SQL, because the planner would inline its text.
         owner.execute("create function public.forbidden(int) returns int language plpgsql as 'begin return 1; end'")
         owner.execute("grant execute on function public.forbidden to analyst")
 
@@ -233,25 +233,25 @@ def passes_with_a_call(markets: Log) -> Iterator[Callable[[str], bool]]:
             except (validator.InvalidSql, psycopg.Error):
                 return False
 
-        # Postgres' reading is seen: of a call, and of none.
+        # Postgres reports a call, and none.
         assert calls("select (1).forbidden, 'x'")
         assert not calls("select 'forbidden(1)' -- forbidden(1)")
         yield passes
 
 
-# Each example is a round trip, and Postgres' part of it is what is tested.
+# Each example is a round trip, because Postgres' own parser is the reference.
 @hypothesis.settings(max_examples=3000, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(strategies.lists(strategies.sampled_from(PIECES), max_size=9).map("".join))
 @hypothesis.example(" --\r, forbidden(1)")
 @hypothesis.example(", E'a'\n'\\' || ', forbidden(1) --'")
 @hypothesis.example(", (1).forbidden ")
 def test_the_list_reads_as_postgres_does(passes_with_a_call: Callable[[str], bool], pieces: str) -> None:
-    """No text that passes calls a function that is not on the list, wherever literals and comments begin and end."""
+    """No accepted text calls a function that is not on the list, at any position of literals and comments."""
     assert not passes_with_a_call(f"select 1{pieces}")
 
 
 async def test_nothing_is_left_for_the_next(client: Client) -> None:
-    """Settings and prepared statements of one question are unknown to another on the same connection."""
+    """Settings and prepared statements of one query are unknown to another on the same connection."""
     for _ in range(3):
         table = (await ask(client, "select count(*) as n from pg_prepared_statements where name = 'other'")).json()
         assert table["rows"] == [{"n": 0}]
@@ -260,7 +260,7 @@ async def test_nothing_is_left_for_the_next(client: Client) -> None:
 
 
 async def test_each_question_has_its_settings(client: Client, markets: Log) -> None:
-    """On a server that compiles and reads backslashes in literals, and after the connection was cleaned."""
+    """On a server with just-in-time compilation and backslashes in literals, and after the connection was cleaned."""
     with markets.database.connect("postgres") as superuser:
         for setting in ("jit = on", "standard_conforming_strings = off"):
             superuser.execute(f"alter database {markets.database.name} set {setting}".encode())
@@ -277,7 +277,7 @@ async def test_only_who_is_signed_in_asks(client: Client) -> None:
 
 
 async def test_off_unless_asked_for(markets: Log) -> None:
-    """Without ANALYST_SQL there is nobody to ask, and the list says so."""
+    """Without ANALYST_SQL there is no SQL, and the list reports it."""
     configuration = markets.settings(JWT_SECRET=SECRET)
     token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as client:

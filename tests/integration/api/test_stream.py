@@ -1,4 +1,4 @@
-"""Streams: every entry once and in order, whatever happens between a client and the log."""
+"""Streams: every entry once and in order, with any fault between a client and the log."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SseReader:
         self._events: list[Event] = []
 
     async def next(self) -> Event:
-        """The next event that says something."""
+        """Return the next event that has data."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 if self._events:
@@ -72,19 +72,19 @@ class SseReader:
                     self._events = [Event.parse(text) for text in chunk.decode().split("\n\n") if text]
 
     async def until(self, seq: int) -> list[Event]:
-        """The events up to the frame of `seq`."""
+        """Return the events up to the frame of `seq`."""
         found = [await self.next()]
         while found[-1].data["seq"] < seq:
             found.append(await self.next())
         return found
 
     async def leave(self) -> None:
-        """Go away without a word."""
+        """Close without a message."""
         await self._chunks.aclose()  # type: ignore[attr-defined]
 
 
 def seqs_of_type(events: list[Event], kind: str) -> list[int]:
-    """Seqs of the frames with a message of this type, once per message."""
+    """Return the seqs of the frames with a message of this type, once per message."""
     return [event.data["seq"] for event in events for message in event.data["messages"] if message["type"] == kind]
 
 
@@ -104,7 +104,7 @@ async def services(markets: Log) -> AsyncIterator[AppServices]:
 
 
 async def test_a_stream_begins_with_its_position(markets: Log, services: AppServices) -> None:
-    """A new client is told where it begins, in the shape of a frame, and hears what comes after."""
+    """A new client receives its start position in the format of a frame, and then the later entries."""
     stream = SseReader(services, "trades")
     welcome = await stream.next()
     epoch, seq = markets.head()
@@ -119,7 +119,7 @@ async def test_a_stream_begins_with_its_position(markets: Log, services: AppServ
 
 
 async def test_trade_is_sent_in_every_message_type_clients_know(markets: Log, services: AppServices) -> None:
-    """The union of what the older server sent and what the browser reads."""
+    """The union of the older server's messages and those that the browser reads."""
     stream = SseReader(services, f"market:{ONE}")
     await stream.next()
     markets.buy(1, 4, yes=False, price=450_000_000)
@@ -145,7 +145,7 @@ async def test_trade_is_sent_in_every_message_type_clients_know(markets: Log, se
 
 
 async def test_topics_choose(markets: Log, services: AppServices) -> None:
-    """Each topic hears its own: all trades, one market, one wallet, one market's votes, the status."""
+    """Each topic has its own messages: all trades, one market, one wallet, one market's votes, the status."""
     streams = {
         name: SseReader(services, name)
         for name in (
@@ -185,7 +185,7 @@ async def test_topics_choose(markets: Log, services: AppServices) -> None:
 
 
 async def test_ballots_and_comments_of_people(markets: Log, services: AppServices) -> None:
-    """What people write here is told like what the chain says."""
+    """Ballots and posts made here are sent like events of the chain."""
     votes, discussions = SseReader(services, f"votes:{TWO}"), SseReader(services, f"discussions:{TWO}")
     await votes.next()
     await discussions.next()
@@ -203,7 +203,7 @@ async def test_ballots_and_comments_of_people(markets: Log, services: AppService
 
 
 async def test_a_client_comes_back_without_gap_or_double(markets: Log, services: AppServices) -> None:
-    """A client that leaves and returns with its last id hears every trade exactly once, while they go on."""
+    """A client that reconnects with its last id receives every trade exactly once, while they continue."""
     epoch, start = markets.head()
 
     async def write() -> None:
@@ -243,7 +243,7 @@ async def test_a_history_longer_than_a_queue_is_replayed(markets: Log, services:
 
 
 async def test_a_killed_listener_costs_nothing(markets: Log, services: AppServices) -> None:
-    """Terminating the process's connections leaves no hole and no double in an open stream."""
+    """Terminating the process's connections causes no gap and no duplicate in an open stream."""
     stream = SseReader(services, "trades")
     await stream.next()
     start = markets.head()[1]
@@ -261,7 +261,7 @@ async def test_a_killed_listener_costs_nothing(markets: Log, services: AppServic
 
 
 async def test_two_clients_and_two_processes_send_the_same_frames(markets: Log, services: AppServices) -> None:
-    """Everyone who follows a topic of the log is sent the same frames."""
+    """All clients that follow a topic of the log are sent the same frames."""
     async with process(markets) as other:
         streams = [
             SseReader(services, "trades,status"),
@@ -280,7 +280,7 @@ async def test_two_clients_and_two_processes_send_the_same_frames(markets: Log, 
 
 
 async def test_replay_equals_the_live_stream(markets: Log, services: AppServices) -> None:
-    """What a client that was there heard and what one that comes later is sent is the same log."""
+    """A client that was connected and one that connects later receive the same log."""
     epoch, start = markets.head()
     names = f"trades,wallet:{address(2)},votes:{TWO}"
     stream = SseReader(services, names)
@@ -307,7 +307,7 @@ async def test_replay_equals_the_live_stream(markets: Log, services: AppServices
 
 
 async def test_states_are_never_ahead_of_the_log(markets: Log, services: AppServices) -> None:
-    """When a state is told, everything it reflects has been told before, on replay as well as live."""
+    """When a state is sent, all entries that it reflects were sent before, on replay as well as live."""
     epoch, _ = markets.head()
     for _ in range(300):
         markets.buy(1, 2)
@@ -320,7 +320,7 @@ async def test_states_are_never_ahead_of_the_log(markets: Log, services: AppServ
 
 
 async def test_position_of_another_log_gets_a_resync(markets: Log, services: AppServices) -> None:
-    """A foreign epoch and a seq that is not reached yet get `resync` with the reason and the place to go on."""
+    """A foreign epoch and a seq beyond the end get `resync` with the reason and the position to continue from."""
     epoch, seq = markets.head()
     foreign = SseReader(services, "trades", since=feed.FeedPosition("00000000-0000-0000-0000-000000000000", 3))
     future = SseReader(services, "trades", since=feed.FeedPosition(epoch, seq + 100))
@@ -335,7 +335,7 @@ async def test_position_of_another_log_gets_a_resync(markets: Log, services: App
 
 
 async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: AppServices) -> None:
-    """When the database becomes another log, open streams are told and go on in the new one."""
+    """When the database becomes another log, open streams receive a resync and continue in the new one."""
     stream = SseReader(services, "trades")
     await stream.next()
     old = markets.head()[0]
@@ -352,7 +352,7 @@ async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: AppS
 
 
 async def test_a_hole_in_the_feed_stops_streams_and_readiness(markets: Log, services: AppServices) -> None:
-    """Nobody is led past a missing entry: streams wait, the process says why."""
+    """No client skips a missing entry: streams wait, the process reports why."""
     stream = SseReader(services, "trades")
     await stream.next()
     markets.owner.execute("alter table raw.feed disable trigger user")
@@ -365,7 +365,7 @@ async def test_a_hole_in_the_feed_stops_streams_and_readiness(markets: Log, serv
 
 
 async def test_shutdown_sends_a_close_event(markets: Log, services: AppServices) -> None:
-    """At shutdown a stream ends with a word and all that was promised; new ones are refused."""
+    """At shutdown a stream ends with an event and all outstanding frames; new ones are rejected."""
     stream = SseReader(services, "trades")
     welcome = await stream.next()
     services.hub.close()
@@ -377,20 +377,20 @@ async def test_shutdown_sends_a_close_event(markets: Log, services: AppServices)
 
 
 class Proven(Identity):
-    """Somebody whose proof runs out when the test says so."""
+    """An identity whose proof expires when the test decides."""
 
     left = 60.0
 
     @property
     def seconds_left(self) -> float:
-        """What is left of it."""
+        """Return the time left."""
         return type(self).left
 
 
 async def test_a_proof_that_runs_out_ends_the_stream(
     markets: Log, services: AppServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stream of a wallet ends with the word for it, before anything that happened since."""
+    """The stream of a wallet ends with an event that names the reason, before any later entry."""
     identity = Proven(Address(address(2)), datetime.datetime.now(datetime.UTC))
     stream = SseReader(services, "me,trades", identity=identity)
     welcome = await stream.next()
@@ -410,7 +410,7 @@ async def test_a_proof_that_runs_out_ends_the_stream(
 
 
 async def test_limits_on_streams(markets: Log) -> None:
-    """One address and everyone together have bounds; leaving makes room."""
+    """One address and all together have limits; closing frees a place."""
     async with process(markets, STREAMS_PER_ADDRESS="2", STREAMS="3") as services:
         one, other = SseReader(services, "trades"), SseReader(services, "trades")
         await one.next()

@@ -1,4 +1,4 @@
-"""What streams say is what the AsyncAPI document promises, field by field, over both transports."""
+"""Messages of streams match the AsyncAPI document, field by field, over both transports."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ COMPONENTS = {"components": DOCUMENT["components"]}
 
 
 def problems(value: Any, schema: str) -> list[str]:
-    """What a schema of the document has against it."""
+    """Return the violations of a schema of the document."""
     validator = jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{schema}", **COMPONENTS})
     return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
 
 
 def message_problems(message: dict[str, Any]) -> list[str]:
-    """The same for a message, by its own type: the union would hide which field it was."""
+    """The same for a message, by its own type: the union would hide the field."""
     found = problems(message, asyncapi.pascal(message["type"]))
     return [f"{message['type']} {one}" for one in found]
 
 
 @pytest.fixture(scope="module")
 def received(played: RecordedChain) -> list[dict[str, Any]]:
-    """Everything a wallet heard that was there from the first entry to the last, and what it was answered."""
+    """All messages of a wallet that was connected from the first entry to the last, and the replies."""
     return played.run(_receive_all(played, played.signed_in()))
 
 
@@ -79,7 +79,7 @@ async def _receive_all(played: RecordedChain, session: dict[str, Any]) -> list[d
 
 
 async def _act(played: RecordedChain, client: httpx.AsyncClient) -> None:
-    """What the actors of the chain do not do: talk, and vote here."""
+    """Actions that the chain's actors do not take: comments, and votes here."""
     market = played.market("PROPOSED") or played.market("ACTIVE") or ""
     response = await client.post("/api/discussions", json={"market_id": market, "content": "Which station?"})
     assert response.status_code == 201, response.text
@@ -88,7 +88,7 @@ async def _act(played: RecordedChain, client: httpx.AsyncClient) -> None:
 
 
 def _stage(played: RecordedChain) -> None:
-    """What a quiet chain does not do: give an event up, settle another elsewhere, come to finality, lose a mart."""
+    """Events that a quiet chain does not have: a retraction, a settlement at another place, finality, a stale mart."""
     with played.stack.database.connect("postgres") as owner:
         for kind in ("retracted", "moved"):
             owner.execute(
@@ -115,14 +115,14 @@ def frames(received: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def test_every_message_fits_its_schema(received: list[dict[str, Any]]) -> None:
-    """No field more, no field less, each of its type."""
+    """Exactly the documented fields, each of its type."""
     inside = [message for one in received for message in one.get("messages", ())]
     assert [problem for message in inside for problem in message_problems(message)][:10] == []
     assert {message["type"] for message in inside} >= set(messages.BY_NAME)
 
 
 def test_every_frame_and_answer_fits_its_schema(received: list[dict[str, Any]]) -> None:
-    """So do the frames around them, and what the server says by itself."""
+    """The same for frames and for the server's other messages."""
     names = {one["type"]: one["type"].capitalize() for one in received if "type" in one}
     assert set(names) >= {"welcome", "authenticated", "subscribed", "error", "pong", "unsubscribed", "resync"}
     for one in received:
@@ -131,7 +131,7 @@ def test_every_frame_and_answer_fits_its_schema(received: list[dict[str, Any]]) 
 
 
 def test_topics_are_those_of_the_code(received: list[dict[str, Any]]) -> None:
-    """The document describes each topic there is; messages come under the topics that it says."""
+    """The document describes each topic; messages belong to the topics that it lists."""
     known = {name.partition(":")[0] for name in topics.KNOWN_TOPICS.split(", ")}
     assert (
         set(asyncapi.TOPICS) == known == {topic for message_type in messages.MESSAGES for topic in message_type.topics}
@@ -155,13 +155,13 @@ def test_server_sent_events_fit_their_schema(played: RecordedChain, received: li
 
 
 def test_the_document_is_served(played: RecordedChain) -> None:
-    """At /schema/asyncapi.json, word for word."""
+    """Served unchanged at /schema/asyncapi.json."""
     answer = httpx.get(f"{played.url}/schema/asyncapi.json", trust_env=False)
     assert (answer.status_code, answer.json()) == (200, json.loads(json.dumps(DOCUMENT)))
 
 
 def test_references_of_the_stream_document_lead_somewhere() -> None:
-    """Every reference names a part that is there."""
+    """Every reference names an existing part."""
     for reference in _references(DOCUMENT):
         found: Any = DOCUMENT
         for part in reference.removeprefix("#/").split("/"):

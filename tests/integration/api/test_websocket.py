@@ -1,4 +1,4 @@
-"""The WebSocket: two dialects, one order, no hole."""
+"""The WebSocket: two dialects, one order, no gap."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def server(markets: Log) -> AsyncIterator[Served]:
 
 
 async def test_topic_frames_follow_its_snapshot(markets: Log, server: Served) -> None:
-    """The acknowledgement says how things stand and where; frames go on from exactly there."""
+    """The acknowledgement has the current state and its position; frames continue from exactly there."""
     async with server.connected() as socket:
         epoch, seq = markets.head()
         subscribed = await socket.ask(action="subscribe", topics=[f"market:{ONE}", f"votes:{TWO}", "trades"])
@@ -43,7 +43,7 @@ async def test_topic_frames_follow_its_snapshot(markets: Log, server: Served) ->
 
 
 async def test_the_same_at_both_addresses(server: Served) -> None:
-    """Older clients connect to the root of WS_PORT, newer ones to /ws; both are greeted in the older words."""
+    """Older clients connect to the root of WS_PORT, newer ones to /ws; both receive the older welcome."""
     for path in ("/", "/ws"):
         async with server.connected(path) as socket:
             assert socket.welcome["data"]["message"] == "Connected to ZMART WebSocket server"
@@ -51,7 +51,7 @@ async def test_the_same_at_both_addresses(server: Served) -> None:
 
 
 async def test_topics_choose_and_can_be_dropped(markets: Log, server: Served) -> None:
-    """Every topic hears its own; what was dropped is heard no more, and frames stay one per entry."""
+    """Every topic has its own messages; unsubscribed ones stop, and frames stay one per entry."""
     async with server.connected() as socket:
         await socket.ask(action="subscribe", topics=["markets"])
         await socket.ask(action="subscribe", topics=["trades", "status"])
@@ -68,7 +68,7 @@ async def test_topics_choose_and_can_be_dropped(markets: Log, server: Served) ->
 
 
 async def test_coming_back_without_gap_or_double(markets: Log, server: Served) -> None:
-    """A client that leaves and returns with its last place hears every trade exactly once, while they go on."""
+    """A client that reconnects with its last position receives every trade exactly once, while they continue."""
     epoch, start = markets.head()
 
     async def write() -> None:
@@ -91,7 +91,7 @@ async def test_coming_back_without_gap_or_double(markets: Log, server: Served) -
 
 
 async def test_asking_for_more_keeps_the_order(markets: Log, server: Served) -> None:
-    """Topics added while trades go on begin at their acknowledgement; no frame comes twice, late or not at all."""
+    """Topics added while trades continue begin at their acknowledgement; no frame is repeated, late or missing."""
     total = 60
     async with server.connected() as socket:
         start = (await socket.ask(action="subscribe", topics=["trades"]))["seq"]
@@ -123,7 +123,7 @@ async def test_asking_for_more_keeps_the_order(markets: Log, server: Served) -> 
 async def test_a_client_that_is_ahead_of_the_process_waits_for_it(
     markets: Log, server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A place read from REST may be newer than what the hub has seen; it is a place of this log all the same."""
+    """A position read from REST may be newer than the hub's; it is a position of this log nevertheless."""
     hub = server.services.hub
     async with server.connected() as first, server.connected() as socket:
         await first.ask(action="subscribe", topics=["status"])
@@ -149,7 +149,7 @@ async def test_a_client_that_is_ahead_of_the_process_waits_for_it(
 
 
 async def test_a_place_of_another_log(markets: Log, server: Served) -> None:
-    """A foreign epoch and a future id are told what is wrong, then how things stand, then what comes."""
+    """A foreign epoch and a future id get the reason, then the current state, then new messages."""
     epoch, seq = markets.head()
     for since, reason in (
         (f"00000000-0000-0000-0000-000000000000:{seq}", "foreign_epoch"),
@@ -168,10 +168,10 @@ async def test_a_place_of_another_log(markets: Log, server: Served) -> None:
 
 
 async def test_an_epoch_that_changes_under_a_socket(markets: Log, server: Served) -> None:
-    """When the database becomes another log, open sockets are told and go on in the new one."""
+    """When the database becomes another log, open sockets receive a resync and continue in the new one."""
     async with server.connected() as socket:
         await socket.ask(action="subscribe", topics=["trades"])
-        # Answered when the client has been let in.
+        # Answered when the client has been accepted.
         await socket.ask(action="ping")
         markets.owner.execute("update raw.identity set epoch = gen_random_uuid()")
         markets.buy(1, 2)
@@ -185,7 +185,7 @@ async def test_an_epoch_that_changes_under_a_socket(markets: Log, server: Served
 
 
 async def test_finality_and_retraction_are_sent(markets: Log, server: Served) -> None:
-    """The slot up to which everything is final, and what is taken back, come in the same order as the rest."""
+    """The final slot and retractions come in the same order as the rest."""
     async with server.connected() as socket:
         subscribed = await socket.ask(action="subscribe", topics=["trades", "status"])
         assert subscribed["messages"][0]["data"] == {"kind": "snapshot", "finalized_through": None, "stale": []}
@@ -234,7 +234,7 @@ async def test_ballots_posts_and_metadata_are_sent(markets: Log, server: Served)
 
 
 async def test_processes_send_the_same_frames(markets: Log, server: Served) -> None:
-    """Whatever process and door a client comes to, it is told the same frames."""
+    """A client of any process and any path is sent the same frames."""
     async with served(markets, service_name="ws") as other, server.connected() as one, other.connected("/") as two:
         for socket in (one, two):
             await socket.ask(action="subscribe", topics=["trades", "status", f"wallet:{address(2)}"])
@@ -252,7 +252,7 @@ async def test_processes_send_the_same_frames(markets: Log, server: Served) -> N
 
 
 async def test_shutting_down_loses_nothing(markets: Log, server: Served) -> None:
-    """A process that goes away sends what it has promised and closes with 1012; another goes on from there."""
+    """A process that shuts down sends the outstanding frames and closes with 1012; another continues from there."""
     async with served(markets) as leaving, leaving.connected() as socket:
         await socket.ask(action="subscribe", topics=["trades"])
         for _ in range(3):
@@ -272,7 +272,7 @@ async def test_shutting_down_loses_nothing(markets: Log, server: Served) -> None
 
 
 async def test_a_new_client_is_turned_away_while_the_process_leaves(server: Served) -> None:
-    """A closing process takes nobody in, and says so with the code that means: come back."""
+    """A process that shuts down rejects new connections with the code for reconnecting."""
     server.services.hub.close()
     async with server.raw() as raw:
         await raw.wait_closed()
@@ -305,7 +305,7 @@ async def test_a_position_with_another_mark_gets_a_resync(back: int, markets: Lo
 
 
 async def test_the_address_can_ask(markets: Log, server: Served) -> None:
-    """Topics and a place in the address do what the first message could."""
+    """Topics and a position in the address work like those in the first message."""
     epoch, seq = markets.head()
     async with server.connected(f"/ws?topics=trades,status&since={epoch}:{seq - 1}") as socket:
         subscribed = await socket.next()
@@ -322,7 +322,7 @@ async def test_the_address_can_ask(markets: Log, server: Served) -> None:
 async def test_idle_clients_receive_position_heartbeats(
     markets: Log, server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Now and then a frame without messages moves the place of a client that hears nothing."""
+    """An occasional frame without messages advances the position of an idle client."""
     async with server.connected() as socket:
         await socket.ask(action="subscribe", topics=["status"])
         markets.buy(1, 2)

@@ -1,4 +1,4 @@
-"""What a WebSocket client does wrong: told what it was, kept where that is safe, closed with a code where not."""
+"""Mistakes of WebSocket clients: reported on the open connection if that is safe, and closed with a code if not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def server(markets: Log) -> AsyncIterator[Served]:
 
 
 def token(wallet: str, *, seconds: int = 600, secret: str = JWT_SECRET, audience: str = tokens.ACCESS) -> str:
-    """A token as the API signs them, valid so many seconds from now."""
+    """A token as the API signs them, valid for this number of seconds."""
     now = datetime.datetime.now(datetime.UTC)
     claims = {
         "iss": tokens.ISSUER, "aud": audience, "sub": wallet, "jti": f"{wallet} {seconds}",
@@ -43,7 +43,7 @@ def token(wallet: str, *, seconds: int = 600, secret: str = JWT_SECRET, audience
     return jwt.encode(claims, SigningKeys([Secret(secret)], purpose).signing_key, algorithm="HS256")
 
 
-#: What is sent as it stands, and the sentence and code it is answered with.
+#: A message as it is sent, and the sentence and code of the reply.
 WRONG: list[tuple[str, str, str]] = [
     ("hello", "Invalid message format", "invalid_message"),
     ("", "Invalid message format", "invalid_message"),
@@ -80,7 +80,7 @@ WRONG: list[tuple[str, str, str]] = [
 
 
 async def test_invalid_message_gets_an_error_and_keeps_the_connection(server: Served) -> None:
-    """The answer names what was wrong in a sentence and a code, and the same connection goes on."""
+    """The reply names the fault in a sentence and a code, and the same connection continues."""
     async with server.connected() as socket:
         for sent, sentence, code in WRONG:
             await socket.raw.send(sent)
@@ -96,7 +96,7 @@ async def test_invalid_message_gets_an_error_and_keeps_the_connection(server: Se
 
 
 async def test_too_many_topics(server: Served) -> None:
-    """A hundred topics are taken, in one message or in several; one more is refused and changes nothing."""
+    """A hundred topics are accepted, in one message or in several; one more is rejected and changes nothing."""
     many = [f"market:{number:064x}" for number in range(101)]
     async with server.connected() as socket:
         assert (await socket.ask(action="subscribe", topics=many))["data"]["code"] == "too_many_topics"
@@ -106,7 +106,7 @@ async def test_too_many_topics(server: Served) -> None:
 
 
 async def test_since_comes_first(markets: Log, server: Served) -> None:
-    """What was told once cannot be told again in order, so a later subscription takes no place."""
+    """Frames that were sent cannot be sent again in order, so a later subscription takes no position."""
     async with server.connected() as socket:
         await socket.ask(action="subscribe", topics=["trades"])
         epoch, seq = markets.head()
@@ -115,7 +115,7 @@ async def test_since_comes_first(markets: Log, server: Served) -> None:
 
 
 async def test_a_token_opens_ones_own(markets: Log, server: Served) -> None:
-    """With a token of its own a wallet hears what it writes and what it is answered; nobody else does."""
+    """With its token a wallet receives its own posts and the replies to them; no other client does."""
     async with server.connected() as mine, server.connected() as other:
         assert (await mine.ask(action="auth", token=token(address(2))))["data"] == {"wallet": address(2)}
         response = await mine.ask(action="subscribe", topics=["me"])
@@ -133,7 +133,7 @@ async def test_a_token_opens_ones_own(markets: Log, server: Served) -> None:
 
 
 async def test_a_token_in_the_address(server: Served) -> None:
-    """Browsers can send no header, so token and ticket may stand in the address; a wrong one is told, not fatal."""
+    """Browsers cannot send headers, so token and ticket may be in the address; a wrong one is reported, not fatal."""
     async with server.connected(f"/ws?topics=me&token={token(address(2))}") as socket:
         assert (await socket.next())["type"] == "authenticated"
         assert (await socket.next())["topics"] == ["me"]
@@ -147,7 +147,7 @@ async def test_a_token_in_the_address(server: Served) -> None:
 
 
 async def test_wrong_tokens(server: Served) -> None:
-    """Another's signature, another purpose, a run-out time and another wallet are told apart where that is safe."""
+    """Another signature, another purpose, an expired time and another wallet have distinct errors if that is safe."""
     foreign = token(address(2), secret="x" * 40)
     async with server.connected() as socket:
         for proof, code in (
@@ -162,7 +162,7 @@ async def test_wrong_tokens(server: Served) -> None:
 
 
 async def test_a_token_that_runs_out_ends_ones_own(markets: Log, server: Served) -> None:
-    """From then on the private topic is silent, the public ones go on."""
+    """From then on the private topic is unsubscribed, the public ones continue."""
     async with server.connected() as socket:
         await socket.ask(action="subscribe", topics=["me", "trades"], token=token(address(2), seconds=2))
         response = await socket.next()
@@ -173,7 +173,7 @@ async def test_a_token_that_runs_out_ends_ones_own(markets: Log, server: Served)
 
 
 async def test_nobody_signs_in_where_no_secret_is_set(markets: Log) -> None:
-    """Without JWT_SECRET the private topic says that it is not available, and the rest is."""
+    """Without JWT_SECRET the private topic is reported as unavailable, and the rest works."""
     async with served(markets, JWT_SECRET="") as server, server.connected() as socket:
         assert (await socket.ask(action="auth", token="abc"))["data"]["code"] == "unavailable"
         assert (await socket.ask(action="subscribe", topics=["trades"]))["type"] == "subscribed"
@@ -183,7 +183,7 @@ async def test_nobody_signs_in_where_no_secret_is_set(markets: Log) -> None:
     "origin", ["https://elsewhere.example", "null", "http://[::1", "http://127.0.0.1.elsewhere.example"]
 )
 async def test_a_strange_page_is_refused(server: Served, origin: str) -> None:
-    """A page of an origin that is not in CORS_ORIGINS gets no connection, and the reason in words."""
+    """A page of an origin that is not in CORS_ORIGINS gets no connection, and a message with the reason."""
     with pytest.raises(InvalidStatus) as refused:
         async with server.raw(origin=origin):
             pass
@@ -192,14 +192,14 @@ async def test_a_strange_page_is_refused(server: Served, origin: str) -> None:
 
 
 async def test_known_pages_are_let_in(server: Served) -> None:
-    """A page of CORS_ORIGINS, one of our own, and what is no page at all."""
+    """A page of CORS_ORIGINS, one of our own, and a client that is not a page."""
     for origin in ("http://localhost:3000", server.http, None):
         async with server.raw(origin=origin) as raw:
             assert json.loads(await raw.recv())["type"] == "welcome"
 
 
 async def test_a_message_that_is_too_big(server: Served) -> None:
-    """Beyond 64 KiB the connection is closed with 1009, also where it comes in pieces."""
+    """Beyond 64 KiB the connection is closed with 1009, also if the message comes in fragments."""
     async with server.connected() as socket:
         await socket.raw.send("x" * (wire.MOST_BYTES + 1))
         assert (await socket.closed())[0] == 1009
@@ -209,7 +209,7 @@ async def test_a_message_that_is_too_big(server: Served) -> None:
 
 
 async def test_text_that_is_not_utf_8(server: Served) -> None:
-    """It is closed with 1007, as the protocol has it."""
+    """It is closed with 1007, as the protocol requires."""
     async with server.connected() as socket:
         protocol = socket.raw.protocol
         protocol.send_frame(Frame(Opcode.TEXT, b"\xff\xfe"))
@@ -218,7 +218,7 @@ async def test_text_that_is_not_utf_8(server: Served) -> None:
 
 
 async def test_client_over_the_message_rate_is_closed(server: Served) -> None:
-    """Hundreds of messages in a moment are no conversation: told, then closed with 1008."""
+    """Hundreds of messages in a moment are reported, then closed with 1008."""
     async with server.connected() as socket:
         for _ in range(websocket_session.MOST_MESSAGES + 1):
             await socket.send(action="pong")
@@ -228,7 +228,7 @@ async def test_client_over_the_message_rate_is_closed(server: Served) -> None:
 
 
 async def test_no_room(markets: Log) -> None:
-    """Beyond the streams of an address a client is told so and closed with the code for: later."""
+    """Beyond the limit of an address a client is rejected with the code for reconnecting later."""
     async with served(markets, STREAMS_PER_ADDRESS="1") as server, server.connected() as first:
         async with server.raw() as second:
             assert json.loads(await second.recv())["data"]["code"] == "too_many_streams"
@@ -244,7 +244,7 @@ async def test_no_room(markets: Log) -> None:
 
 
 async def test_half_a_frame_and_a_cut_line(server: Served) -> None:
-    """A peer that vanishes in the middle of a frame leaves nothing behind."""
+    """A peer that vanishes in the middle of a frame leaves no resources behind."""
     raw = await asyncio.to_thread(_handshake, server.port)
     raw.sendall(b"\x81\xfe\x10\x00abcdhalf a mess")
     async with asyncio.timeout(20):
@@ -256,7 +256,7 @@ async def test_half_a_frame_and_a_cut_line(server: Served) -> None:
 
 
 async def test_a_peer_that_never_reads_is_closed(markets: Log, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its queue is bounded: it is closed as slow and cut off, while others hear everything."""
+    """Its queue is bounded: it is closed as slow, while others receive everything."""
     monkeypatch.setattr(wire, "CLOSE_TIMEOUT_SECONDS", 0.2)
     stalled = await asyncio.to_thread(_handshake, server.port, 4096)
     async with server.connected() as socket:
@@ -274,7 +274,7 @@ async def test_a_peer_that_never_reads_is_closed(markets: Log, server: Served, m
 
 
 async def test_no_token_in_a_log_line(server: Served, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever the level, neither the address of a connection nor a message is logged."""
+    """At any log level, neither the address of a connection nor a message is logged."""
     caplog.set_level(logging.DEBUG)
     secret = token(address(2))
     async with server.connected(f"/ws?topics=trades&token={secret}") as socket:
@@ -302,6 +302,6 @@ def _masked(payload: bytes) -> bytes:
 
 
 def test_a_proof_shows_nothing() -> None:
-    """What a client proves itself with is in no repr."""
+    """A client's credentials are in no repr."""
     shown = repr(client_messages.Credentials(token="secret", ticket="secret"))
     assert "secret" not in shown

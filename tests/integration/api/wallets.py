@@ -1,4 +1,4 @@
-"""Wallets for the API's tests: what one of a person's would do."""
+"""Wallets for the API's tests: sign in, sign texts and transactions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from solders.keypair import Keypair
 from solders.transaction import VersionedTransaction
 
 JWT_SECRET = "a secret of at least thirty-two bytes for tests"
-#: What the API's process needs for signing in; tests ask more than a person does.
+#: The settings for signing in; tests send more requests than a user does.
 SIGNING_IN = {"JWT_SECRET": JWT_SECRET, "RATE_LIMIT_PER_MINUTE": "0"}
 
 
 @dataclasses.dataclass
 class Wallet:
-    """A key pair with a person behind it."""
+    """A wallet's key pair."""
 
     key: Keypair = dataclasses.field(default_factory=Keypair)
 
@@ -45,7 +45,7 @@ class Wallet:
         return found
 
     async def session(self, client: httpx.AsyncClient) -> dict[str, Any]:
-        """A new session."""
+        """Create a new session."""
         text = (await self.nonce(client))["message"]
         proof = {"wallet": self.address, "message": text, "signature": self.sign(text)}
         answer = await client.post("/api/auth/verify", json=proof)
@@ -58,12 +58,12 @@ class Wallet:
         return bearer((await self.session(client))["access_token"])
 
     def in_body(self, *, age_seconds: float = 0) -> dict[str, str]:
-        """The older proof that stands in a body (protocol.md 6.1)."""
+        """Return the older proof for a body (protocol.md 6.1)."""
         text = f"Sign this message to authenticate with ZMART: {round((time.time() - age_seconds) * 1000)}"
         return {"message": text, "signature": self.sign(text), "wallet": self.address}
 
     def in_header(self, *, age_seconds: float = 0) -> dict[str, str]:
-        """The older proof that stands in a header (protocol.md 6.3)."""
+        """Return the older proof for a header (protocol.md 6.3)."""
         text = f"Sign in to ZMART\nTimestamp: {round((time.time() - age_seconds) * 1000)}"
         words = f"message={quote(text, safe='')}&signature={self.sign(text)}&wallet={self.address}"
         return {"Authorization": f"Signature {words}"}

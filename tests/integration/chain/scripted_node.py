@@ -1,4 +1,4 @@
-"""A node that answers what a test tells it to, over real HTTP on loopback."""
+"""A node with scripted responses, over real HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptedReply:
-    """One answer, byte for byte."""
+    """One response, byte for byte."""
 
     body: bytes
     status: int = 200
@@ -35,7 +35,7 @@ def value(inner: Any, *, slot: int = 7) -> ScriptedReply:
 
 
 def error(code: int, message: str, data: Any = None, *, status: int = 200) -> ScriptedReply:
-    """A JSON-RPC error; `data` only where there is some."""
+    """A JSON-RPC error; `data` only if given."""
     words: dict[str, Any] = {"code": code, "message": message}
     if data is not None:
         words["data"] = data
@@ -47,7 +47,7 @@ SILENCE = ScriptedReply(body=b"", is_silent=True)
 
 
 class ScriptedNode:
-    """Replies by method, each used once but the last; remembers every request."""
+    """Responses by method, each used once except the last; all requests are stored."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -56,11 +56,11 @@ class ScriptedNode:
         self.url = ""
 
     def will(self, method: str, *replies: ScriptedReply) -> None:
-        """Answer `method` so."""
+        """Set the responses of `method`."""
         self._replies[method] = deque(replies)
 
     def asked(self, method: str | None = None) -> list[Any]:
-        """The parameters of the requests for a method, or all methods asked for."""
+        """Return the parameters of the requests for a method, or all requested methods."""
         if method is None:
             return [request["method"] for request in self.requests]
         return [request["params"] for request in self.requests if request["method"] == method]

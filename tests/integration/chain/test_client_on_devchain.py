@@ -1,4 +1,4 @@
-"""The client and the development chain: every instruction sent and landed, every refusal understood."""
+"""The client and the development chain: every instruction lands, and every rejection is decoded."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class ClientHarness:
         self.landed: list[tuple[str, list[str]]] = []
 
     async def fund(self) -> None:
-        """Money for everybody."""
+        """Fund all signers."""
         for person in (self.admin, self.backend, self.creator, self.user):
             await self.chain.request_airdrop(person.address, 1_000 * SOL, commitment="confirmed")
         await self.pass_blocks()
 
     async def pass_blocks(self, blocks: int = 3, seconds: int = 1) -> None:
-        """Close blocks: what was sent is confirmed after three."""
+        """Close blocks: a sent transaction is confirmed after three."""
         await self.node.call("devchain_advance", blocks, seconds)
 
     async def signed(
@@ -71,7 +71,7 @@ class ClientHarness:
         market: bytes | None = None,
         **accounts: Address,
     ) -> Signature:
-        """Send an instruction as `role` and see it land; its signature."""
+        """Send an instruction as `role` and wait until it landed; return its signature."""
         known = {role: signer.address, **accounts}
         more = {} if market is None or "market_id" in (args or {}) else {"market_id": market}
         ours = await self.signed(name, signer, known, args or {}, **more)
@@ -133,7 +133,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[ClientHarness]:
 
 
 async def test_all_eighteen_instructions_land(stage: ClientHarness) -> None:
-    """Built from the IDL, signed, sent, landed, and each seen again as its event (protocol.md 1.3)."""
+    """Built from the IDL, signed, sent, landed, and each decoded again as its event (protocol.md 1.3)."""
     first, second, third = (bytes([number]) * 32 for number in (1, 2, 3))
     payee = {"protocol_fee_wallet": stage.fees}
     await stage.configure()
@@ -159,7 +159,7 @@ async def test_all_eighteen_instructions_land(stage: ClientHarness) -> None:
 
 
 async def test_the_history_is_complete(stage: ClientHarness) -> None:
-    """Pages of one node put together are every transaction of the program, in the order of the blocks."""
+    """The pages of one node together are every transaction of the program, in the order of the blocks."""
     await stage.configure()
     await stage.open(bytes([1]) * 32)
     await stage.pass_blocks(40)
@@ -206,7 +206,7 @@ async def test_accounts_of_the_program(stage: ClientHarness) -> None:
 
 
 async def test_unauthorized_signer_is_refused_by_error_name(stage: ClientHarness) -> None:
-    """Preflight, simulation and a transaction that landed all give the same refusal (protocol.md 4.5)."""
+    """Preflight, simulation and a transaction that landed all give the same rejection (protocol.md 4.5)."""
     await stage.configure()
     ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})
     simulated = (await stage.chain.simulate(ours.raw, commitment="confirmed")).error(PROGRAM_ID)
@@ -239,7 +239,7 @@ async def test_a_second_vote(stage: ClientHarness) -> None:
 
 
 async def test_a_wrong_account(stage: ClientHarness) -> None:
-    """Anchor's own errors come with Anchor's names (protocol.md 1.4)."""
+    """Anchor's own errors have Anchor's names (protocol.md 1.4)."""
     await stage.configure()
     wrong: dict[str, Any] = {"global_config": stage.user.address}
     with pytest.raises(rpc_errors.InstructionRefused) as caught:
@@ -248,7 +248,7 @@ async def test_a_wrong_account(stage: ClientHarness) -> None:
 
 
 async def test_the_same_bytes_land_once(stage: ClientHarness) -> None:
-    """Sending again is harmless, and says that it landed already."""
+    """Sending again is harmless, and reports that it landed already."""
     ours = await stage.signed(
         "initialize_global_config",
         stage.admin,
@@ -268,7 +268,7 @@ async def test_the_same_bytes_land_once(stage: ClientHarness) -> None:
 
 
 async def test_a_transaction_grows_old(stage: ClientHarness) -> None:
-    """Past its last valid height the node no longer knows the blockhash, and history proves it never landed."""
+    """Past its last valid height the node no longer knows the blockhash, and history proves that it never landed."""
     recent = await stage.chain.latest_blockhash(commitment="confirmed")
     ours = await stage.signed("emergency_pause", stage.user, {"admin": stage.user.address}, {})
     assert await stage.chain.block_height(commitment="finalized") <= recent.last_valid_block_height
@@ -283,7 +283,7 @@ async def test_a_transaction_grows_old(stage: ClientHarness) -> None:
 
 
 async def test_an_unsigned_transaction_can_be_simulated(stage: ClientHarness) -> None:
-    """What is handed to wallets is known to work, and what it computes, before anybody signs."""
+    """Before signing, simulation shows that a prepared transaction works, and its compute units."""
     instruction = transactions.instruction(
         "initialize_global_config",
         PROGRAM_ID,
@@ -300,7 +300,7 @@ async def test_an_unsigned_transaction_can_be_simulated(stage: ClientHarness) ->
 
 
 async def test_a_node_that_lags(stage: ClientHarness) -> None:
-    """A read that needs a slot is not answered by a node that has not seen it."""
+    """A read that needs a slot is rejected by a node that has not reached it."""
     seen = await stage.chain.slot(commitment="confirmed")
     await stage.node.call("devchain_behind", 2)
     with pytest.raises(rpc_errors.NodeBehind):
@@ -308,7 +308,7 @@ async def test_a_node_that_lags(stage: ClientHarness) -> None:
 
 
 async def test_faults_on_the_way(stage: ClientHarness) -> None:
-    """A transaction may land although its answer never came; the other node tells."""
+    """A transaction may land although its response was lost; the other node reports it."""
     async with testing.serve(stage.node.chain.directory / "other", Options(traders=False)) as other_node:
         fault = {"method": "sendTransaction", "status": 503, "lets_through": True}
         await stage.node.call("devchain_fault", fault)
@@ -319,16 +319,16 @@ async def test_faults_on_the_way(stage: ClientHarness) -> None:
         (status,) = (await stage.chain.signature_statuses([ours.signature], search_history=True)).value
         async with RpcClient([stage.node.url, other_node.url]) as two:
             await stage.node.call("devchain_fault", {"method": "getSlot", "status": 503})
-            with pytest.raises(errors.ConfigurationError, match="must lead to one cluster"):
+            with pytest.raises(errors.ConfigurationError, match="to nodes of one cluster"):
                 await two.slot(commitment="confirmed")
     assert status is not None
 
 
 async def test_where_we_are(stage: ClientHarness) -> None:
-    """The development chain is a localnet and nothing else, and its clock is the one programs see."""
+    """The development chain is a localnet and nothing else, and its clock is the programs' clock."""
     assert await client.verify_cluster(stage.chain, Cluster.LOCALNET) == stage.node.ledger.genesis.hash
     for cluster in (Cluster.DEVNET, Cluster.MAINNET):
-        with pytest.raises(errors.ConfigurationError, match=f"says {cluster.value}, but the node is on localnet"):
+        with pytest.raises(errors.ConfigurationError, match=f"is {cluster.value}, but the node is on localnet"):
             await client.verify_cluster(stage.chain, cluster)
     clock = await stage.chain.clock(commitment="confirmed")
     await stage.pass_blocks(40, seconds=10)

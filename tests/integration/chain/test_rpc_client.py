@@ -1,4 +1,4 @@
-"""The client against a node that says what real nodes say, good and bad."""
+"""The client against a node with the responses of real nodes, good and bad."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAUSE = transactions.transaction(
     blockhash=BLOCKHASH,
 ).sign([ALICE])
 
-#: As Agave 3.0 answers a transaction whose program said no, log lines shortened.
+#: Agave 3.0's response for a transaction that the program rejected, log lines shortened.
 REFUSED = {
     "accounts": None,
     "err": {"InstructionError": [0, {"Custom": 6029}]},
@@ -84,16 +84,16 @@ async def both(node: ScriptedNode, second: ScriptedNode) -> AsyncIterator[RpcCli
 
 
 def test_it_is_a_client(chain: RpcClient) -> None:
-    """The real one keeps the protocol's promises, types included."""
+    """The real client implements the protocol's methods, types included."""
     keeps: ChainClient = chain
     assert keeps.pin_node() is not chain
 
 
-# What is asked, and what comes of it
+# Requests and their results
 
 
 async def test_slots_and_heights(chain: RpcClient, node: ScriptedNode) -> None:
-    """The commitment is said every time, the context slot where it was asked for."""
+    """The commitment is always sent, the context slot only if requested."""
     node.will("getSlot", result(11))
     node.will("getBlockHeight", result(10))
 
@@ -104,7 +104,7 @@ async def test_slots_and_heights(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_latest_blockhash(chain: RpcClient, node: ScriptedNode) -> None:
-    """A blockhash comes with the last height it is good for."""
+    """A blockhash comes with its last valid height."""
     node.will("getLatestBlockhash", value({"blockhash": BLOCKHASH, "lastValidBlockHeight": 160}))
     found = await chain.latest_blockhash(commitment="confirmed")
 
@@ -112,7 +112,7 @@ async def test_latest_blockhash(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_sending(chain: RpcClient, node: ScriptedNode) -> None:
-    """The node is told not to repeat it by itself; preflight is checked unless asked otherwise."""
+    """The node is asked not to rebroadcast; preflight runs unless disabled."""
     node.will("sendTransaction", result(PAUSE.signature))
     checked = await chain.send(PAUSE.raw, preflight_commitment="confirmed")
     unchecked = await chain.send(PAUSE.raw, preflight_commitment="confirmed", skip_preflight=True, min_context_slot=3)
@@ -125,7 +125,7 @@ async def test_sending(chain: RpcClient, node: ScriptedNode) -> None:
     ]
 
 
-#: A version-1 transaction: the byte 0x81 first, its one signature last (SIMD-0385). The key is a throwaway one.
+#: A version-1 transaction: the byte 0x81 first, its one signature last (SIMD-0385). The key is used nowhere else.
 VERSION_1 = bytes.fromhex(
     "810100010f000000000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f0103e67eae1b31a8a6763271303"
     "1f59b1c64d34f2c15c460b1ec5c78df5f9f8c0c4a09090909090909090909090909090909090909090909090909090909090909090707"
@@ -143,14 +143,14 @@ async def test_sending_version_1(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_bytes_that_are_no_transaction_are_not_sent(chain: RpcClient, node: ScriptedNode) -> None:
-    """The caller learns it at once, and no node is asked."""
+    """The caller gets the error at once, and no request is sent."""
     with pytest.raises(errors.InvalidInput):
         await chain.send(b"\x81", preflight_commitment="confirmed")
     assert node.requests == []
 
 
 async def test_a_node_that_names_another_signature(chain: RpcClient, node: ScriptedNode) -> None:
-    """We know what we sent; a node that says otherwise is not believed."""
+    """The signature is known before sending; another one in the response is an error."""
     node.will("sendTransaction", result("1" * 64))
     with pytest.raises(rpc_errors.InvalidResponse):
         await chain.send(PAUSE.raw, preflight_commitment="confirmed")
@@ -158,7 +158,7 @@ async def test_a_node_that_names_another_signature(chain: RpcClient, node: Scrip
 
 @pytest.mark.parametrize("reply", [error(-32002, REFUSAL, REFUSED), error(-32002, REFUSAL)], ids=["data", "no data"])
 async def test_a_refused_transaction(chain: RpcClient, node: ScriptedNode, reply: ScriptedReply) -> None:
-    """-32002 tells the program's name and number, with `data` and without, and never panics."""
+    """-32002 has the program's name and number, with `data` and without, and the client never panics."""
     node.will("sendTransaction", reply)
     with pytest.raises(rpc_errors.InstructionRefused) as caught:
         await chain.send(PAUSE.raw, preflight_commitment="confirmed")
@@ -167,7 +167,7 @@ async def test_a_refused_transaction(chain: RpcClient, node: ScriptedNode, reply
 
 
 async def test_simulating(chain: RpcClient, node: ScriptedNode) -> None:
-    """A failing simulation is an answer, not an exception; its error can be had."""
+    """A failing simulation is a result, not an exception, and contains its error."""
     node.will("simulateTransaction", value(REFUSED), value({"err": None, "logs": None, "unitsConsumed": None}))
     bad = await chain.simulate(PAUSE.raw, commitment="confirmed", replace_blockhash=True)
     good = await chain.simulate(PAUSE.raw, commitment="confirmed", verify_signatures=True)
@@ -181,7 +181,7 @@ async def test_simulating(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_statuses(chain: RpcClient, node: ScriptedNode) -> None:
-    """Each signature has its place; null is unknown, and an error has landed all the same."""
+    """Each signature has its place; null is unknown, and a failed transaction has landed, too."""
     final = {"slot": 5, "confirmations": None, "err": None, "status": {"Ok": None}, "confirmationStatus": "finalized"}
     young = {"slot": 6, "confirmations": 1, "err": {"InstructionError": [0, {"Custom": 1}]}}
     node.will("getSignatureStatuses", value([final, None, {**young, "confirmationStatus": "confirmed"}]))
@@ -200,7 +200,7 @@ async def test_statuses(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_transactions(chain: RpcClient, node: ScriptedNode) -> None:
-    """A transaction comes as the node wrote it; unknown is None."""
+    """A transaction is returned as the node wrote it; an unknown one is None."""
     words = {"slot": 5, "blockTime": 9, "meta": {"err": None, "logMessages": []}, "transaction": {"signatures": ["a"]}}
     node.will("getTransaction", result(words), result(None))
 
@@ -211,7 +211,7 @@ async def test_transactions(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_blocks(chain: RpcClient, node: ScriptedNode) -> None:
-    """A block that is not served is None, one not reached or no longer kept an error."""
+    """A block that is not served is None; one that is not reached or no longer stored is an error."""
     block = {"blockhash": BLOCKHASH, "parentSlot": 4, "signatures": ["a", "b"], "blockHeight": 4, "blockTime": 9}
     node.will(
         "getBlock",
@@ -241,7 +241,7 @@ def _signatures(*slots: int) -> list[dict[str, Any]]:
 
 
 async def test_a_history_page_by_page(chain: RpcClient, node: ScriptedNode) -> None:
-    """Each page begins where the last ended, a short one is not the end, an empty one is."""
+    """Each page begins where the last ended; a short one is not the end, an empty one is."""
     node.will("getSignaturesForAddress", result(_signatures(9, 8)), result(_signatures(7)), result([]))
     walk = client.iterate_history(chain, PROGRAM, commitment="finalized", until="s1", page=2, min_context_slot=9)
     pages = [[info.slot for info in page] async for page in walk]
@@ -260,7 +260,7 @@ def _account(data: bytes, owner: str = PROGRAM) -> dict[str, Any]:
 
 
 async def test_accounts(chain: RpcClient, node: ScriptedNode) -> None:
-    """Accounts keep the order of the question, with None for what does not exist."""
+    """Accounts have the order of the request, with None for missing ones."""
     node.will("getAccountInfo", value(_account(b"ab")), value(None))
     node.will("getMultipleAccounts", value([None, _account(b"c")]))
     one = await chain.account("a", commitment="confirmed", data_slice=DataSlice(1, 2))
@@ -276,7 +276,7 @@ async def test_accounts(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_program_accounts(chain: RpcClient, node: ScriptedNode) -> None:
-    """Filters and the slice go along; the slot of the answer comes back."""
+    """Filters and slice are sent; the slot of the response is returned."""
     node.will("getProgramAccounts", value([{"pubkey": "a", "account": _account(b"")}]))
     found = await chain.program_accounts(
         PROGRAM, commitment="confirmed", filters=[DataSize(83), Memcmp(8, b"\1\2")], data_slice=DataSlice(0, 0)
@@ -302,17 +302,17 @@ async def test_fees_times_and_the_clock(chain: RpcClient, node: ScriptedNode) ->
 
 @pytest.mark.parametrize("name", ["signature_statuses", "accounts", "recent_priority_fees"])
 async def test_more_than_a_node_takes(chain: RpcClient, node: ScriptedNode, name: str) -> None:
-    """Too long a list is refused before it is sent."""
+    """A list that is too long is rejected before it is sent."""
     more: dict[str, dict[str, Any]] = {
         "signature_statuses": {"search_history": False},
         "accounts": {"commitment": "confirmed"},
     }
-    with pytest.raises(errors.InvalidInput, match="At most"):
+    with pytest.raises(errors.InvalidInput, match="takes at most"):
         await getattr(chain, name)(["a"] * 257, **more.get(name, {}))
     assert node.requests == []
 
 
-# What goes wrong
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ async def test_more_than_a_node_takes(chain: RpcClient, node: ScriptedNode, name
 async def test_every_node_failure_has_an_error_type(
     chain: RpcClient, node: ScriptedNode, reply: ScriptedReply, kind: type[errors.ZmartError]
 ) -> None:
-    """Whatever a node sends, one error of ours comes out, and shows nothing of the URL but the host."""
+    """Any response of a node results in one error of ours, which shows nothing of the URL but the host."""
     node.will("getSlot", reply)
     with pytest.raises(errors.ZmartError) as caught:
         await chain.slot(commitment="confirmed")
@@ -362,14 +362,14 @@ async def test_every_node_failure_has_an_error_type(
 
 
 async def test_a_node_that_is_not_there() -> None:
-    """Nothing listening is trouble of the passing kind."""
+    """A refused connection is a temporary error."""
     async with RpcClient(["http://127.0.0.1:1/"]) as chain:
         with pytest.raises(rpc_errors.Unreachable, match=r"127\.0\.0\.1:1 cannot be reached"):
             await chain.slot(commitment="confirmed")
 
 
 async def test_when_to_come_again(chain: RpcClient, node: ScriptedNode) -> None:
-    """Retry-After is carried along."""
+    """Retry-After is in the error."""
     node.will("getSlot", ScriptedReply(body=b"", status=429, headers={"Retry-After": "9"}))
     with pytest.raises(rpc_errors.RateLimited) as caught:
         await chain.slot(commitment="confirmed")
@@ -377,7 +377,7 @@ async def test_when_to_come_again(chain: RpcClient, node: ScriptedNode) -> None:
 
 
 async def test_no_url_in_the_log(chain: RpcClient, node: ScriptedNode, caplog: pytest.LogCaptureFixture) -> None:
-    """Asking leaves no line with a key in it, at any level of ours."""
+    """A request logs no line with a key in it, at any log level."""
     node.will("getSlot", result(1))
     with caplog.at_level(logging.INFO):
         await chain.slot(commitment="confirmed")
@@ -386,7 +386,7 @@ async def test_no_url_in_the_log(chain: RpcClient, node: ScriptedNode, caplog: p
 
 
 async def test_a_budget_of_requests(node: ScriptedNode) -> None:
-    """A pace bounds what is asked, and the rest is refused without asking."""
+    """A pacer limits the requests, and further ones are rejected without sending."""
     node.will("getSlot", result(1))
     async with RpcClient([node.url], pacer=RequestPacer(per_second=1e6, total=2)) as chain:
         for _ in range(2):
@@ -412,17 +412,17 @@ async def test_a_budget_of_requests(node: ScriptedNode) -> None:
 async def test_the_next_node_answers(
     both: RpcClient, node: ScriptedNode, second: ScriptedNode, failure: ScriptedReply
 ) -> None:
-    """A call in trouble goes to the next node, and the troubled one is left alone for a while."""
+    """A call that fails goes to the next node, and the failing node is not used for a while."""
     node.will("getSlot", failure)
     second.will("getSlot", result(5))
 
     assert [await both.slot(commitment="confirmed") for _ in range(3)] == [5, 5, 5]
-    assert len(node.asked("getSlot")) in (1, 2)  # a broken connection is tried twice
+    assert len(node.asked("getSlot")) in (1, 2)  # a broken connection is retried once
     assert len(second.asked("getSlot")) == 3
 
 
 async def test_a_refusal_is_final(both: RpcClient, node: ScriptedNode, second: ScriptedNode) -> None:
-    """What any node would refuse is not put to another."""
+    """A rejection that any node would give is not repeated on another."""
     node.will("sendTransaction", error(-32002, REFUSAL, REFUSED))
     with pytest.raises(rpc_errors.InstructionRefused):
         await both.send(PAUSE.raw, preflight_commitment="confirmed")
@@ -432,7 +432,7 @@ async def test_a_refusal_is_final(both: RpcClient, node: ScriptedNode, second: S
 async def test_preferred_nodes_error_is_raised_when_all_fail(
     both: RpcClient, node: ScriptedNode, second: ScriptedNode
 ) -> None:
-    """The trouble told is that of the node we would rather have asked; the next call asks again."""
+    """The reported error is that of the preferred node; the next call tries it again."""
     node.will("getSlot", error(-32005, "Node is behind by 42 slots", {"numSlotsBehind": 42}), result(8))
     second.will("getSlot", ScriptedReply(body=b"", status=429, headers={"retry-after": "60"}))
     with pytest.raises(rpc_errors.NodeBehind):
@@ -441,7 +441,7 @@ async def test_preferred_nodes_error_is_raised_when_all_fail(
 
 
 async def test_one_walk_is_one_node(both: RpcClient, node: ScriptedNode, second: ScriptedNode) -> None:
-    """A history that breaks off is not continued on another node, whose idea of the end may differ."""
+    """A history that breaks off is not continued on another node, whose end may differ."""
     node.will("getSignaturesForAddress", result(_signatures(9, 8)), ScriptedReply(body=b"", status=503))
     second.will("getSignaturesForAddress", result(_signatures(5)), result([]))
     walk = client.iterate_history(both, PROGRAM, commitment="finalized")
@@ -454,7 +454,7 @@ async def test_one_walk_is_one_node(both: RpcClient, node: ScriptedNode, second:
 
 
 async def test_nodes_of_two_clusters(node: ScriptedNode, second: ScriptedNode) -> None:
-    """A second node on another cluster is refused before it is asked anything else."""
+    """A second node on another cluster is rejected before any other request."""
     node.will("getGenesisHash", result(DEVNET))
     node.will("getSlot", ScriptedReply(body=b"", status=503))
     second.will("getGenesisHash", result(MAINNET))
@@ -477,24 +477,24 @@ async def test_nodes_of_two_clusters(node: ScriptedNode, second: ScriptedNode) -
 async def test_the_guard(
     chain: RpcClient, node: ScriptedNode, genesis_hash: str, cluster: str, wanted: Cluster
 ) -> None:
-    """The genesis hash decides which cluster it is; another than the configured one is refused, both named."""
+    """The genesis hash decides the cluster; another than the configured one is rejected, and both are named."""
     node.will("getGenesisHash", result(genesis_hash))
     if cluster == wanted.value:
         assert await client.verify_cluster(chain, wanted) == genesis_hash
         return
-    with pytest.raises(errors.ConfigurationError, match=f"says {wanted.value}, but the node is on {cluster} "):
+    with pytest.raises(errors.ConfigurationError, match=f"is {wanted.value}, but the node is on {cluster} "):
         await client.verify_cluster(chain, wanted)
 
 
 async def test_the_guard_waits_for_an_answer(chain: RpcClient, node: ScriptedNode) -> None:
-    """A node that does not answer proves nothing: trouble, not a wrong configuration."""
+    """A node that does not answer proves nothing: a temporary error, not a wrong configuration."""
     node.will("getGenesisHash", ScriptedReply(body=b"", status=503))
     with pytest.raises(errors.Transient):
         await client.verify_cluster(chain, Cluster.DEVNET)
 
 
 def test_the_configured_nodes() -> None:
-    """Helius is the second node of a cluster of yours, and none of the development chain."""
+    """Helius is the second node of a configured cluster, and not of the development chain."""
     helius = {"HELIUS_RPC_URL": "https://rpc.example.net/?api-key=k"}
     yours = settings.load({**helius, "SOLANA_RPC_URL": "https://node.example.org"}).chain
 

@@ -1,7 +1,7 @@
-"""The console on a stage: a chain with actors, its log, an API process over it, and a browser in front.
+"""The console with all its services: a chain with actors, its log, an API process over it, and a browser.
 
-stage        all of it, shared by a module's tests; nothing happens on it until a test says so
-page         a fresh page at desktop width, which must neither complain nor leave the origin
+stage        all of it, shared by a module's tests; nothing happens unless a test requests it
+page         a fresh page at desktop width, which must neither log errors nor load from other origins
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DESKTOP = {"width": 1440, "height": 900}
 #: Some markets that stay open, some that have ended, and a trade every second or two.
 TEMPO = Tempo(markets=7, wallets=14, trades_per_second=1.2, proposal_seconds=20, trading_seconds=420)
 HISTORY_HOURS = 0.17
-#: What the actors call weather and culture is "other" to the API.
+#: The actors' categories weather and culture are "other" in the API.
 CATEGORIES = frozenset({"politics", "sports", "crypto", "science", "entertainment"})
 
 
@@ -49,24 +49,24 @@ class ConsoleStack:
     folder: Path
     _delivered: int = 0
     _process: asyncio.subprocess.Process | None = None
-    #: What pages complained of and asked of others, per page.
+    #: Errors logged by pages and requests to other origins, per page.
     complaints: dict[Page, list[str]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
-        """Where the API is."""
+        """Return the address of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     # --- the log
 
     async def deliver(self) -> None:
-        """Deliver what happened since."""
+        """Deliver the transactions since the last call."""
         landed = self.stack.landed_transactions()[self._delivered :]
         self._delivered += len(landed)
         await self.stack.deliver(landed)
 
     async def trade(self, market: str) -> dict[str, Any]:
-        """Let the actors act until somebody traded in this market; the newest trade there."""
+        """Let the actors act until this market is traded; return the newest trade."""
         before = await self.newest_trade(market)
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while (newest := await self.newest_trade(market)) == before:
@@ -75,7 +75,7 @@ class ConsoleStack:
         return newest
 
     async def newest_trade(self, market: str) -> dict[str, Any]:
-        """As the API's database has it."""
+        """Read the API's database."""
         rows = self.stack.fetch_all(
             "select row_to_json(t) from marts.trades as t where market_id = %s order by order_key desc limit 1", market
         )
@@ -89,14 +89,14 @@ class ConsoleStack:
         return str(rows[0][0])
 
     def describe(self) -> None:
-        """Creators tell the questions, as the actors wrote them down."""
+        """Creators set the metadata that the actors wrote."""
         lines = (self.folder / "markets.jsonl").read_text().splitlines()
         for metadata in map(json.loads, lines):
             category = metadata["category"] if metadata["category"] in CATEGORIES else "other"
             self.ask_about(metadata["market_id"], metadata["question"], metadata["description"], category)
 
     def ask_about(self, market: str, question: str, description: str | None = None, category: str = "other") -> None:
-        """A market's creator tells its question."""
+        """Set a market's metadata as its creator."""
         with self.stack.database.connect("postgres") as owner:
             owner.execute(
                 "insert into app.market_metadata (market_id, wallet_no, question, description, category)"
@@ -139,7 +139,7 @@ class ConsoleStack:
 
     @contextlib.asynccontextmanager
     async def page(self, path: str = "/", **options: Any) -> AsyncIterator[Page]:
-        """A page in a profile of its own, closed afterwards; what it complains of is collected."""
+        """A page with a new profile, closed afterwards; its errors are collected."""
         context = await self.browser.new_context(**{"viewport": DESKTOP, "color_scheme": "dark", **options})
         context.set_default_timeout(TIMEOUT_SECONDS * 1000)
         page = await context.new_page()
@@ -164,7 +164,7 @@ async def stage(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[ConsoleStack]:
-    """Some history (ten minutes, or what the module says), questions told, the API serving."""
+    """Some history (ten minutes, or as the module sets), metadata set, the API serving."""
     options = {name: getattr(request.module, name, globals()[name]) for name in ("TEMPO", "HISTORY_HOURS")}
     folder = tmp_path_factory.mktemp("console")
     async with contextlib.AsyncExitStack() as stack:
@@ -187,7 +187,7 @@ async def stage(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(stage: ConsoleStack) -> AsyncIterator[Page]:
-    """A page on the open market; it must have complained of nothing, and asked nobody else, when it closes."""
+    """A page on the open market; when it closes, it must have logged no error and sent no request to other origins."""
     async with stage.page(f"/#/market/{stage.open_market()}") as page:
         yield page
         assert stage.complaints[page] == []

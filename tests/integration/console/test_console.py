@@ -34,7 +34,7 @@ async def test_a_trade_changes_the_page(stage: ConsoleStack, page: Page) -> None
 
 
 async def test_amounts_show_sol_and_keep_lamports(stage: ConsoleStack, page: Page) -> None:
-    """What is rounded for eyes has the exact figure in its title."""
+    """A rounded figure has the exact one in its title."""
     rows = stage.stack.fetch_all("select total_volume from marts.markets where id = %s", stage.open_market())
     volume = page.locator(".facts div", has_text="Volume").locator("dd span")
 
@@ -43,7 +43,7 @@ async def test_amounts_show_sol_and_keep_lamports(stage: ConsoleStack, page: Pag
 
 
 async def test_untrusted_text_stays_text(stage: ConsoleStack) -> None:
-    """A question that is markup is shown as it was written, and runs nothing."""
+    """A question with markup is shown as it was written, and runs nothing."""
     market, hostile = stage.open_market(), '<img src=x onerror="document.title=1"><b>Will it rain?</b>'
     stage.ask_about(market, hostile)
     try:
@@ -57,7 +57,7 @@ async def test_untrusted_text_stays_text(stage: ConsoleStack) -> None:
 
 
 async def test_the_keyboard_is_enough(page: Page) -> None:
-    """Search, walk the list, open a market, choose candles, change the theme, ask for help, and back."""
+    """Search, move through the list, open a market, choose candles, change the theme, open the help, and return."""
     await expect(page.locator("[data-market]").first).to_be_visible()
     await page.keyboard.press("/")
     await expect(page.locator("#search")).to_be_focused()
@@ -86,7 +86,7 @@ async def test_the_keyboard_is_enough(page: Page) -> None:
 
 
 async def test_search_and_filters_ask_the_api(stage: ConsoleStack, page: Page) -> None:
-    """What is typed and chosen decides the rows; nothing found says so."""
+    """Search text and filters decide the rows; an empty result is reported."""
     await expect(page.locator("[data-market]").first).to_be_visible()
     question = await page.locator(".row-question").first.inner_text()
     await page.locator("#search").fill(question)
@@ -101,7 +101,7 @@ async def test_search_and_filters_ask_the_api(stage: ConsoleStack, page: Page) -
 
 @pytest.mark.parametrize("path", ["/#/", "/#/markets", "/#/market/{}"])
 async def test_a_phone_needs_no_sideways_scrolling(stage: ConsoleStack, path: str) -> None:
-    """At 360 points nothing is wider than the screen."""
+    """At 360 points no element is wider than the screen."""
     async with stage.page(path.format(stage.open_market()), **PHONE) as page:
         await expect(page.locator("h1, h2, [data-market]").locator("visible=true").first).to_be_visible()
         if "{}" in path:
@@ -113,7 +113,7 @@ async def test_a_phone_needs_no_sideways_scrolling(stage: ConsoleStack, path: st
 
 
 async def test_everything_has_a_name(page: Page) -> None:
-    """In the tree that readers of the screen are given, no control and no picture is nameless."""
+    """In the accessibility tree every control and every picture has a name."""
     await expect(page.locator("tbody tr").first).to_be_visible()
     await expect(page.locator(".tally").first).to_be_visible()
     session = await page.context.new_cdp_session(page)
@@ -129,7 +129,7 @@ async def test_everything_has_a_name(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 async def test_text_stands_out_from_what_is_behind_it(stage: ConsoleStack, scheme: str) -> None:
-    """Contrast of every pair in use is at least 4.5 to 1 (WCAG 2.2, 1.4.3), in either theme."""
+    """Contrast of every pair in use is at least 4.5 to 1 (WCAG 2.2, 1.4.3), in both themes."""
     pairs = [(ink, paper) for ink in ("text", "muted", "yes", "no", "good", "bad") for paper in ("page", "surface")]
     pairs += [("text", "raised"), ("muted", "raised"), ("on-yes", "yes")]
     async with stage.page("/", color_scheme=scheme) as page:
@@ -144,7 +144,7 @@ async def test_text_stands_out_from_what_is_behind_it(stage: ConsoleStack, schem
 
 
 async def test_it_comes_back_after_the_api_was_away(stage: ConsoleStack, page: Page) -> None:
-    """What was traded meanwhile appears when the API is there again, without a reload."""
+    """Trades made while the API was down appear when it is back, without a reload."""
     market = stage.open_market()
     await expect(page.locator(".pill")).to_have_text("live")
     await page.evaluate("window.isSamePage = true")
@@ -155,14 +155,14 @@ async def test_it_comes_back_after_the_api_was_away(stage: ConsoleStack, page: P
 
     await expect(page.locator(".pill")).to_have_text("live")
     await expect(page.locator(f"[data-trade='{missed['tx_signature']}:{missed['ordinal']}']")).to_be_visible()
-    await expect(page.locator("#announcer")).to_have_text("Connected again.")
+    await expect(page.locator("#announcer")).to_have_text("Reconnected.")
     assert await page.evaluate("window.isSamePage")
-    # The browser itself complains of each refused connection; nothing else may.
+    # The browser itself logs each refused connection; no other error is allowed.
     stage.complaints[page][:] = [complaint for complaint in stage.complaints[page] if "net::ERR" not in complaint]
 
 
 async def test_page_starts_over_when_the_epoch_changes(stage: ConsoleStack, page: Page) -> None:
-    """After a restore ids are of another epoch: the stream says resync, and the page begins again."""
+    """After a restore ids are of another epoch: the stream sends resync, and the page starts again."""
     await expect(page.locator(".pill")).to_have_text("live")
     await expect(page.locator("[data-market]").first).to_be_visible()
     await stage.stop()
@@ -170,14 +170,14 @@ async def test_page_starts_over_when_the_epoch_changes(stage: ConsoleStack, page
         owner.execute("update raw.identity set epoch = gen_random_uuid()")
     await stage.start()
 
-    await expect(page.locator("#announcer")).to_contain_text("another one")
+    await expect(page.locator("#announcer")).to_contain_text("has changed")
     trade = await stage.trade(stage.open_market())
     await expect(page.locator(f"[data-trade='{trade['tx_signature']}:{trade['ordinal']}']")).to_be_visible()
     stage.complaints[page][:] = [complaint for complaint in stage.complaints[page] if "net::ERR" not in complaint]
 
 
 async def test_empty_list_and_failed_read_show_their_message(stage: ConsoleStack) -> None:
-    """No market yet is no error; a failing read is one, with a way to go on."""
+    """An empty list of markets is not an error; a failing read is one, with a button to retry."""
     async with stage.page() as page:
         await expect(page.locator("[data-market]").first).to_be_visible()
         await page.route("**/api/markets?*", lambda route: answer(route, 200, {"markets": [], "count": 0}))
@@ -194,7 +194,7 @@ async def test_empty_list_and_failed_read_show_their_message(stage: ConsoleStack
 
 
 async def test_page_sends_few_requests_and_honours_retry_after(stage: ConsoleStack) -> None:
-    """A page needs a small part of the 100 reads a minute that a caller has; a 429 is waited out."""
+    """A page needs a small part of the 100 reads a minute of a client; a 429 is waited out."""
     asked: list[str] = []
     refusal = {"detail": "Too many requests.", "code": "too_many_requests"}
     async with stage.page("/docs") as page:
@@ -210,7 +210,7 @@ async def test_page_sends_few_requests_and_honours_retry_after(stage: ConsoleSta
 
 
 async def test_unknown_market_shows_a_message(stage: ConsoleStack) -> None:
-    """And its account's address leads to the market."""
+    """Its account's address leads to the market, too."""
     async with stage.page("/#/market/" + "0" * 64) as page:
         await expect(page.locator("h1")).to_have_text("There is no such market")
     rows = stage.stack.fetch_all("select id, on_chain_address from marts.markets where is_known limit 1")
@@ -219,7 +219,7 @@ async def test_unknown_market_shows_a_message(stage: ConsoleStack) -> None:
 
 
 async def test_the_documentation_loads_from_here_alone(stage: ConsoleStack) -> None:
-    """Swagger UI shows the operations without asking anybody else and without breaking its policy."""
+    """Swagger UI shows the operations without requests to other origins and within its content policy."""
     async with stage.page("/docs") as page:
         await expect(page.locator(".opblock-summary-path", has_text="/api/stream").first).to_be_visible()
         await page.locator(".opblock-summary-control").first.click()
@@ -230,7 +230,7 @@ async def test_the_documentation_loads_from_here_alone(stage: ConsoleStack) -> N
 
 
 async def answer(route: Route, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-    """Answer in the API's place."""
+    """Respond in place of the API."""
     as_of = {"epoch": "e", "seq": 1, "position": "e:1", "slot": 1, "commitment": "confirmed"}
     full = {"limit": 1, "offset": 0, "next_cursor": None, "as_of": as_of, **body}
     all_headers = {"Content-Type": "application/json", **(headers or {})}

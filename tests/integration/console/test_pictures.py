@@ -1,4 +1,4 @@
-"""The pictures of the README, taken of what the tests run on: `ZMART_WRITE_IMAGES=1 pytest ...` writes them."""
+"""The pictures of the README, taken from the tests' stage: `ZMART_WRITE_IMAGES=1 pytest ...` writes them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
-#: Long enough for a chart worth looking at.
+#: Long enough for a chart with some movement.
 HISTORY_HOURS = 1.0
 TEMPO = Tempo(markets=8, wallets=16, trades_per_second=0.8, proposal_seconds=30, trading_seconds=2_700)
 DESKTOP = {"viewport": {"width": 1360, "height": 960}}
@@ -35,7 +35,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
     ],
 )
 async def test_write_the_pictures(stage: ConsoleStack, name: str, path: str, options: dict[str, Any]) -> None:
-    """Once everything on the page has come."""
+    """Take it once everything on the page is loaded."""
     market = stage.open_market()
     async with stage.page(path.format(market), **options) as page:
         await expect(page.locator(".pill")).to_have_text("live")

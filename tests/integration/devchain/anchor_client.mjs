@@ -1,4 +1,4 @@
-// A market made, traded and read with @coral-xyz/anchor and @solana/web3.js, as a frontend does it.
+// Creates, trades and reads a market with @coral-xyz/anchor and @solana/web3.js, as a frontend does.
 // Arguments: RPC address, WebSocket address, IDL file. Prints one JSON object.
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
@@ -52,7 +52,7 @@ const buy = (target) =>
   program.methods
     .buyShares(true, new BN(target))
     .accountsPartial({ market, user: me, protocolFeeWallet: me });
-// The subscription is answered before the buy is sent, or the event could be missed.
+// The subscription is confirmed before the buy is sent, because the event could be missed otherwise.
 await new Promise((resolve) => setTimeout(resolve, 300));
 const signature = await buy('1000000000').rpc();
 const event = await received;

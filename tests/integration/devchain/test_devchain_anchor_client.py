@@ -1,4 +1,4 @@
-"""The RPC as a frontend's libraries see it: @coral-xyz/anchor over @solana/web3.js, in Node."""
+"""The RPC with a frontend's libraries: @coral-xyz/anchor over @solana/web3.js, in Node."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IDL = ROOT / "zmart" / "chain" / "idl" / "zmart_core.json"
 
 
 async def run(node: testing.DevchainNode, packages: Path) -> dict[str, Any]:
-    """What the script saw."""
+    """The output of the script."""
     process = await asyncio.create_subprocess_exec(
         "node",
         str(SCRIPT),

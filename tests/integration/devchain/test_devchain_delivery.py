@@ -1,4 +1,4 @@
-"""Webhooks: what arrives, what proves them, and what becomes of them when nobody answers."""
+"""Webhooks: content, proof, and retries without a response."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ class RecordingReceiver:
         self._arrived = asyncio.Condition()
 
     async def until(self, count: int) -> None:
-        """Wait for that many items."""
+        """Wait for this number of items."""
         async with asyncio.timeout(30), self._arrived:
             await self._arrived.wait_for(lambda: len(self.signatures) >= count)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return its address."""
         return f"http://127.0.0.1:{self.port}/helius/webhook"
 
     @property
     def signatures(self) -> list[str]:
-        """What arrived with success, in order of arrival."""
+        """Return the accepted deliveries, in order of arrival."""
         return [item["transaction"]["signatures"][0] for body in self.bodies for item in body]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,7 +85,7 @@ async def receiver() -> AsyncIterator[RecordingReceiver]:
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Ledger:
-    """A chain with a played history and a file."""
+    """A chain with a generated history and a file."""
     opened = LedgerStore(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
     chain = Ledger(opened.genesis(NOW), program_id=PROGRAM_ID, store=opened)
     tempo = Tempo(trades_per_second=2.0)
@@ -106,7 +106,7 @@ def store(chain: Ledger) -> LedgerStore:
 
 @pytest.fixture
 def make_delivery(store: LedgerStore, receiver: RecordingReceiver) -> Callable[..., WebhookDelivery]:
-    """Makes couriers, each told that everything is confirmed."""
+    """Create deliveries, each over a chain whose slots are all confirmed."""
 
     def made(**options: Any) -> WebhookDelivery:
         secret = Secret("Bearer token")
@@ -128,7 +128,7 @@ def expected(store: LedgerStore) -> list[str]:
 async def test_everything_arrives_once_and_in_order(
     make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
-    """Without faults: every transaction, failed ones too, each slot's in one body."""
+    """Without faults: every transaction, also failed ones, each slot's in one body."""
     await make_delivery().drain()
     assert receiver.signatures == expected(store)
     for body in receiver.bodies:
@@ -162,7 +162,7 @@ async def test_a_body_can_be_signed(make_delivery: Callable[..., WebhookDelivery
 async def test_what_was_refused_comes_again(
     make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
-    """A refused body waits its turn while others pass; nothing is forgotten."""
+    """A rejected body is retried later while others are sent; none is lost."""
     receiver.statuses = [503, 500, 429, 503]
     delivery = make_delivery()
     task = asyncio.create_task(delivery.run())
@@ -175,7 +175,7 @@ async def test_what_was_refused_comes_again(
 async def test_a_restart_forgets_nothing(
     make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
-    """What nobody answered before is delivered after, by another courier over the same file."""
+    """An unanswered body is delivered later by another process over the same file."""
     nowhere = Destination(url="http://127.0.0.1:1/helius/webhook")
     await make_delivery(to=nowhere).drain()
     assert receiver.signatures == []
@@ -201,7 +201,7 @@ async def test_nothing_unconfirmed_is_delivered(
 async def test_helius_gives_up_after_three_retries(
     make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
-    """And at once where the answer is 403."""
+    """At once if the status is 403."""
     receiver.statuses = [403]
     delivery = make_delivery(helius_retries=True)
     await delivery.drain()
@@ -212,7 +212,7 @@ async def test_helius_gives_up_after_three_retries(
 async def test_duplicates_and_drops_are_as_many_as_asked(
     make_delivery: Callable[..., WebhookDelivery], receiver: RecordingReceiver, store: LedgerStore
 ) -> None:
-    """A third comes twice, a tenth never; the same seed picks the same ones."""
+    """A third is sent twice, a tenth never; the same seed picks the same ones."""
     faults = WebhookFaults(duplicates=0.3, drops=0.1, seed=4)
     await make_delivery(faults=faults).drain()
     wanted, got = expected(store), receiver.signatures
@@ -239,7 +239,7 @@ async def test_shuffled_and_delayed_deliveries_all_arrive(
 async def test_what_a_fork_dropped_is_not_delivered(
     chain: Ledger, store: LedgerStore, receiver: RecordingReceiver, make_delivery: Callable[..., WebhookDelivery]
 ) -> None:
-    """A body that was planned before the fork and is gone after it is passed over."""
+    """A planned body whose slot a fork removed is skipped."""
     before = expected(store)
     await make_delivery(to=Destination(url="http://127.0.0.1:1/")).drain()
     lost = {landed.signature for landed in chain.fork(5)} & set(before)

@@ -1,4 +1,4 @@
-"""The process: starts, refuses, stops, survives."""
+"""The process: starts, rejects wrong settings, stops, resumes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zmart.run import ports
 
 
 class DevchainProcess:
-    """`python -m devchain` in a folder of its own."""
+    """`python -m devchain` in a separate folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class DevchainProcess:
         return self.running
 
     async def ready(self) -> None:
-        """Wait until it says so."""
+        """Wait until it is ready."""
         transport = httpx.AsyncHTTPTransport(retries=20)
         async with asyncio.timeout(60), httpx.AsyncClient(transport=transport) as client:
             while True:
@@ -71,7 +71,7 @@ class DevchainProcess:
 
 @pytest.fixture
 async def process(tmp_path: Path) -> AsyncIterator[DevchainProcess]:
-    """A process that is gone after the test."""
+    """A process that is stopped after the test."""
     made = DevchainProcess(tmp_path)
     yield made
     if made.running is not None and made.running.returncode is None:
@@ -80,7 +80,7 @@ async def process(tmp_path: Path) -> AsyncIterator[DevchainProcess]:
 
 
 async def test_it_stops_within_five_seconds_of_a_signal(process: DevchainProcess) -> None:
-    """With status 0, sockets and actors and all."""
+    """With status 0, including sockets and actors."""
     running = await process.start("--past-hours", "0.02")
     await process.ready()
     begun = time.monotonic()
@@ -92,7 +92,7 @@ async def test_it_stops_within_five_seconds_of_a_signal(process: DevchainProcess
 
 
 async def test_a_taken_port_is_one_sentence(process: DevchainProcess) -> None:
-    """Status 2, what is wrong and what to do, and no chain was begun."""
+    """Status 2, the fault and the next step, and no chain was created."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", process.port))
         holder.listen()
@@ -121,7 +121,7 @@ async def test_a_killed_chain_goes_on(process: DevchainProcess) -> None:
 
 
 async def test_the_actors_keys_are_their_owners_alone(process: DevchainProcess) -> None:
-    """Sixty-four numbers a file, mode 600, and the admin's is the chain's admin."""
+    """Sixty-four numbers per file, mode 600, and the admin's key is the chain's admin."""
     await process.start("--past-hours", "0.02", "--no-webhooks")
     await process.ready()
     folder = process.folder / "state" / "devchain" / "keys"
@@ -133,7 +133,7 @@ async def test_the_actors_keys_are_their_owners_alone(process: DevchainProcess) 
 
 
 async def test_health_is_served_on_both_ports(process: DevchainProcess) -> None:
-    """In the members every server of the project has."""
+    """With the members that every server of the project has."""
     await process.start("--no-traders")
     await process.ready()
     async with httpx.AsyncClient(trust_env=False) as client:

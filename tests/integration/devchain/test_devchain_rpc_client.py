@@ -1,4 +1,4 @@
-"""The RPC as solana's own client sees it, unchanged."""
+"""The RPC with solana's own client, unchanged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[DevchainNode]:
-    """A quick chain without actors."""
+    """A fast chain without actors."""
     async with testing.serve(tmp_path) as served:
         yield served
 
@@ -55,7 +55,7 @@ def address(key: Keypair) -> Address:
 
 
 async def rich(client: AsyncClient, key: Keypair) -> Keypair:
-    """A key with money that is confirmed."""
+    """A key with confirmed funds."""
     sent = await client.request_airdrop(key.pubkey(), 100 * SOL)
     await client.confirm_transaction(sent.value, Confirmed, sleep_seconds=0.02)
     return key
@@ -69,13 +69,13 @@ async def signed(client: AsyncClient, key: Keypair, *instructions: Instruction) 
 
 
 def payment(key: Keypair, lamports: int = 1_000_000) -> Instruction:
-    """A transfer to somebody."""
+    """A transfer to another account."""
     to = Pubkey.from_bytes(bytes([3]) * 32)
     return transfer(TransferParams(from_pubkey=key.pubkey(), to_pubkey=to, lamports=lamports))
 
 
 async def market(client: AsyncClient, admin: Keypair) -> Address:
-    """An open market, made through the RPC; the admin is everybody."""
+    """An open market, created through the RPC; one key has all roles."""
     me = address(admin)
     steps: list[tuple[str, dict[str, Address], dict[str, Any]]] = [
         (
@@ -139,7 +139,7 @@ async def test_a_market_is_made_and_traded_over_the_wire(client: AsyncClient) ->
 
 
 async def test_preflight_refuses_with_the_programs_log(client: AsyncClient) -> None:
-    """-32002 with data as a node gives it: the error, the log, the units."""
+    """-32002 with data like a node's: the error, the log, the units."""
     admin = await rich(client, Keypair())
     await market(client, admin)
     wanted = await signed(client, admin, buy(admin, address(admin), target=9_999))
@@ -151,7 +151,7 @@ async def test_preflight_refuses_with_the_programs_log(client: AsyncClient) -> N
 
 
 async def test_without_preflight_a_failure_lands(client: AsyncClient) -> None:
-    """The signature comes back, and the status tells the error."""
+    """The signature is returned, and the status has the error."""
     admin = await rich(client, Keypair())
     await market(client, admin)
     wanted = await signed(client, admin, buy(admin, address(admin), target=9_999))
@@ -163,7 +163,7 @@ async def test_without_preflight_a_failure_lands(client: AsyncClient) -> None:
 
 
 async def test_simulation_reports_units_and_changes_nothing(client: AsyncClient) -> None:
-    """Units and logs, and nothing has happened."""
+    """Units and logs, without any effect."""
     key = await rich(client, Keypair())
     wanted = await signed(client, key, payment(key))
     simulated = (await client.simulate_transaction(wanted, sig_verify=True)).value
@@ -184,7 +184,7 @@ async def test_a_legacy_transaction_works_too(client: AsyncClient) -> None:
 
 
 async def test_statuses_climb_to_finalized(client: AsyncClient) -> None:
-    """Processed at once, finalized after thirty-two slots, unknown for what was never sent."""
+    """Processed at once, finalized after thirty-two slots, unknown if it was never sent."""
     key = await rich(client, Keypair())
     sent = await client.send_raw_transaction(bytes(await signed(client, key, payment(key))))
     first, never = (await client.get_signature_statuses([sent.value, Signature.new_unique()])).value
@@ -198,7 +198,7 @@ async def test_statuses_climb_to_finalized(client: AsyncClient) -> None:
 
 
 async def test_reads_of_every_kind_parse(client: AsyncClient, node: DevchainNode) -> None:
-    """The client's typed answers hold for each method a backend calls."""
+    """The client's typed responses parse for each method that a backend calls."""
     key = await rich(client, Keypair())
     sent = await client.send_raw_transaction(bytes(await signed(client, key, payment(key))))
     await client.confirm_transaction(sent.value, Finalized, sleep_seconds=0.02)
@@ -238,7 +238,7 @@ async def test_program_accounts_are_filtered(client: AsyncClient) -> None:
 
 
 async def test_logs_and_signatures_are_pushed(client: AsyncClient, node: DevchainNode) -> None:
-    """Subscriptions notify of what was subscribed to, at the commitment that was named."""
+    """Subscriptions notify of their subject, at the requested commitment."""
     admin = await rich(client, Keypair())
     await market(client, admin)
     async with SolanaWsClient(node.ws_url) as sockets:
@@ -270,7 +270,7 @@ async def test_slots_and_accounts_are_pushed(client: AsyncClient, node: Devchain
 
 
 async def test_a_dead_blockhash_is_refused(client: AsyncClient) -> None:
-    """Preflight says that the blockhash is not found."""
+    """Preflight reports that the blockhash is not found."""
     key = await rich(client, Keypair())
     message = MessageV0.try_compile(key.pubkey(), [payment(key)], [], Hash.default())
     with pytest.raises(RPCException, match="Blockhash not found"):

@@ -1,4 +1,4 @@
-"""The RPC in the raw: what a node answers to what it does not like, and faults on request."""
+"""The RPC byte by byte: a node's errors, and faults on request."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ SOL = 1_000_000_000
 
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[DevchainNode]:
-    """A chain whose slots pass only when the test says so."""
+    """A chain whose slots pass only when the test advances it."""
     async with testing.serve(tmp_path, Options(traders=False, pace=20.0)) as served:
         served.chain.is_frozen = True
         yield served
 
 
 async def post(node: DevchainNode, body: bytes) -> Any:
-    """The answer to raw bytes."""
+    """Return the response to raw bytes."""
     async with httpx.AsyncClient(trust_env=False) as client:
         return (await client.post(node.url, content=body)).json()
 
 
 def rich(node: DevchainNode) -> SigningKey:
-    """A key with money."""
+    """A funded key."""
     signer = node.ledger.genesis.signer("somebody")
     node.ledger.airdrop(signer.address, SOL)
     return signer
@@ -61,7 +61,7 @@ def payment(node: DevchainNode, signer: SigningKey, blockhash: Hash | None = Non
 
 
 async def test_a_message_that_contradicts_itself_has_no_fee(node: DevchainNode) -> None:
-    """Invalid params, as a validator answers, where a call leads beyond the accounts; the connection stays."""
+    """Invalid params, like a validator, if a call refers to accounts that are not there; the connection stays open."""
     key = rich(node).pubkey
     call = CompiledInstruction(program_id_index=9, data=b"", accounts=b"")
     message = Message.new_with_compiled_instructions(1, 0, 0, [key], node.ledger.blockhash, [call])
@@ -111,7 +111,7 @@ def encoded(transaction: wire.WireTransaction) -> str:
     ],
 )
 async def test_malformed_calls_get_a_nodes_codes(node: DevchainNode, body: bytes, code: int) -> None:
-    """Each kind of nonsense has its number, and the server goes on."""
+    """Each kind of invalid request has its number, and the server continues."""
     answer = await post(node, body)
     assert answer["error"]["code"] == code
     assert (await node.call("getHealth"))["result"] == "ok"
@@ -124,7 +124,7 @@ async def test_a_batch_is_answered_in_order(node: DevchainNode) -> None:
 
 
 async def test_a_refusal_carries_its_data(node: DevchainNode) -> None:
-    """-32002 has err, logs and units, for clients that panic without."""
+    """-32002 has err, logs and units, because some clients panic without them."""
     signer = rich(node)
     dead = payment(node, signer, Hash.default())
     answer = await node.call("sendTransaction", encoded(dead), {"encoding": "base64"})
@@ -134,7 +134,7 @@ async def test_a_refusal_carries_its_data(node: DevchainNode) -> None:
 
 
 async def test_a_forged_signature_is_refused(node: DevchainNode) -> None:
-    """-32003 with preflight; without it the signature comes back and nothing ever lands."""
+    """-32003 with preflight; without it the signature is returned and the transaction never lands."""
     signer, other = rich(node), node.ledger.genesis.signer("other")
     forged = bytearray(payment(node, signer).raw)
     forged[1:65] = bytes(other.key.sign_message(b"something else"))
@@ -148,7 +148,7 @@ async def test_a_forged_signature_is_refused(node: DevchainNode) -> None:
 
 
 async def test_the_same_transaction_again_is_already_processed(node: DevchainNode) -> None:
-    """Preflight says so, and says it is no new failure."""
+    """Preflight reports it, and not as a new failure."""
     transaction = payment(node, rich(node))
     first = await node.call("sendTransaction", encoded(transaction), {"encoding": "base64"})
     assert first["result"] == transaction.signature
@@ -158,7 +158,7 @@ async def test_the_same_transaction_again_is_already_processed(node: DevchainNod
 
 
 async def test_versions_are_spoken_of_only_when_asked(node: DevchainNode) -> None:
-    """A versioned transaction is -32015 to a client that knows of none, and one above the ceiling to any."""
+    """A versioned transaction is -32015 for a client that supports none, and one above the maximum for any."""
     from solders.message import MessageV0
     from solders.transaction import VersionedTransaction
 
@@ -183,7 +183,7 @@ async def test_versions_are_spoken_of_only_when_asked(node: DevchainNode) -> Non
 
 
 async def advanced(node: DevchainNode, blocks: int) -> None:
-    """Close that many blocks."""
+    """Close this number of blocks."""
     await node.call("devchain_advance", blocks)
 
 
@@ -193,7 +193,7 @@ async def landed(node: DevchainNode) -> LandedTransaction:
 
 
 async def test_a_skipped_slot_is_32007(node: DevchainNode) -> None:
-    """And getBlocks passes over it."""
+    """getBlocks skips it."""
     node.ledger.advance(0, skipped_slots=1)
     skipped = node.ledger.slot - 1
     await advanced(node, 40)
@@ -203,7 +203,7 @@ async def test_a_skipped_slot_is_32007(node: DevchainNode) -> None:
 
 
 async def test_block_has_the_requested_detail(node: DevchainNode) -> None:
-    """Signatures alone, everything, or nothing of the transactions."""
+    """Signatures alone, everything, or no transactions."""
     transfer_landed = await landed(node)
     await advanced(node, 40)
     signatures = await node.call(
@@ -235,7 +235,7 @@ async def test_commitments_see_different_balances(node: DevchainNode) -> None:
 
 
 async def test_a_fork_takes_transactions_back(node: DevchainNode) -> None:
-    """The signatures are named, then unknown, even to a search of history."""
+    """The signatures are returned, then unknown, even to a search of history."""
     gone = await landed(node)
     await advanced(node, 2)
     assert (await node.call("devchain_fork", 3))["result"].count(gone.signature) == 1
@@ -245,7 +245,7 @@ async def test_a_fork_takes_transactions_back(node: DevchainNode) -> None:
 
 
 async def test_node_behind_reports_slots_behind(node: DevchainNode) -> None:
-    """-32005 with how far, and older slots."""
+    """-32005 with the number of slots, and older slots."""
     await advanced(node, 50)
     before = (await node.call("getSlot"))["result"]
     await node.call("devchain_behind", 10)
@@ -256,7 +256,7 @@ async def test_node_behind_reports_slots_behind(node: DevchainNode) -> None:
 
 
 async def test_faults_befall_as_many_calls_as_asked(node: DevchainNode) -> None:
-    """A status, an error of any code, a null result; then it behaves again."""
+    """A status, an error of any code, a null result; then normal responses."""
     await node.call("devchain_fault", {"method": "getSlot", "status": 429, "retry_after_seconds": 3})
     body = b'{"jsonrpc":"2.0","id":1,"method":"getSlot"}'
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -271,7 +271,7 @@ async def test_faults_befall_as_many_calls_as_asked(node: DevchainNode) -> None:
 
 
 async def test_a_transaction_can_land_unheard(node: DevchainNode) -> None:
-    """The caller sees an error, the ledger has it: why nobody may sign a second one at once."""
+    """The client gets an error, but the ledger contains it: so a second one must not be signed at once."""
     transaction = payment(node, rich(node))
     error = {"code": -32603, "message": "gateway lost the answer"}
     fault = {"method": "sendTransaction", "error": error, "lets_through": True}
@@ -283,7 +283,7 @@ async def test_a_transaction_can_land_unheard(node: DevchainNode) -> None:
 
 
 async def test_administration_writes_accounts_and_time(node: DevchainNode) -> None:
-    """An account out of nothing, and a clock that moves on."""
+    """A created account, and a clock that is moved."""
     address = node.ledger.genesis.signer("nobody").address
     words = {"lamports": 5, "data": base64.b64encode(b"bytes").decode()}
     await node.call("devchain_account", address, words)
@@ -296,7 +296,7 @@ async def test_administration_writes_accounts_and_time(node: DevchainNode) -> No
 
 
 async def test_the_socket_answers_nonsense_and_unsubscribes(node: DevchainNode) -> None:
-    """Errors by number; a slot subscription that ends when it is told to."""
+    """Errors by number; a slot subscription that ends on unsubscribe."""
     async with connect(node.ws_url, proxy=None) as socket:
         expected = [(b"{", -32700), (b"3", -32600)]
         expected += [(b'{"jsonrpc":"2.0","id":1,"method":"fooSubscribe"}', -32601)]

@@ -1,4 +1,4 @@
-"""A chain that is told to stand still: whoever was about to act has done so, and nothing happens afterwards."""
+"""A paused chain: actors finish their step, and nothing happens afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from devchain.service import DirectSender, Options
 
 
 class Slow:
-    """Sends what it is given once it is let."""
+    """Sends its transaction when it is allowed to."""
 
     def __init__(self, direct: DirectSender) -> None:
         self._direct = direct
@@ -27,7 +27,7 @@ class Slow:
 
 
 async def test_standing_still_waits_for_who_is_acting(tmp_path: Path) -> None:
-    """Else a test that lets the actors act itself would do so in the middle of their turn."""
+    """Otherwise a test that runs the actors would do so in the middle of their step."""
     async with testing.serve(tmp_path, Options(pace=20.0, past_hours=0.01)) as node:
         slow = Slow(DirectSender(node.ledger))
         node.chain.sender = slow

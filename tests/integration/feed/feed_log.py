@@ -1,4 +1,4 @@
-"""A feed to read, and the hands that write to it."""
+"""A feed to read, with methods that write to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class FeedLog:
     """The feed of a database, with methods that append to it."""
 
     owner: psycopg.Connection[tuple[object, ...]]
-    #: Reads as the API would.
+    #: Reads with the API's role.
     dsn: str
 
     def append(self, count: int = 1, *, ring: bool = True) -> None:
@@ -29,12 +29,12 @@ class FeedLog:
                 self.owner.execute("notify zmart_feed")
 
     def terminate_readers(self) -> None:
-        """End the listeners' server processes, as an operator or a failover would."""
+        """End the listeners' server processes, like an operator or a failover."""
         self.owner.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and application_name = 'zmart feed'"
         )
 
     def renew_epoch(self) -> None:
-        """Become another log, as after a restore."""
+        """Start a new epoch, as after a restore."""
         self.owner.execute("update raw.identity set epoch = gen_random_uuid()")

@@ -1,4 +1,4 @@
-"""Every entry once and in order, whatever happens to doorbell, connection and server."""
+"""Every entry once and in order, with any fault of notification, connection and server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zmart.db import feed, migrate
 from zmart.db.connection import connect
 from zmart.run.postgres import embedded
 
-#: Longer than any test: a reader with this poll lives on the doorbell alone.
+#: Longer than any test: a reader with this interval depends on notifications alone.
 NEVER_POLLS = 120.0
 TIMEOUT_SECONDS = 30.0
 
@@ -30,7 +30,7 @@ def listening(log: FeedLog, *, poll_seconds: float = 0.05, limit: int = 1000) ->
 
 
 async def read_seqs(listener: feed.FeedListener, until: int) -> list[int]:
-    """The seqs heard, until one of them is `until`."""
+    """Return the seqs received, until one of them is `until`."""
     seqs: list[int] = []
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while not seqs or seqs[-1] < until:
@@ -42,7 +42,7 @@ async def read_seqs(listener: feed.FeedListener, until: int) -> list[int]:
 
 
 async def test_reads_from_a_position_in_order(feed_log: FeedLog) -> None:
-    """`read` gives what comes after a position, at most `limit`, and where the log ends."""
+    """`read` returns the entries after a position, at most `limit`, and the end of the log."""
     feed_log.append(10)
     connection = await connect(feed_log.dsn, autocommit=True)
     async with connection:
@@ -59,7 +59,7 @@ async def test_reads_from_a_position_in_order(feed_log: FeedLog) -> None:
 
 
 async def test_without_a_position_it_begins_at_the_end(feed_log: FeedLog) -> None:
-    """A listener that names no place hears only what is appended after it started."""
+    """A listener without a position receives only entries appended after it started."""
     feed_log.append(5)
     async with feed.FeedListener(feed_log.dsn, poll_seconds=0.05) as listener:
         assert (await listener.start()).seq == 5
@@ -68,7 +68,7 @@ async def test_without_a_position_it_begins_at_the_end(feed_log: FeedLog) -> Non
 
 
 async def test_notification_wakes_the_listener(feed_log: FeedLog) -> None:
-    """With a bell, nobody waits for the poll; bells rung between two waits are not lost."""
+    """With notifications there is no wait for the poll; notifications between two waits are not lost."""
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         await listener.start()
         for seq in range(1, 30):
@@ -77,7 +77,7 @@ async def test_notification_wakes_the_listener(feed_log: FeedLog) -> None:
 
 
 async def test_lost_notification_costs_one_poll(feed_log: FeedLog) -> None:
-    """Entries whose bell never rang are found by looking."""
+    """Entries without a notification are found by polling."""
     async with listening(feed_log) as listener:
         await listener.start()
         feed_log.append(3, ring=False)
@@ -87,7 +87,7 @@ async def test_lost_notification_costs_one_poll(feed_log: FeedLog) -> None:
 
 
 async def test_a_killed_connection_is_replaced(feed_log: FeedLog) -> None:
-    """A terminated backend costs no entry and repeats none, not even those rung for meanwhile."""
+    """A terminated backend loses no entry and repeats none, not even those notified in the meantime."""
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         feed_log.append(2)
         assert await read_seqs(listener, 2) == [1, 2]
@@ -98,7 +98,7 @@ async def test_a_killed_connection_is_replaced(feed_log: FeedLog) -> None:
 
 
 async def test_killed_while_it_waits(feed_log: FeedLog) -> None:
-    """A backend that dies under a waiting reader is noticed at once, without any poll."""
+    """A backend that dies while a reader waits is noticed at once, without any poll."""
     async with listening(feed_log, poll_seconds=NEVER_POLLS) as listener:
         await listener.start()
         first = listener.backend_pid
@@ -111,7 +111,7 @@ async def test_killed_while_it_waits(feed_log: FeedLog) -> None:
 
 
 async def test_many_batches_under_fire(feed_log: FeedLog) -> None:
-    """Hundreds of transactions, small reads, bells lost and connections killed: once, in order."""
+    """Hundreds of transactions, small reads, lost notifications and killed connections: once, in order."""
 
     async def write() -> None:
         for number in range(300):
@@ -154,7 +154,7 @@ async def test_two_listeners_receive_the_same_entries(feed_log: FeedLog) -> None
 
 
 async def test_a_hole_is_reported_and_never_skipped(feed_log: FeedLog) -> None:
-    """At a missing seq the listener stops and says which, as often as it is asked."""
+    """At a missing seq the listener raises an error that names it, at every call."""
     feed_log.append(6)
     feed_log.owner.execute("delete from raw.feed where seq = 4")
     async with listening(feed_log, limit=3) as listener:
@@ -167,7 +167,7 @@ async def test_a_hole_is_reported_and_never_skipped(feed_log: FeedLog) -> None:
 
 
 async def test_another_epoch_is_noticed(feed_log: FeedLog) -> None:
-    """When the log becomes another one, the reader is told, and goes on where it then decides."""
+    """When the log becomes another one, the reader gets an error, and continues from a position of its choice."""
     async with listening(feed_log) as listener:
         feed_log.append(4)
         assert await read_seqs(listener, 4) == [1, 2, 3, 4]
@@ -181,7 +181,7 @@ async def test_another_epoch_is_noticed(feed_log: FeedLog) -> None:
 
 
 async def test_a_log_that_went_back_is_noticed(feed_log: FeedLog) -> None:
-    """A feed that ends before the reader's place is not silently waited for."""
+    """A feed that ends before the reader's position is an error, not a wait."""
     async with listening(feed_log) as listener:
         feed_log.append(4)
         assert await read_seqs(listener, 4) == [1, 2, 3, 4]
@@ -192,7 +192,7 @@ async def test_a_log_that_went_back_is_noticed(feed_log: FeedLog) -> None:
 
 
 async def test_its_heartbeat_is_visible(feed_log: FeedLog) -> None:
-    """While Postgres answers, silence stays short; before the first answer it is endless."""
+    """While Postgres answers, the idle time stays short; before the first response it is infinite."""
     async with listening(feed_log) as listener:
         assert listener.silent_seconds == float("inf")
         feed_log.append()
@@ -208,7 +208,7 @@ def log_of(server: embedded.EmbeddedPostgres) -> Iterator[FeedLog]:
 
 
 async def until_it_waits(log: FeedLog, pid: int | None) -> None:
-    """Return once the backend has nothing to do but to listen."""
+    """Return once the backend only listens."""
     query = "select wait_event from pg_stat_activity where pid = %s and state = 'idle'"
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while log.owner.execute(query, [pid]).fetchone() != ("ClientRead",):  # noqa: ASYNC110 - only the server knows

@@ -1,4 +1,4 @@
-"""Marts as of a slot: what they would be if the log ended with it, from the same text that keeps them live."""
+"""Marts as of a slot: the rows that they would have if the log ended with it, from the text of the live folds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from test_replay import COMPARED_MARTS, deliver, forget, place  # noqa: F401 - `
 from zmart import testing
 from zmart.db import queries
 
-#: Views and folded marts that can be asked as of a slot, with what depends on the order of arrival.
+#: Views and folded marts that have a version as of a slot, with the columns that depend on the order of arrival.
 ASKED = {**COMPARED_MARTS, "vote_tallies": "market_no, last_seq"}
 LAST_SLOT = 2**62
 
 
 def mart_rows(connection: psycopg.Connection[tuple[object, ...]], relation: str, mart: str) -> list[str]:
-    """What a mart, or the mart as of a slot, says; sorted."""
+    """Return the rows of a mart, or of the mart as of a slot, sorted."""
     columns = "{" + ASKED[mart].replace(" ", "") + "}"
     rows = connection.execute(
         f"select (to_jsonb(m) - %s::text[])::text from marts.{relation} as m order by 1", (columns,)
@@ -35,7 +35,7 @@ def test_mart_as_of_a_slot_equals_a_log_that_ends_there(
     seed: int,
     order: int,
 ) -> None:
-    """Every mart as of a slot equals the mart over the history up to it, in whatever order all of it arrived."""
+    """Every mart as of a slot equals the mart over the history up to it, in any order of arrival."""
     draw = random.Random(order)
     story = event_histories.generate(seed)
     slot = draw.choice(story).slot
@@ -56,7 +56,7 @@ def test_mart_as_of_a_slot_equals_a_log_that_ends_there(
 
 
 def test_one_market_is_asked_as_of_a_slot_alone(place: testing.PostgresDatabase) -> None:  # noqa: F811 - the fixture's value
-    """With a market, only its rows are folded and told."""
+    """With a market, only its rows are folded and returned."""
     deliver(place, [event_histories.generate(11)])
     with place.connect("analyst") as analyst:
         numbers = [number for (number,) in analyst.execute("select market_no from markets order by 1")]
@@ -79,7 +79,7 @@ def test_a_ballot_cast_here_belongs_to_the_slot_before_the_next_event(
         story.append(("ProposalVoteSubmitted", 1, wallet, {"vote": True}, None))
     deliver(place, [story.transactions])
     with place.connect() as owner:
-        # The story's clock lies in the past; a ballot cast now comes after all of it.
+        # The story's clock is in the past; a ballot cast now comes after all of it.
         with owner.transaction():
             owner.execute("select set_config('zmart.wallet', %s, true)", (event_histories.address(77),))
             owner.execute("select app.cast_ballot(%s, 'proposal', false, 'no', 'one')", (f"{1:064x}",))

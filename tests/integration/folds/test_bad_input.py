@@ -1,4 +1,4 @@
-"""What chains and clients really send: each has a right answer, and no mart stops for it."""
+"""Unusual input of chains and clients: each case has a correct result, and no mart stops."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def deliver_and_query(
     *,
     backwards: bool = False,
 ) -> list[tuple[Any, ...]]:
-    """Deliver a story one transaction at a time and ask something; live must equal rebuilt."""
+    """Deliver a story one transaction at a time and run a query; live must equal rebuilt."""
     rows = story.transactions[::-1] if backwards else story.transactions
     deliver(place, [[row] for row in rows])
     assert differing(place) == {}
@@ -65,7 +65,7 @@ def trade(name: str, wallet: int, *, shares: int, lamports: int, price: int, yes
 
 
 def finalize(story: event_histories.EventHistory, outcome: bool | None, *, lamports: int | None = None) -> None:
-    """A market ends: without an outcome by the path that emits no MarketFinalized (protocol.md 1.4.15)."""
+    """End a market: without an outcome by the path that emits no MarketFinalized (protocol.md 1.4.15)."""
     context = None if lamports is None else {"market_lamports": str(lamports)}
     story.append(("MarketResolved", 1, 5, {"outcome": True, "evidence_hash": "E" * 46}, None))
     if outcome is None:
@@ -78,7 +78,7 @@ def finalize(story: event_histories.EventHistory, outcome: bool | None, *, lampo
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_b_below_the_trading_minimum(place: Place, backwards: bool) -> None:  # noqa: F811
-    """It exists and has no price: the program refuses every trade (protocol.md 2.6)."""
+    """It exists and has no price: the program rejects every trade (protocol.md 2.6)."""
     story = event_histories.EventHistory(1)
     market(story, b=100 * SOL - 1)
     query = "select state, price_yes, current_price_yes, shares_yes, is_known from marts.markets"
@@ -101,7 +101,7 @@ def test_trades_of_nothing(place: Place) -> None:  # noqa: F811
 
 
 def test_imbalance_beyond_the_turn_of_the_price(place: Place) -> None:  # noqa: F811
-    """Past 3.46 b the price falls while shares are bought (protocol.md 2.6); it is shown as it is, and lmsr agrees."""
+    """Past 3.46 b the price falls while shares are bought (protocol.md 2.6); it is shown unchanged, and lmsr agrees."""
     story, b = event_histories.EventHistory(3), 100 * SOL
     market(story, b=b)
     held, prices = b // 1000, []
@@ -118,7 +118,7 @@ def test_imbalance_beyond_the_turn_of_the_price(place: Place) -> None:  # noqa: 
 
 
 def test_the_largest_numbers(place: Place) -> None:  # noqa: F811
-    """u64 everywhere: exact sums beyond u64, nothing overflows, nothing stops."""
+    """u64 everywhere: exact sums beyond u64, no overflow, no stale mart."""
     story = event_histories.EventHistory(4)
     market(story, b=U64_MAX, liquidity=U64_MAX)
     for _ in range(3):
@@ -142,7 +142,7 @@ def test_the_largest_numbers(place: Place) -> None:  # noqa: F811
 
 
 def test_several_markets_of_one_creator_in_one_transaction(place: Place) -> None:  # noqa: F811
-    """Told apart by their ordinals, each a market of its own, with its own trades."""
+    """Distinct by their ordinals, each a separate market with its own trades."""
     story = event_histories.EventHistory(5)
     created = {"b_parameter": str(100 * SOL), "state": 0}
     story.append(
@@ -164,7 +164,7 @@ def test_several_markets_of_one_creator_in_one_transaction(place: Place) -> None
 
 
 def test_a_claim_of_a_market_nobody_knows(place: Place) -> None:  # noqa: F811
-    """WinningsClaimed names the account alone (protocol.md 1.7): the row waits for its market and owes nothing."""
+    """WinningsClaimed names the account alone (protocol.md 1.7): the row waits for its market and has no debt."""
     story = event_histories.EventHistory(6)
     story.append(trade(BOUGHT, 2, shares=5, lamports=11, price=7))
     story.append((CLAIMED, 2, 3, {"outcome": None, "amount": "9"}, None))
@@ -179,7 +179,7 @@ def test_a_claim_of_a_market_nobody_knows(place: Place) -> None:  # noqa: F811
 
 
 def test_invalid_refunds_what_was_invested(place: Place) -> None:  # noqa: F811
-    """Without an outcome everybody gets back what they paid, fees included, while the account can pay it in full."""
+    """Without an outcome all holders get back their payments, fees included, while the account can pay in full."""
     story = event_histories.EventHistory(7)
     market(story)
     story.append(trade(BOUGHT, 2, shares=5 * SOL, lamports=3 * SOL, price=7))
@@ -202,7 +202,7 @@ def test_invalid_refunds_what_was_invested(place: Place) -> None:  # noqa: F811
 
 
 def test_a_pool_that_was_emptied_before_the_claims(place: Place) -> None:  # noqa: F811
-    """The creator may take everything at once (protocol.md 1.4.11): who won has won nothing, and is told why."""
+    """The creator may withdraw everything at once (protocol.md 1.4.11): winners get nothing, with the reason shown."""
     story = event_histories.EventHistory(8)
     market(story)
     story.append(trade(BOUGHT, 2, shares=5 * SOL, lamports=3 * SOL, price=7))
@@ -219,7 +219,7 @@ def test_a_pool_that_was_emptied_before_the_claims(place: Place) -> None:  # noq
 @pytest.mark.parametrize(
     ("clock", "tally"),
     [
-        # likes, dislikes, all, dislikes on chain, likes here by a wallet that the log knows (it voted on chain as well)
+        # likes, dislikes, all, dislikes on chain, likes here by a wallet in the log (it voted on chain as well)
         pytest.param(event_histories.CLOCK, (0, 1, 1, 1, 0), id="earlier on chain"),
         pytest.param(4_000_000_000, (1, 0, 1, 0, 1), id="earlier here"),
     ],
@@ -230,7 +230,7 @@ def test_a_wallet_votes_on_chain_and_here(
     clock: int,
     tally: tuple[int, ...],
 ) -> None:
-    """The earlier instant counts, whichever the log learns of first."""
+    """The earlier instant counts, in any order of arrival."""
     story = event_histories.EventHistory(9)
     story.append(("MarketCreated", 1, 1, {"b_parameter": str(100 * SOL), "state": 0}, None))
     deliver(place, [story.transactions])
@@ -260,7 +260,7 @@ def test_a_wallet_votes_on_chain_and_here(
 def test_sells_without_balances_are_resolved_by_the_markets_maths(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> None:
-    """A played chain without any balances, in any order: every gross and fee is what the balances had told."""
+    """A generated chain without any balances, in any order: every gross and fee equals the one from balances."""
     items = [msgspec.json.encode(item) for item in history.play(5, 1_200)]
     rows = list(decoder.Decoder(history.PROGRAM_ID).decode_items(items).transactions)
     asked = (

@@ -1,4 +1,4 @@
-"""Each way to combine is needed: with one of them broken on purpose, live is no longer what a rebuild makes."""
+"""Each combine rule is needed: with one of them broken on purpose, live differs from a rebuild."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from test_replay import deliver, differing, place  # noqa: F401 - `place` is a f
 
 from zmart import testing
 
-#: By rule: a column that combines so, and what a careless hand would write instead.
+#: By rule: a column that combines by it, and a plausible wrong rule.
 BROKEN = {
     "sum": ("markets", "total_volume", "s.total_volume"),
     "min": ("candles_1m", "low", "s.low"),
@@ -26,7 +26,7 @@ BROKEN = {
 
 @contextmanager
 def broken(database: testing.PostgresDatabase, mart: str, column: str, careless: str) -> Iterator[None]:
-    """The live function of a mart with another way to combine one column."""
+    """Replace the live function of a mart by one with another rule for one column."""
     with database.connect() as owner:
         row = owner.execute("select pg_get_functiondef(%s::regproc)", (f"folds.apply_{mart}",)).fetchone()
         assert row is not None
@@ -43,7 +43,7 @@ def broken(database: testing.PostgresDatabase, mart: str, column: str, careless:
 
 @pytest.mark.parametrize("rule", BROKEN)
 def test_a_broken_rule_is_seen(place: testing.PostgresDatabase, rule: str) -> None:  # noqa: F811 - the fixture's value
-    """Among a few stories, told newest first and one transaction at a time, one shows it, in that mart alone."""
+    """Among a few stories, delivered newest first and one transaction at a time, one shows it, in that mart alone."""
     mart, column, careless = BROKEN[rule]
     found: set[str] = set()
     with broken(place, mart, column, careless):

@@ -1,4 +1,4 @@
-"""The marts against the chain: what the folds make of the events is what the program holds in its accounts."""
+"""The marts against the chain: the folds of the events equal the program's accounts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TRANSACTIONS = 4_000
 
 @pytest.fixture(scope="module")
 def chain() -> history.History:
-    """A chain after some thousand transactions, all eighteen instructions among them."""
+    """A chain after some thousand transactions, with all eighteen instructions among them."""
     return history.History(seed=11)
 
 
 @pytest.fixture(scope="module")
 def bodies(chain: history.History) -> list[bytes]:
-    """Its transactions as webhook items, in another order than they happened."""
+    """Its transactions as webhook items, in another order than on chain."""
     items = [msgspec.json.encode(item) for item in chain.play(TRANSACTIONS)]
     random.Random(3).shuffle(items)
     return items

@@ -1,4 +1,4 @@
-"""The model that docs/folds.md shows, in a project that holds nothing but it and what the page says to take along."""
+"""The model in docs/folds.md, in a project with only that model and the files that the page lists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = (rebuild.PROJECT / "docs" / "folds.md").read_text()
 
 
 def block(language: str, holding: str) -> str:
-    """The page's block of code that holds some words."""
+    """Return the page's code block that contains some words."""
     (found,) = [text for text in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) if holding in text]
     return str(found)
 
@@ -42,7 +42,7 @@ def project(folder: Path) -> Path:
 
 
 def deliver(database: testing.PostgresDatabase, rows: list[TransactionRow]) -> None:
-    """Write these transactions as ingest would."""
+    """Write these transactions like ingest."""
 
     async def run() -> None:
         writer = await Writer.connect(database.dsn("zmart_ingest"))
@@ -53,7 +53,7 @@ def deliver(database: testing.PostgresDatabase, rows: list[TransactionRow]) -> N
 
 
 def test_the_documented_model_follows_the_log(marts_database: testing.PostgresDatabase, tmp_path: Path) -> None:
-    """Installed on a log that has begun, it counts what was there and what comes, and equals its rebuild."""
+    """Installed on an existing log, it counts old and new events, and equals its rebuild."""
     story = event_histories.EventHistory(1)
     for wallet in range(101):
         bought = {"outcome": True, "shares": "5", "cost": "11", "new_price_yes": str(600 - wallet)}

@@ -1,6 +1,6 @@
-"""A model that fails, however it fails, is behind alone and catches up by itself.
+"""A model that fails is behind alone and catches up by itself.
 
-What all models meet is the server's condition, and what the caller cancels is the caller's: both refuse the append.
+A failure that all models have is the server's, and a cancellation is the caller's: both reject the append.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from ingest.records import TransactionRow
-from ingest.store.behind_marts import BehindMarts
+from ingest.store.mart_retries import MartRetrier
 from ingest.store.writer import Writer
 from zmart import testing
 from zmart.run.deploy import rebuild
@@ -25,7 +25,7 @@ Connection: TypeAlias = psycopg.Connection[Any]
 
 @pytest.fixture
 def unfolded(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
-    """A log that no model has seen yet; `select folds.fold(0, ...)` is what the writer would do."""
+    """A log without any fold so far; `select folds.fold(0, ...)` is the writer's call."""
 
     async def run() -> None:
         writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
@@ -45,14 +45,14 @@ def fold(connection: Connection) -> None:
 
 
 def behind(connection: Connection) -> dict[str, str]:
-    """The models that are behind and retried, and why; none is stale."""
+    """Return the models that are behind and retried, with the reasons; none is stale."""
     assert connection.execute("select name from ops.models where stale_since is not null").fetchall() == []
     rows = connection.execute("select name, reason from ops.model_status where is_behind order by name")
     return {str(name): str(reason) for name, reason in rows}
 
 
 def on_every_row(connection: Connection, mart: str, does: str) -> None:
-    """Let every row that is written to a mart do something."""
+    """Install a trigger on every row that is written to a mart."""
     connection.execute(
         f"create or replace function public.spoil_{mart}() returns trigger language plpgsql"
         f" as $$ begin {does}; return new; end $$"
@@ -63,10 +63,10 @@ def on_every_row(connection: Connection, mart: str, does: str) -> None:
 
 
 def catch_up(database: testing.PostgresDatabase) -> None:
-    """Make every mart that is behind due, and retry as ingest does."""
+    """Make every mart that is behind due, and retry like ingest."""
 
     async def run() -> None:
-        marts = BehindMarts(database.dsn("zmart_ingest"))
+        marts = MartRetrier(database.dsn("zmart_ingest"))
         await marts.retry()
         await marts.stop()
 
@@ -76,7 +76,7 @@ def catch_up(database: testing.PostgresDatabase) -> None:
 
 
 def spared(database: testing.PostgresDatabase, *spoilt: str) -> None:
-    """Every other mart has taken the window; the spoilt ones catch up by themselves once the cause is gone."""
+    """Every other mart applies the window; the failing ones catch up by themselves once the cause is gone."""
     with database.connect() as owner:
         assert owner.execute("select count(*) from marts.trades").fetchone() != (0,) or "trades" in spoilt
         for mart in spoilt:
@@ -88,7 +88,7 @@ def spared(database: testing.PostgresDatabase, *spoilt: str) -> None:
 
 
 def test_a_model_that_takes_all_the_time_stops_alone(unfolded: testing.PostgresDatabase) -> None:
-    """The statement's timeout rings inside one model: that one stops, the others take the window at once."""
+    """The statement's timeout occurs inside one model: that one stops, the others apply the window at once."""
     with unfolded.connect() as owner:
         on_every_row(owner, "positions", "perform pg_sleep(60)")
         owner.execute("set statement_timeout = '1500ms'")
@@ -101,7 +101,7 @@ def test_a_model_that_takes_all_the_time_stops_alone(unfolded: testing.PostgresD
 
 
 def test_a_shared_step_that_takes_all_the_time_stops_who_shares_it(unfolded: testing.PostgresDatabase) -> None:
-    """The models that begin with it stop, the others take the window at once."""
+    """The models that start with it stop, the others apply the window at once."""
     shares = "select array_agg(name order by name), min(staged_as) from ops.models where staged_as is not null"
     with unfolded.connect() as owner:
         models, step = owner.execute(shares).fetchone() or ([], "")
@@ -123,7 +123,7 @@ def test_a_shared_step_that_takes_all_the_time_stops_who_shares_it(unfolded: tes
 
 
 def test_a_caller_who_cancels_is_obeyed(unfolded: testing.PostgresDatabase) -> None:
-    """The same error by another hand: nothing is folded, nothing is blamed."""
+    """The same error from a cancellation: nothing is folded, and no mart is marked."""
     with unfolded.connect() as owner, concurrent.futures.ThreadPoolExecutor() as pool:
         on_every_row(owner, "positions", "perform pg_sleep(60)")
         with unfolded.connect() as caller:
@@ -141,7 +141,7 @@ def test_a_caller_who_cancels_is_obeyed(unfolded: testing.PostgresDatabase) -> N
 
 
 def test_time_that_was_lost_elsewhere_is_nobodys_fault(unfolded: testing.PostgresDatabase) -> None:
-    """A statement whose time was gone before the fold began raises: the deliverer comes again."""
+    """A statement whose time was spent before the fold began raises: the sender repeats the delivery."""
     with unfolded.connect() as owner:
         on_every_row(owner, "positions", "perform pg_sleep(60)")
         owner.execute("set statement_timeout = '1500ms'")
@@ -153,7 +153,7 @@ def test_time_that_was_lost_elsewhere_is_nobodys_fault(unfolded: testing.Postgre
 
 
 def test_a_mart_that_somebody_has_locked_stops_alone(unfolded: testing.PostgresDatabase) -> None:
-    """Whoever sits on one mart's lock does not hold up the log."""
+    """A lock on one mart does not block the log."""
     with unfolded.connect() as owner, unfolded.connect() as sitter, sitter.transaction():
         owner.execute("alter function folds.fold(bigint, bigint) set lock_timeout = '100ms'")
         sitter.execute("lock table marts.candles_1m in access exclusive mode")
@@ -165,7 +165,7 @@ def test_a_mart_that_somebody_has_locked_stops_alone(unfolded: testing.PostgresD
 
 
 def test_a_model_that_takes_all_the_memory_stops_alone(unfolded: testing.PostgresDatabase) -> None:
-    """Out of memory in one model is that model's."""
+    """Out of memory in one model affects that model only."""
     with unfolded.connect() as owner:
         on_every_row(owner, "markets", "raise exception 'out of memory' using errcode = '53200'")
         fold(owner)
@@ -178,7 +178,7 @@ ENVIRONMENT = ["08006", "40P01", "53100", "53200", "55P03", "57P01", "58030"]
 
 @pytest.mark.parametrize("state", ENVIRONMENT)
 def test_a_condition_that_one_model_meets_is_retried(unfolded: testing.PostgresDatabase, state: str) -> None:
-    """However often it is met, the model is behind and never stale, and catches up when the condition is gone."""
+    """After any number of failures the model is behind and never stale, and catches up when the condition ends."""
     with unfolded.connect() as owner:
         on_every_row(owner, "markets", f"raise exception 'staged' using errcode = '{state}'")
         fold(owner)
@@ -190,7 +190,7 @@ def test_a_condition_that_one_model_meets_is_retried(unfolded: testing.PostgresD
 
 @pytest.mark.parametrize("state", ENVIRONMENT)
 def test_a_condition_that_all_models_meet_refuses_the_append(unfolded: testing.PostgresDatabase, state: str) -> None:
-    """It is the server's: it is raised to the deliverer, who repeats the append, and no mart is marked."""
+    """A failure of the server is raised to the sender, who repeats the append, and no mart is marked."""
     with unfolded.connect() as owner:
         for (mart,) in owner.execute("select name from ops.models").fetchall():
             (arguments,) = owner.execute(
@@ -206,7 +206,7 @@ def test_a_condition_that_all_models_meet_refuses_the_append(unfolded: testing.P
 
 
 def test_time_lost_in_what_all_models_share_refuses_no_append(unfolded: testing.PostgresDatabase) -> None:
-    """A timeout outside every model would come back with each repeated append; the marts are behind instead."""
+    """A timeout outside every model would occur in each repeated append, so the marts are behind instead."""
     with unfolded.connect() as owner:
         (names,) = owner.execute("select array_agg(name order by name) from ops.models").fetchone() or ([],)
         (whole,) = owner.execute("select pg_get_functiondef('folds.affected_seqs'::regproc)").fetchone() or ("",)
@@ -223,7 +223,7 @@ def test_time_lost_in_what_all_models_share_refuses_no_append(unfolded: testing.
 
 
 def test_small_windows_in_any_order_of_arrival_end_as_a_rebuild(marts_database: testing.PostgresDatabase) -> None:
-    """Marts that are behind take the log one entry at a time, and nothing differs at the end."""
+    """Marts that are behind apply the log one entry at a time, and nothing differs at the end."""
     story = event_histories.generate(5)
     random.Random(5).shuffle(story)
 
@@ -270,7 +270,7 @@ def test_a_model_is_stale_after_three_attempts_over_ten_minutes(unfolded: testin
 
 
 def test_a_mend_within_ten_minutes_needs_no_rebuild(unfolded: testing.PostgresDatabase) -> None:
-    """A model whose cause is mended after the second failure catches up by itself."""
+    """A model whose cause is corrected after the second failure catches up by itself."""
     with unfolded.connect() as owner:
         on_every_row(owner, "positions", "raise exception 'no such share'")
         fold(owner)
@@ -280,7 +280,7 @@ def test_a_mend_within_ten_minutes_needs_no_rebuild(unfolded: testing.PostgresDa
 
 
 def test_a_bad_event_is_named(unfolded: testing.PostgresDatabase) -> None:
-    """The event that the model cannot take is found by halving the window."""
+    """The event that the model cannot apply is found by halving the window."""
     with unfolded.connect() as owner:
         (seq,) = owner.execute("select max(seq) from raw.events where name = 'SharesBought'").fetchone() or (None,)
         owner.execute('update raw.events set payload = payload || \'{"shares": "many"}\' where seq = %s', (seq,))

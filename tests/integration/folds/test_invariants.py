@@ -1,4 +1,4 @@
-"""The models' data tests can fail: a row that breaks one of their promises is seen, and by the test of that promise."""
+"""The models' data tests can fail: a row that violates one is found, and by the test of that rule."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 MODELS = sorted((rebuild.PROJECT / "sql_models").rglob("*.yml"))
 SINGULAR = sorted(path.stem for path in (rebuild.PROJECT / "tests" / "data").glob("*.sql"))
 
-#: By singular test: the mart it is shown, and what is done to one row of it; one for each promise of the test's text.
+#: By singular test: the mart, and the change of one row of it; one for each rule in the test's text.
 SPOILT = [
     ("average_cost_follows_positions", "position_costs", "cost_yes = cost_yes + 1"),
     ("average_cost_follows_positions", "position_costs", "cost_no = cost_no - 1"),
@@ -72,22 +72,22 @@ class Promise:
     """A data test that a model's .yml asks for."""
 
     model: str
-    #: The column it is of; None for one of the whole model.
+    #: The column of the test; None for one of the whole model.
     column: str | None
     kind: str
     #: The key columns of a grain.
     columns: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The model, the column and what it promises."""
+        """The model, the column and the rule."""
         return f"{self.model}.{self.column or ','.join(self.columns)} {self.kind}"
 
     @property
     def spoils(self) -> str:
-        """A statement that breaks it in one row of the mart."""
+        """A statement that violates it in one row of the mart."""
         mart, column = f"marts.{self.model}", self.column
         first = f"where ctid = (select min(ctid) from {mart})"
-        # A twin is one by this column alone.
+        # A duplicate by this column alone.
         others = json.dumps(
             {o.column: None for o in PROMISES if (o.model, o.kind) == (self.model, "unique") and o.column != column}
         )
@@ -116,14 +116,14 @@ PROMISES = list(promises())
 
 @dataclass(frozen=True, kw_only=True)
 class PlayedLog:
-    """A played chain in which everything occurs, and the data tests as dbt runs them."""
+    """A generated chain with all events, and the data tests as dbt runs them."""
 
     database: testing.PostgresDatabase
-    #: SQL by the singular test's name, or by the promise; rows returned break it.
+    #: SQL by the singular test's name, or by the rule; returned rows are violations.
     queries: Mapping[str, str]
 
     def broken(self, connection: Connection, mart: str) -> set[str]:
-        """Which of the tests that look at a mart have rows to show."""
+        """Return the tests of a mart that return rows."""
         return {
             name
             for name, query in self.queries.items()
@@ -138,7 +138,7 @@ def played(
     marts_template: testing.PostgresDatabase,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[PlayedLog]:
-    """A chain's log and some words under a market; change it in a transaction that is rolled back."""
+    """A chain's log and some comments under a market; change it in a transaction that is rolled back."""
 
     async def ingest() -> None:
         items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
@@ -153,7 +153,7 @@ def played(
             for words in ("I say so", "And I do not"):
                 owner.execute("select app.post_comment(min(id), %s, null) from marts.markets where is_known", (words,))
         rebuild.refresh(database.dsn(), report=lambda _: None)
-        # dbt's folder of this test alone: others run dbt at the same time.
+        # A dbt folder for this test alone, because others run dbt at the same time.
         state = tmp_path_factory.mktemp(uuid.uuid4().hex)
         patch.setenv("ZMART_STATE_DIR", str(state))
         rebuild.build_models(database.dsn(), ["compile", "--select", "resource_type:test"])
@@ -176,14 +176,14 @@ def compiled(manifest: pathlib.Path) -> Iterator[tuple[str, str]]:
 
 
 def stand_in(connection: Connection, mart: str) -> None:
-    """Put a plain table in a mart's place, without keys and constraints; what is built on the mart stays as it was."""
+    """Replace a mart by a plain table without keys and constraints; the views on the mart stay unchanged."""
     kind = connection.execute("select relkind from pg_class where oid = %s::regclass", (f"marts.{mart}",)).fetchone()
     connection.execute(f"alter {'view' if kind == ('v',) else 'table'} marts.{mart} rename to {mart}_before")
     connection.execute(f"create table marts.{mart} as table marts.{mart}_before")
 
 
 def test_every_data_test_is_here(played: PlayedLog) -> None:
-    """None is forgotten, and none has anything to say about a sound log."""
+    """No test is missing, and none returns rows for a correct log."""
     assert set(played.queries) == {*SINGULAR, *map(str, PROMISES)}
     assert {name for name, _, _ in SPOILT} == set(SINGULAR)
     with played.database.connect("postgres") as connection:
@@ -194,7 +194,7 @@ def test_every_data_test_is_here(played: PlayedLog) -> None:
 
 @pytest.mark.parametrize(("name", "mart", "change"), SPOILT)
 def test_an_invariant_sees_what_breaks_it(played: PlayedLog, name: str, mart: str, change: str) -> None:
-    """One row that is off by one: its invariant shows it, and no other does."""
+    """One row that is off by one: its invariant returns it, and no other does."""
     with played.database.connect("postgres") as connection, connection.transaction(force_rollback=True):
         stand_in(connection, mart)
         assert played.broken(connection, mart) == set()
@@ -205,7 +205,7 @@ def test_an_invariant_sees_what_breaks_it(played: PlayedLog, name: str, mart: st
 
 @pytest.mark.parametrize("promise", PROMISES, ids=str)
 def test_a_promise_sees_what_breaks_it(played: PlayedLog, promise: Promise) -> None:
-    """A row without a value, with a wrong one, without its other, or twice: its promise alone of the .yml shows it."""
+    """A row without a value, with a wrong one, without its parent, or twice: only the test of that rule returns it."""
     with played.database.connect("postgres") as connection, connection.transaction(force_rollback=True):
         stand_in(connection, promise.model)
         done = connection.execute(promise.spoils)

@@ -1,4 +1,4 @@
-"""The market maker in SQL is the one in Python, which is the program's."""
+"""The market maker in SQL equals the one in Python, which equals the program's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Case = tuple[int, int, int, bool, int]
 
 
 def in_sql(database: testing.PostgresDatabase, cases: list[Case]) -> list[list[int | None]]:
-    """What SQL answers to each case: price, cost, proceeds; null where it refuses."""
+    """Return SQL's result for each case: price, cost, proceeds; null for a rejection."""
     columns = [list(column) for column in zip(*cases, strict=True)]
     with database.connect("analyst") as connection:
         rows = connection.execute(ASKED, columns).fetchall()
@@ -33,7 +33,7 @@ def in_sql(database: testing.PostgresDatabase, cases: list[Case]) -> list[list[i
 
 
 def answered(call: Any, *args: Any, **kwargs: Any) -> int | None:
-    """A function's result, or nothing where the program refuses."""
+    """Return a function's result, or None if the program rejects."""
     try:
         return int(call(*args, **kwargs))
     except errors.ProgramError:
@@ -41,7 +41,7 @@ def answered(call: Any, *args: Any, **kwargs: Any) -> int | None:
 
 
 def in_python(case: Case) -> list[int | None]:
-    """The same by zmart.domain."""
+    """Return the same from zmart.domain."""
     q_yes, q_no, b, yes, shares = case
     q = q_yes, q_no, b
     return [answered(lmsr.price_yes, *q), answered(lmsr.cost, *q), answered(lmsr.sell, *q, yes=yes, shares=shares)]
@@ -49,7 +49,7 @@ def in_python(case: Case) -> list[int | None]:
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the program's computed cases are not at hand")
 def test_all_cases_of_the_program(database: testing.PostgresDatabase) -> None:
-    """Price, cost and proceeds of the program's own 1,500 cases; null where it refuses."""
+    """Price, cost and proceeds of the program's own 1,500 cases; null for a rejection."""
     vectors = json.loads(VECTORS.read_text())
     cases = [(c["q_yes"], c["q_no"], c["b"], c["outcome_yes"], c["sell_shares"]) for c in vectors]
     expected = [
@@ -62,7 +62,7 @@ def test_all_cases_of_the_program(database: testing.PostgresDatabase) -> None:
 
 
 def test_corners(database: testing.PostgresDatabase) -> None:
-    """Balance, the turn at 3.46 b, 20 b and beyond, b below the minimum, the largest u64, more than is there."""
+    """Balance, the turn at 3.46 b, 20 b and beyond, b below the minimum, the largest u64, more than the market has."""
     b = lmsr.MIN_B
     cases: list[Case] = [
         (0, 0, b, True, 0),

@@ -1,10 +1,11 @@
-"""The models' own tests: unit tests, contracts, keys, relationships and invariants, by dbt, over a played chain."""
+"""The models' own tests: unit tests, contracts, keys, relationships and invariants, by dbt, over a generated chain."""
 
 from __future__ import annotations
 
 import asyncio
 
 import msgspec
+import pytest
 
 from devchain import history
 from ingest.decode import decoder
@@ -13,6 +14,7 @@ from zmart import testing
 from zmart.run.deploy import rebuild
 
 
+@pytest.mark.drill
 def test_dbt_build_is_green_over_a_played_chain(marts_database: testing.PostgresDatabase) -> None:
     """Every unit test and every data test passes on a history in which all eighteen events occur."""
 

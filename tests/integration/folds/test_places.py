@@ -1,4 +1,4 @@
-"""Two transactions at one place: what the marts say depends on which there are, never on which came first."""
+"""Two transactions at one place: the marts depend on the set of them, never on the order of arrival."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ingest.store.arrays import provisional_index
 from ingest.store.writer import Writer
 from zmart import testing
 
-#: (signature, order_key) of every event that counts.
+#: (signature, order_key) of every event that is not retracted.
 PLACES = "select signature, order_key from raw.events where retracted_at is null order by signature, order_key"
 
 
 def crowded(seed: int) -> list[TransactionRow]:
-    """A story told in six slots, most of it at places that others claim, too, and some at none."""
+    """A story in six slots, most of it at places that other transactions claim, too, and some without a place."""
     draw = random.Random(seed)
     return [
         row._replace(slot=1000 + number // 7, index_in_block=draw.choice((None, 0, 0, 1, 32_767)))
@@ -57,7 +57,7 @@ def test_one_place_is_one_transactions_whoever_came_first(
     seed: int,
     order: int,
 ) -> None:
-    """However a crowded history arrives, and whatever of it goes or is settled, places and marts come out the same,
+    """For any order of arrival of a crowded history, and any retractions and settlements, places and marts are equal,
     no two events share a place, and live equals rebuilt."""
     draw = random.Random(order)
     story = crowded(seed)
@@ -86,7 +86,7 @@ def test_one_place_is_one_transactions_whoever_came_first(
 
 
 def test_a_settled_place_is_not_given_away(place: testing.PostgresDatabase) -> None:  # noqa: F811
-    """Who is known to stand somewhere stands there; a guess goes to the end, and comes back when the place is free."""
+    """A transaction with a known place has that place; a guess goes to the end, and returns when the place is free."""
     first, second = event_histories.generate(3)[:2]
     guess = first._replace(slot=5, index_in_block=None)
     known = second._replace(slot=5, index_in_block=provisional_index(first.signature))
@@ -111,7 +111,7 @@ def test_a_settled_place_is_not_given_away(place: testing.PostgresDatabase) -> N
 
 
 def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.PostgresDatabase) -> None:  # noqa: F811
-    """Retracted, then delivered anew by somebody who does not know its index."""
+    """Retracted, then delivered again by a source that does not know its index."""
     known = event_histories.generate(3)[0]._replace(slot=5, index_in_block=9)
 
     async def run() -> list[object]:
@@ -130,7 +130,7 @@ def test_what_lands_again_keeps_the_place_that_is_known_of_it(place: testing.Pos
 
 @pytest.mark.parametrize("number", range(3))
 def test_python_and_postgres_guess_the_same_place(place: testing.PostgresDatabase, number: int) -> None:  # noqa: F811
-    """The stand-in for an unknown index is one function in two languages."""
+    """The substitute for an unknown index is the same function in two languages."""
     named = event_histories.signature(number)
     with place.connect() as connection:
         assert connection.execute("select raw.provisional_index(%s)", (named,)).fetchone() == (

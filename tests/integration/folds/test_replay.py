@@ -1,4 +1,4 @@
-"""Live equals rebuilt: however a history arrives, the marts are those of one rebuild."""
+"""Live equals rebuilt: for any order of arrival the marts equal one rebuild."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ingest.store.writer import Writer
 from zmart import testing
 from zmart.run.deploy import rebuild
 
-#: What a row says, without the numbers that depend on the order of arrival.
+#: The columns of a row, without the numbers that depend on the order of arrival.
 COMPARED_MARTS = {
     "markets": "market_no, last_seq",
     "trades": "seq, market_no, wallet_no, last_seq",
@@ -51,7 +51,7 @@ def forget(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 
 def deliver(place: testing.PostgresDatabase, batches: Sequence[Sequence[TransactionRow]]) -> dict[str, list[str]]:
-    """Deliver batches into an empty log; what each mart then says, sorted."""
+    """Deliver batches into an empty log; return the rows of each mart, sorted."""
 
     async def run() -> None:
         writer = await Writer.connect(place.dsn("zmart_ingest"))
@@ -74,12 +74,12 @@ def rows_as_text(connection: psycopg.Connection[tuple[object, ...]], mart: str, 
 
 
 def differing(place: testing.PostgresDatabase) -> dict[str, int]:
-    """Marts that differ from their rebuild, by how many rows."""
+    """Return the marts that differ from their rebuild, with the number of rows."""
     return {v.name: v.differing_rows for v in rebuild.verify(place.dsn()) if not v.is_consistent}
 
 
 def cut(rows: list[TransactionRow], draw: random.Random) -> list[list[TransactionRow]]:
-    """The rows in their order, cut into batches of uneven size."""
+    """Return the rows in their order, cut into batches of uneven size."""
     batches = []
     while rows:
         size = draw.choice((1, 2, 7, len(rows)))
@@ -97,7 +97,7 @@ def cut(rows: list[TransactionRow], draw: random.Random) -> list[list[Transactio
 def test_any_order_any_cut_any_repetition_gives_the_same_marts(
     place: testing.PostgresDatabase, seed: int, order: int
 ) -> None:
-    """Shuffled, repeated and cut anyhow, a history says what it says delivered whole, and equals its rebuild."""
+    """Shuffled, repeated and cut anyhow, a history gives the same marts as in one delivery, and equals its rebuild."""
     story = event_histories.generate(seed)
     whole = deliver(place, [story])
     assert differing(place) == {}
@@ -114,7 +114,7 @@ def test_any_order_any_cut_any_repetition_gives_the_same_marts(
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
 def test_a_retraction_leaves_no_trace(place: testing.PostgresDatabase, seed: int) -> None:
-    """Retracting some transactions gives the marts of a history without them; landing again gives them back."""
+    """Retracting some transactions gives the marts of a history without them; their second landing restores them."""
     story = event_histories.generate(seed)
     whole = deliver(place, [story])
     gone = random.Random(seed).sample(range(len(story)), len(story) // 5)
@@ -138,7 +138,7 @@ def test_a_retraction_leaves_no_trace(place: testing.PostgresDatabase, seed: int
 
 
 def retract(connection: psycopg.Connection[tuple[object, ...]], signatures: list[str]) -> None:
-    """What a proof of absence does: mark the events, say so in the feed, fold."""
+    """Apply a proof of absence: mark the events, append to the feed, fold."""
     with connection.transaction():
         connection.execute("select raw.take_writer()")
         connection.execute("update raw.transactions set retracted_at = now() where signature = any(%s)", (signatures,))
@@ -154,7 +154,7 @@ def retract(connection: psycopg.Connection[tuple[object, ...]], signatures: list
 
 
 def land_again(place: testing.PostgresDatabase, rows: list[TransactionRow]) -> dict[str, list[str]]:
-    """Deliver retracted transactions once more; what each mart then says."""
+    """Deliver retracted transactions once more; return the rows of each mart."""
 
     async def run() -> None:
         writer = await Writer.connect(place.dsn("zmart_ingest"))
@@ -168,7 +168,7 @@ def land_again(place: testing.PostgresDatabase, rows: list[TransactionRow]) -> d
 
 @pytest.mark.parametrize("arrival", [[[0, 1, 2, 3]], [[0], [1], [2], [3]], [[0, 1, 3], [2]], [[2], [3], [1], [0]]])
 def test_a_configuration_prices_the_trades_after_it(place: testing.PostgresDatabase, arrival: list[list[int]]) -> None:
-    """Fees follow the configuration in force at the trade's place on chain: in its turn, before its time or late."""
+    """Fees follow the configuration in force at the trade's place on chain: if it arrives in order, early or late."""
     story = event_histories.EventHistory(7)
     story.append(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
@@ -187,7 +187,7 @@ def test_a_configuration_prices_the_trades_after_it(place: testing.PostgresDatab
 
 
 def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place: testing.PostgresDatabase) -> None:
-    """What b tells of a sell (protocol.md 8.6) is told again when b is heard of, whatever else the window holds."""
+    """Fees of a sell that depend on b (protocol.md 8.6) are computed again when b arrives, in any window."""
     story = event_histories.EventHistory(9)
     # Both 999 and 1,000 leave 900 after fees of 10 %; costs of this market differ by multiples of 999.
     story.append(("MarketCreated", 1, 1, {"b_parameter": "999000000000", "state": 0}, None))
@@ -204,7 +204,7 @@ def test_a_creation_that_comes_alone_and_late_settles_the_sells_before_it(place:
 
 
 def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.PostgresDatabase) -> None:
-    """A late configuration committed while a mart is being folded anew reprices the anew folded rows as well."""
+    """A late configuration committed during a rebuild of a mart reprices the rebuilt rows as well."""
     story = event_histories.EventHistory(8)
     bought = {"outcome": True, "shares": "5", "cost": "1200000", "new_price_yes": "5"}
     story.append(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
@@ -221,7 +221,7 @@ def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.P
                 for name in ("trades", "markets")
             ]
             wait_for_lock(holder, waiting=2)
-            # What the writer does with the lock: the configuration is in the log and the live marts are repriced.
+            # Like the writer with the lock: the configuration is in the log and the live marts are repriced.
             append_config(holder, config)
         for done in rebuilding:
             done.result(timeout=60)
@@ -230,14 +230,14 @@ def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.P
 
 
 def wait_for_lock(connection: psycopg.Connection[tuple[object, ...]], *, waiting: int) -> None:
-    """Return once so many sessions wait for the writer's lock."""
+    """Return once this number of sessions wait for the writer's lock."""
     count = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
     while connection.execute(count).fetchone() != (waiting,):
         connection.execute("select pg_sleep(0.01)")
 
 
 def append_config(connection: psycopg.Connection[tuple[object, ...]], row: TransactionRow) -> None:
-    """Append a configuration by hand, in the transaction that holds the lock."""
+    """Append a configuration by SQL, in the transaction that has the lock."""
     (event,) = row.events
     connection.execute(
         "insert into raw.transactions (transaction_no, signature, slot, index_in_block, order_settled, digest)"

@@ -1,4 +1,4 @@
-"""What a retraction must reach: every mart's rows, and the fees of trades that a retracted configuration had priced."""
+"""The reach of a retraction: every mart's rows, and the fees of trades that a retracted configuration had priced."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def build_transactions() -> list[Any]:
 
 
 def retracted(place: testing.PostgresDatabase, signature: str) -> dict[str, list[tuple[Any, ...]]]:  # noqa: F811
-    """Deliver the story, take one transaction out; what the marts then say."""
+    """Deliver the story and retract one transaction; return the rows of the marts."""
 
     async def retract() -> None:
         writer = await Writer.connect(place.dsn("zmart_ingest"))
@@ -45,7 +45,7 @@ def retracted(place: testing.PostgresDatabase, signature: str) -> dict[str, list
 
 
 def test_a_retracted_configuration_prices_nothing(place: testing.PostgresDatabase) -> None:  # noqa: F811
-    """Trades after it are split by the rates that were in force before, in every mart that splits fees."""
+    """Later trades are split by the rates that were in force before, in every mart that splits fees."""
     _, config, *_ = build_transactions()
 
     left = retracted(place, config.signature)
@@ -56,7 +56,7 @@ def test_a_retracted_configuration_prices_nothing(place: testing.PostgresDatabas
 
 
 def test_a_retracted_trade_counts_nowhere(place: testing.PostgresDatabase) -> None:  # noqa: F811
-    """Sums lose its part and the last price is that of the one before."""
+    """Sums lose its part and the last price is that of the previous trade."""
     *_, last = build_transactions()
 
     left = retracted(place, last.signature)

@@ -24,7 +24,7 @@ MARTS = {"leaderboard", "platform_stats", "pnl_history", "realizations", "wallet
 
 
 def deliver(database: testing.PostgresDatabase, rows: Sequence[TransactionRow]) -> None:
-    """Write these transactions as ingest would."""
+    """Write these transactions like ingest."""
 
     async def run() -> None:
         writer = await Writer.connect(database.dsn("zmart_ingest"))
@@ -35,12 +35,12 @@ def deliver(database: testing.PostgresDatabase, rows: Sequence[TransactionRow]) 
 
 
 def refresh(database: testing.PostgresDatabase, *names: str) -> dict[str, int]:
-    """Refresh without telling anyone."""
+    """Refresh without a notification."""
     return rebuild.refresh(database.dsn(), names, report=lambda _: None)
 
 
 def one(connection: psycopg.Connection[tuple[object, ...]], query: str) -> tuple[object, ...]:
-    """The one row of a query."""
+    """Return the one row of a query."""
     row = connection.execute(query).fetchone()
     assert row is not None
     return row
@@ -48,7 +48,7 @@ def one(connection: psycopg.Connection[tuple[object, ...]], query: str) -> tuple
 
 @contextmanager
 def polling(database: testing.PostgresDatabase, query: str) -> Iterator[list[object]]:
-    """Ask as the analyst all the time; errors and empty answers are collected."""
+    """Query continuously as the analyst; errors and empty results are collected."""
     failures: list[object] = []
     stop, started = threading.Event(), threading.Event()
 
@@ -74,7 +74,7 @@ def polling(database: testing.PostgresDatabase, query: str) -> Iterator[list[obj
 
 
 def test_each_refreshed_mart_reports_its_seq(marts_database: testing.PostgresDatabase) -> None:
-    """What arrives after a refresh is not in it, and the mart says so; the next refresh catches up."""
+    """Later entries are not in a refreshed mart, and its seq shows it; the next refresh includes them."""
     story = event_histories.generate(3)
     half = len(story) // 2
     deliver(marts_database, story[:half])
@@ -91,7 +91,7 @@ def test_each_refreshed_mart_reports_its_seq(marts_database: testing.PostgresDat
 
 
 def test_refreshing_twice_writes_nothing(marts_database: testing.PostgresDatabase) -> None:
-    """The difference is what is written, and there is none."""
+    """Only the difference is written, and there is none."""
     deliver(marts_database, event_histories.generate(3))
     refresh(marts_database)
 
@@ -99,7 +99,7 @@ def test_refreshing_twice_writes_nothing(marts_database: testing.PostgresDatabas
 
 
 def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testing.PostgresDatabase) -> None:
-    """A leaderboard made of trades that stopped at seq 2 does not claim to know more."""
+    """A leaderboard of trades that stopped at seq 2 reports seq 2."""
     deliver(marts_database, event_histories.generate(3))
     with marts_database.connect() as connection:
         connection.execute("select folds.mark_stale('trades', 2, 3, 'on purpose')")
@@ -132,7 +132,7 @@ def test_a_reader_notices_neither_refresh_nor_new_shape(marts_database: testing.
 
 
 def test_broken_refresh_raises_one_sentence_and_keeps_the_rows(marts_database: testing.PostgresDatabase) -> None:
-    """Its rows stay, and the next step is named."""
+    """Its rows stay, and the message has the next step."""
     deliver(marts_database, event_histories.generate(3))
     refresh(marts_database)
     with marts_database.connect() as connection:
@@ -142,7 +142,7 @@ def test_broken_refresh_raises_one_sentence_and_keeps_the_rows(marts_database: t
             " where name = 'wallets'"
         )
         with pytest.raises(
-            errors.ConfigurationError, match=r"wallets cannot be refreshed: .*\. Mend its SQL"
+            errors.ConfigurationError, match=r"wallets cannot be refreshed: .*\. Correct its SQL"
         ) as caught:
             refresh(marts_database, "wallets")
         assert "\n" not in str(caught.value)
@@ -150,7 +150,7 @@ def test_broken_refresh_raises_one_sentence_and_keeps_the_rows(marts_database: t
 
 
 def test_wallets_and_days_add_up(marts_database: testing.PostgresDatabase) -> None:
-    """What is realized moment by moment and day by day is the profit that portfolio defines, to the lamport."""
+    """The realized profit by moment and by day is the profit that portfolio defines, to the lamport."""
     items = [msgspec.json.encode(item) for item in history.play(5, 1_500)]
     deliver(marts_database, decoder.Decoder(history.PROGRAM_ID).decode_items(items).transactions)
     refresh(marts_database)
@@ -166,7 +166,7 @@ def test_wallets_and_days_add_up(marts_database: testing.PostgresDatabase) -> No
 
 
 def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.PostgresDatabase) -> None:
-    """Everyone sees how often a comment was flagged; a wallet reads its own flags alone. Deleted text is gone."""
+    """Everyone reads the number of flags of a comment; a wallet reads its own flags alone. Deleted text is gone."""
     deliver(marts_database, event_histories.generate(3))
     with marts_database.connect() as owner:
         wallets = [str(name) for (name,) in owner.execute("select wallet from raw.wallets_seen order by 1 limit 2")]
@@ -190,7 +190,7 @@ def test_flags_are_counted_for_all_and_read_by_oneself(marts_database: testing.P
 
 
 def test_deadlines_follow_the_current_configuration(marts_database: testing.PostgresDatabase) -> None:
-    """A configuration that comes after a proposed outcome moves its deadline: the program reads the current one."""
+    """A configuration after a proposed outcome moves its deadline: the program reads the current one."""
     story = event_histories.EventHistory(5)
     story.append(("MarketCreated", 1, 1, {"b_parameter": "100000000000", "state": 0}, {"initial_liquidity": "1"}))
     story.append(("MarketActivated", 1, 1, {"initial_liquidity": "1"}, None))

@@ -1,4 +1,4 @@
-"""A mart of another shape takes the live one's place: readers, snapshots, views and grants come through."""
+"""A mart of another shape replaces the live one: readers, snapshots, views and grants continue to work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Connection: TypeAlias = psycopg.Connection[Any]
 
 
 def put_beside(connection: Connection, mart: str) -> None:
-    """A copy of a mart with one column more, where a deployment would have built it."""
+    """A copy of a mart with one more column, where a deployment would have built it."""
     columns = ", ".join(
         str(name)
         for (name,) in connection.execute(
@@ -31,18 +31,18 @@ def put_beside(connection: Connection, mart: str) -> None:
 
 
 def swap(connection: Connection, mart: str) -> int:
-    """Try as a deployment does until no reader is in the way; how often it had to."""
+    """Try like a deployment until no reader blocks it; return the number of attempts."""
     for attempt in range(1, 400):
         try:
             connection.execute("select folds.swap(%s)", (mart,))
         except psycopg.errors.LockNotAvailable:
             continue
         return attempt
-    raise AssertionError("the swap never came through")
+    raise AssertionError("the swap never succeeded")
 
 
 def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.PostgresDatabase) -> None:
-    """Whoever reads the old table keeps it: the swap gives way, holding nobody up, and comes through in the end."""
+    """A reader of the old table keeps its snapshot: the swap backs off, blocks no one, and succeeds in the end."""
     deliver(marts_database, event_histories.generate(5))
     ask = "select count(*) from marts.markets"
     with (
@@ -65,7 +65,7 @@ def test_a_reader_and_an_older_snapshot_notice_nothing(marts_database: testing.P
 
 
 def test_an_older_snapshot_sees_its_rows_through_a_rebuild(marts_database: testing.PostgresDatabase) -> None:
-    """A rebuild changes rows in place: a snapshot from before, that had not looked yet, finds what was there."""
+    """A rebuild changes rows in place: an earlier snapshot that has not read yet finds the earlier rows."""
     deliver(marts_database, event_histories.generate(5))
     with marts_database.connect() as owner, marts_database.connect("analyst") as reader:
         owner.execute("update marts.positions set total_invested = total_invested + 1")
@@ -102,7 +102,7 @@ def test_views_come_back_with_all_they_had(marts_database: testing.PostgresDatab
 
 
 def test_a_materialized_view_on_top_is_refused_with_its_name(marts_database: testing.PostgresDatabase) -> None:
-    """It would come back without its data, so it is not taken away."""
+    """It would be created again without its data, so it is not dropped."""
     with marts_database.connect() as owner:
         owner.execute("create materialized view public.mine as select count(*) as n from marts.markets")
         put_beside(owner, "markets")
@@ -112,7 +112,7 @@ def test_a_materialized_view_on_top_is_refused_with_its_name(marts_database: tes
 
 
 def test_mart_that_stays_in_place_gets_its_new_indexes(marts_database: testing.PostgresDatabase) -> None:
-    """What the models ask for and the live tables lack is made, without a transaction; twice is once."""
+    """Indexes of the models that the live tables lack are created, outside a transaction; a second run creates none."""
     with marts_database.connect() as owner:
         assert rebuild.create_indexes(marts_database.dsn()) == []
         owner.execute("drop index marts.markets__beside_creator_wallet_idx")

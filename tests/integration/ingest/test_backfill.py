@@ -1,4 +1,4 @@
-"""Backfill over a development chain: complete, oldest first, stopped and gone on, within its budget."""
+"""Backfill over a development chain: complete, oldest first, interrupted and resumed, within its budget."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_a_spent_budget_stops_and_the_next_run_goes_on(stack: ChainStack) 
 
 
 async def test_a_node_that_wants_fewer_requests_is_obeyed(stack: ChainStack) -> None:
-    """429 with Retry-After is waited for, not counted as an answer."""
+    """429 with Retry-After causes a wait and does not count as a response."""
     fault = {"method": "getTransaction", "count": 3, "status": 429, "retry_after_seconds": 0}
     await stack.node.call("devchain_fault", fault)
     slots = sorted({one.slot for one in stack.landed_transactions()})

@@ -1,4 +1,4 @@
-"""Dead letters: listed, shown, tried again, and resolved only when their trouble is gone."""
+"""Dead letters: listed, shown, retried, and resolved only when their cause is gone."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BOUGHT = events.SharesBought(b"\1" * 32, deliveries.address(1), True, 1_000, 999
 
 
 class RetryHarness:
-    """A log, and a person with dead letters."""
+    """A log with dead letters, and their commands."""
 
     def __init__(self, database: testing.PostgresDatabase, sync_database: SyncDatabase, writer: Writer) -> None:
         self.database, self.sync_database, self.writer = database, sync_database, writer
 
     async def retry_one(self, number: int = 1) -> str:
-        """Retry one; what became of it."""
+        """Retry one; return the outcome."""
         retry = DeadLetterRetrier(self.sync_database, self.writer, Decoder(PROGRAM))
         return await retry.retry(await dead_letters.load_dead_letter(self.sync_database, number))
 
@@ -50,7 +50,7 @@ async def harness(marts_database: testing.PostgresDatabase) -> AsyncIterator[Ret
 
 
 async def test_a_rejected_transaction_is_stored_when_it_fits_now(harness: RetryHarness) -> None:
-    """The kept bytes are decoded and written; the letter is resolved."""
+    """The stored bytes are decoded and written; the dead letter is resolved."""
     item = zlib.compress(msgspec.json.encode(deliveries.item(PROGRAM, [BOUGHT])))
     dead_letter = DeadLetter(deliveries.signature(1), None, "rejected", "Postgres refused it.", item)
     await harness.writer.append([], source="webhook", dead_letters=[dead_letter])
@@ -62,14 +62,14 @@ async def test_a_rejected_transaction_is_stored_when_it_fits_now(harness: RetryH
 
 
 async def test_event_that_can_be_read_now_is_appended(harness: RetryHarness) -> None:
-    """A transaction stored without an event that today's code reads gets it, and the marts follow."""
+    """A transaction stored without an event that the current code decodes gets it, and the marts follow."""
     (row,) = (
         Decoder(PROGRAM).decode_items([msgspec.json.encode(deliveries.item(PROGRAM, [BOUGHT, BOUGHT]))]).transactions
     )
     unread = DeadLetter(row.signature, 1, "undecodable", "No event begins with that.", b"x")
     await harness.writer.append([row._replace(events=row.events[:1], dead_letters=(unread,))], source="webhook")
 
-    assert await harness.retry_one() == "read; its events were appended anew"
+    assert await harness.retry_one() == "decoded; its events were appended again"
 
     assert harness.fetch_all("select ordinal from raw.events where retracted_at is null order by 1") == [(0,), (1,)]
     assert harness.fetch_all("select trades_count from marts.positions") == [(2,)]
@@ -77,7 +77,7 @@ async def test_event_that_can_be_read_now_is_appended(harness: RetryHarness) -> 
 
 
 async def test_what_still_cannot_be_used_stays_open(harness: RetryHarness) -> None:
-    """A retry that changes nothing says so and leaves the letter for a person."""
+    """A retry that changes nothing reports so and leaves the dead letter open."""
     await harness.writer.append(
         [], source="webhook", dead_letters=[DeadLetter(None, None, "malformed", "It is not JSON.", b"{")]
     )
@@ -89,7 +89,7 @@ async def test_what_still_cannot_be_used_stays_open(harness: RetryHarness) -> No
 
 
 async def test_an_unknown_signature_is_wanted_again(harness: RetryHarness) -> None:
-    """It goes back to raw.pending_signatures, with its attempts forgotten."""
+    """It returns to raw.pending_signatures, with its attempts reset."""
     dead_letter = DeadLetter(deliveries.signature(9), None, "unknown", "No node knows it.", None)
     await harness.writer.append([], source="fetch", dead_letters=[dead_letter])
 
@@ -101,7 +101,7 @@ async def test_an_unknown_signature_is_wanted_again(harness: RetryHarness) -> No
 
 
 async def test_they_are_listed_and_shown(harness: RetryHarness, capsys: pytest.CaptureFixture[str]) -> None:
-    """A person sees the number, the kind and the reason, and the bytes of one, opened."""
+    """The list has number, kind and reason; one is shown with its bytes, decompressed."""
     dead_letter = DeadLetter(None, None, "malformed", "It is not a transaction.", zlib.compress(b'{"a": 1}'))
     await harness.writer.append([], source="webhook", dead_letters=[dead_letter])
 

@@ -1,4 +1,4 @@
-"""One suite over the writer on Postgres and over its double: what a pipeline may rely on."""
+"""One suite over the writer on Postgres and over its double: the behaviour that a pipeline relies on."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ RECORDINGS = Path(__file__).parents[2] / "recordings"
 
 
 class LogReader(Protocol):
-    """Reads what a writer appended to a log."""
+    """Reads the rows that a writer appended to a log."""
 
     def events(self) -> list[tuple[str, int, str]]:
-        """Signature, ordinal and name of every event, in order of seq."""
+        """Return signature, ordinal and name of every event, in order of seq."""
         ...
 
     def dead_letters(self) -> list[tuple[str | None, str]]:
@@ -36,33 +36,33 @@ class LogReader(Protocol):
         ...
 
     def wanted(self) -> set[str]:
-        """Signatures to be fetched."""
+        """Return the signatures to fetch."""
         ...
 
 
 @dataclass(frozen=True)
 class MemoryLog:
-    """The double's."""
+    """The double's rows."""
 
     writer: deliveries.MemoryWriter
 
     def events(self) -> list[tuple[str, int, str]]:
-        """In the order they came."""
+        """Return them in the order of arrival."""
         rows = self.writer.transactions.values()
         return [(row.signature, event.ordinal, event.name) for row in rows for event in row.events]
 
     def dead_letters(self) -> list[tuple[str | None, str]]:
-        """In the order they came."""
+        """Return them in the order of arrival."""
         return [(dead_letter.signature, dead_letter.reason_code) for dead_letter in self.writer.dead_letters]
 
     def wanted(self) -> set[str]:
-        """All of them."""
+        """Return all of them."""
         return self.writer.wanted
 
 
 @dataclass(frozen=True)
 class PostgresLog:
-    """The real one's."""
+    """The rows in Postgres."""
 
     database: testing.PostgresDatabase
 
@@ -71,11 +71,11 @@ class PostgresLog:
         return self._rows("select signature, ordinal, name from raw.events order by seq")
 
     def dead_letters(self) -> list[tuple[str | None, str]]:
-        """In the order they came."""
+        """Return them in the order of arrival."""
         return self._rows("select signature, reason_code from raw.dead_letters order by dead_letter_no")
 
     def wanted(self) -> set[str]:
-        """All of them."""
+        """Return all of them."""
         return {row[0] for row in self._rows("select signature from raw.pending_signatures")}
 
     def _rows(self, statement: str) -> list[tuple[object, ...]]:  # type: ignore[type-arg]
@@ -88,7 +88,7 @@ Under = tuple[Callable[[], "asyncio.Future[BatchWriter]"], LogReader]
 
 @pytest.fixture(params=["double", "postgres"])
 def under(request: pytest.FixtureRequest) -> Iterator[tuple[object, LogReader]]:
-    """How to connect a writer, and the log behind it."""
+    """The way to connect a writer, and the log behind it."""
     if request.param == "double":
         writer = deliveries.MemoryWriter()
 
@@ -119,18 +119,18 @@ def log(under: tuple[object, LogReader]) -> LogReader:
 
 
 def delivery(*numbers: int) -> DecodedDelivery:
-    """A delivery of one buy a number."""
+    """A delivery of one buy per number."""
     items = [deliveries.item(PROGRAM, [BOUGHT], number=n, slot=400_000_000 + n) for n in numbers]
     return Decoder(PROGRAM).decode_body(deliveries.body(*items))
 
 
 async def submit(pipeline: Pipeline, decoded: DecodedDelivery, source: str = "webhook") -> None:
-    """Hand over everything a delivery held."""
+    """Submit a whole delivery."""
     await pipeline.submit(decoded.transactions, decoded.dead_letters, wanted=decoded.wanted, source=source)
 
 
 async def test_what_submit_returned_from_is_in_the_log(pipeline: Pipeline, log: LogReader) -> None:
-    """Many senders at once, each sees its own."""
+    """Many senders at once; each finds its own events."""
 
     async def sender(number: int) -> None:
         await submit(pipeline, delivery(number))
@@ -141,7 +141,7 @@ async def test_what_submit_returned_from_is_in_the_log(pipeline: Pipeline, log: 
 
 
 async def test_a_delivery_greater_than_a_batch_is_all_there(pipeline: Pipeline, log: LogReader) -> None:
-    """Whatever number of commits it takes."""
+    """In any number of commits."""
     await submit(pipeline, delivery(*range(130)))
     assert {row[0] for row in log.events()} == {deliveries.signature(n) for n in range(130)}
 
@@ -156,7 +156,7 @@ async def test_duplicates_are_applied_once(pipeline: Pipeline, log: LogReader) -
 
 
 async def test_dead_letters_and_pending_signatures_are_stored(pipeline: Pipeline, log: LogReader) -> None:
-    """With transactions beside them and alone."""
+    """With other transactions and alone."""
     lonely = DeadLetter(None, None, "malformed", "The item has no signature.", b"{}")
     await pipeline.submit([], [lonely])
     await pipeline.submit([], wanted=[deliveries.signature(9)])
@@ -166,14 +166,14 @@ async def test_dead_letters_and_pending_signatures_are_stored(pipeline: Pipeline
 
 
 async def test_a_dead_letter_may_hold_any_byte_and_its_reason_any_sign(pipeline: Pipeline, log: LogReader) -> None:
-    """U+0000, halves of surrogate pairs and what is no UTF-8 are stored like the rest."""
+    """U+0000, halves of surrogate pairs and bytes that are not UTF-8 are stored like the rest."""
     await pipeline.submit([], [DeadLetter(None, 3, "undecodable", "A \0 and \ud800.", b"\0\xff")])
     assert log.dead_letters() == [(None, "undecodable")]
 
 
 @pytest.mark.parametrize("name", ["lifecycle", "versions", "hostile"])
 async def test_recorded_deliveries_are_stored(pipeline: Pipeline, log: LogReader, name: str) -> None:
-    """Real shapes from the decoder to the log: every event once, every dead letter once."""
+    """Real formats from the decoder to the log: every event once, every dead letter once."""
     decoded = Decoder(PROGRAM).decode_body((RECORDINGS / f"{name}.json").read_bytes())
     await submit(pipeline, decoded)
     rows = {row.signature: row for row in decoded.transactions}.values()

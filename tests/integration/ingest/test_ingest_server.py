@@ -1,4 +1,4 @@
-"""`python -m ingest` as a process: how it starts, answers, refuses to start, and stops."""
+"""`python -m ingest` as a process: start, responses, refused starts, and stop."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return its address."""
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> tuple[int, float]:
-        """Ask it to stop; its exit status, and the seconds it took."""
+        """Stop it; return its exit status and the seconds it took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30), time.monotonic() - began
@@ -58,7 +58,7 @@ class Server:
 
 @pytest.fixture
 def environment(marts_database: testing.PostgresDatabase, tmp_path: Path) -> dict[str, str]:
-    """What a server needs and nothing else."""
+    """The settings that a server needs."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
@@ -66,7 +66,7 @@ def environment(marts_database: testing.PostgresDatabase, tmp_path: Path) -> dic
         "DATABASE_URL_INGEST": marts_database.dsn("zmart_ingest"),
         "HELIUS_AUTH_HEADER": HEADER,
         "INGEST_PORT": str(ports.find_free_port()),
-        # Nobody's chain: what a neighbour runs on the usual port is none of ours.
+        # No chain, because another program may listen on the usual port.
         "DEVCHAIN_PORT": "1",
         "ZMART_STATE_DIR": str(tmp_path),
     }
@@ -74,7 +74,7 @@ def environment(marts_database: testing.PostgresDatabase, tmp_path: Path) -> dic
 
 @pytest.fixture
 def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers; whatever still runs afterwards is killed."""
+    """Start servers; those that still run afterwards are killed."""
     with contextlib.ExitStack() as stack:
 
         def run(*, wait: bool = True, **changed: str | None) -> Server:
@@ -111,7 +111,7 @@ def _collect(server: Server) -> None:
 
 
 def _until_healthy(server: Server) -> None:
-    """Ask until it answers; httpx has no way to wait for a listener."""
+    """Request until it answers, because httpx cannot wait for a listener."""
     transport = httpx.HTTPTransport(retries=8)
     with httpx.Client(transport=transport, base_url=server.url, timeout=10) as client:
         assert client.get("/health").status_code == 200
@@ -126,7 +126,7 @@ def deliver(server: Server, content: bytes, header: str | None = HEADER) -> http
 def test_a_mart_that_is_behind_catches_up_by_itself(
     start: Callable[..., Server], marts_database: testing.PostgresDatabase
 ) -> None:
-    """A server without a chain and without a delivery brings it up to the log."""
+    """A server without a chain and without a delivery brings a mart up to the end of the log."""
     with marts_database.connect() as connection:
         connection.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 7)")
         connection.execute("select folds.mark_behind('trades', 0, null, '55P03', 'staged', 0)")
@@ -137,7 +137,7 @@ def test_a_mart_that_is_behind_catches_up_by_itself(
 
 
 def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_database: testing.PostgresDatabase) -> None:
-    """Ready, 200, and the event is there for another connection."""
+    """Ready, 200, and another connection reads the event."""
     server = start()
     ready = httpx.get(server.url + "/ready").json()
     assert (ready["status"], ready["reasons"], ready["completeness"]["state"]) == ("ready", [], "unverified")
@@ -156,12 +156,12 @@ def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_databas
 def test_a_stop_finishes_what_is_in_flight(
     start: Callable[..., Server], marts_database: testing.PostgresDatabase
 ) -> None:
-    """A delivery half sent when SIGTERM comes is read, committed and acknowledged; status 0."""
+    """A delivery that is half sent at SIGTERM is read, committed and acknowledged; status 0."""
     server, content = start(), body(2)
     head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: i\r\nAuthorization: {HEADER}\r\nContent-Length: {len(content)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as sender:
         sender.sendall(head.encode() + content[:100])
-        # Another request answered means the half one has been taken up.
+        # A response to another request means that the half one is being read.
         assert httpx.get(server.url + "/health").status_code == 200
         server.process.send_signal(signal.SIGTERM)
         _until_refused(server)
@@ -180,11 +180,11 @@ def _until_refused(server: Server) -> None:
                 socket.create_connection(("127.0.0.1", server.port), timeout=0.5).close()
             except ConnectionError:
                 return
-    pytest.fail("The server still takes connections.")
+    pytest.fail("The server still accepts connections.")
 
 
 def test_a_stop_does_not_wait_for_a_sender_that_never_ends(start: Callable[..., Server]) -> None:
-    """Five seconds at the most, with idle connections and half a body open."""
+    """At most five seconds, with idle connections and half a body open."""
     server = start()
     with (
         httpx.Client(base_url=server.url) as idle,
@@ -200,7 +200,7 @@ def test_a_stop_does_not_wait_for_a_sender_that_never_ends(start: Callable[..., 
 
 
 def test_too_much_is_refused_while_it_arrives(start: Callable[..., Server]) -> None:
-    """413 over a real connection, announced and not, before the whole body is sent."""
+    """413 over a real connection, with and without a length, before the whole body is sent."""
     server = start()
     head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: i\r\nAuthorization: {HEADER}\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as sender:
@@ -216,7 +216,7 @@ def test_too_much_is_refused_while_it_arrives(start: Callable[..., Server]) -> N
 
 
 def test_a_refused_delivery_is_one_line_without_the_secret(start: Callable[..., Server]) -> None:
-    """Neither the server nor a library adds a line of its own."""
+    """Neither the server nor a library logs a line of its own."""
     server = start()
     before = len(server.lines)
     assert deliver(server, body(1), header="hush-wrong-value").status_code == 401
@@ -227,7 +227,7 @@ def test_a_refused_delivery_is_one_line_without_the_secret(start: Callable[..., 
 
 
 def test_every_log_line_passes_the_projects_own_logging(start: Callable[..., Server]) -> None:
-    """JSON, a line an event, of this service, whichever library speaks; so the mask sees all."""
+    """JSON, one line per event, of this service, for every library; so the mask applies to all."""
     server = start(LOG_LEVEL="info")
     assert deliver(server, body(1), header=None).status_code == 401
     server.stop()
@@ -237,7 +237,7 @@ def test_every_log_line_passes_the_projects_own_logging(start: Callable[..., Ser
 
 
 def test_without_a_database_it_serves_503_with_the_reason(start: Callable[..., Server]) -> None:
-    """It starts all the same: deliveries stay at their sender, readiness names the database."""
+    """It starts nevertheless: senders repeat deliveries, and readiness names the database."""
     nobody = f"postgresql://zmart_ingest@127.0.0.1:{ports.find_free_port()}/zmart"
     server = start(DATABASE_URL=nobody, DATABASE_URL_INGEST=nobody)
     answer = deliver(server, body(1))
@@ -261,7 +261,7 @@ def test_without_a_database_it_serves_503_with_the_reason(start: Callable[..., S
 def test_invalid_configuration_ends_ingest_at_startup(
     start: Callable[..., Server], changed: dict[str, str | None], expected: list[str]
 ) -> None:
-    """Status 2 and one message that names the next step, no traceback."""
+    """Status 2 and one message with the next step, no traceback."""
     server = start(wait=False, **changed)
     _, stderr = server.process.communicate(timeout=30)
     assert server.process.returncode == 2
@@ -271,7 +271,7 @@ def test_invalid_configuration_ends_ingest_at_startup(
 
 
 def test_port_in_use_is_reported_with_the_next_step(start: Callable[..., Server]) -> None:
-    """Which address, and what to do about it."""
+    """The message has the address and the next step."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()

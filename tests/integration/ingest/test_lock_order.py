@@ -1,4 +1,4 @@
-"""Statements that lock several rows of raw.pending_signatures never wait for an append in a circle."""
+"""Statements that lock several rows of raw.pending_signatures never deadlock with an append."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def transaction(signature: str) -> TransactionRow:
 
 
 async def is_waiting(owner: psycopg.Connection[Any], application: str) -> bool:
-    """Whether the backend of this name waits for a lock."""
+    """Return whether the backend of this name waits for a lock."""
     waiting = "select count(*) > 0 from pg_locks as l inner join pg_stat_activity as a on a.pid = l.pid"
     found = owner.execute(f"{waiting} where application_name = %s and not granted", (application,)).fetchone()
     await asyncio.sleep(0.01)
@@ -55,7 +55,7 @@ async def is_waiting(owner: psycopg.Connection[Any], application: str) -> bool:
 async def test_the_walk_and_an_append_do_not_deadlock(
     marts_database: testing.PostgresDatabase, name: str, listed: tuple[str, str]
 ) -> None:
-    """The append waits between its first and its second row; in whichever order the walk takes both, both end."""
+    """The append waits between its first and its second row; in either order of the walk's locks, both end."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     database = SyncDatabase(marts_database.dsn("zmart_ingest"))
     statement, parameters = STATEMENTS[name]
@@ -82,7 +82,7 @@ async def test_the_walk_and_an_append_do_not_deadlock(
         seen = {"signatures": list(listed), "slots": slots, "succeeded": [True, True]}
         await database.execute(sql.record_listing, commitment="confirmed", **seen)
         owner.execute("select pg_advisory_lock(%s)", (PAUSE,))
-        # Deleting one signature and inserting another is no order either.
+        # Deleting one signature and inserting another has no order either.
         batch = [transaction(HIGH)] if is_named else [transaction(HIGH), transaction(LOW)]
         append = asyncio.create_task(writer.append(batch, source="webhook", wanted=[LOW] if is_named else []))
         async with asyncio.timeout(20):

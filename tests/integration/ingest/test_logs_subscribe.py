@@ -1,4 +1,4 @@
-"""`logsSubscribe` as a source: hints within a moment, a connection that comes back, and a refusal that is told."""
+"""`logsSubscribe` as a source: signatures within a moment, reconnects, and a rejection that is reported."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> Asy
 
 
 def intake_of(stack: ChainStack) -> Intake:
-    """The way into the town's log."""
+    """The intake of the chain's log."""
     return Intake(Decoder(chain_stack.PROGRAM_ID), stack.pipeline)
 
 
 async def until(check: Callable[[], bool]) -> None:
-    """Return once something is so."""
+    """Return once a condition is true."""
     async with asyncio.timeout(20):
         while not await asyncio.to_thread(check):  # noqa: ASYNC110 - nothing tells when a row appears
             await asyncio.sleep(0.02)
 
 
 def wanted(stack: ChainStack) -> set[str]:
-    """Signatures that the subscription has hinted at and nobody has fetched."""
+    """Return the signatures of the subscription that are not fetched yet."""
     return {
         s
         for (s,) in stack.fetch_all(
@@ -53,7 +53,7 @@ def wanted(stack: ChainStack) -> set[str]:
 
 
 async def test_signatures_from_logs_are_fetched_and_counted(stack: ChainStack) -> None:
-    """Each success becomes a hint, `getTransaction` brings it whole; failures are not hinted at."""
+    """Each success becomes a signature to fetch with `getTransaction`; failures do not."""
     before = stack.successful_signatures()
     subscription = LogsSubscription(stack.node.ws_url, chain_stack.PROGRAM_ID)
     task = asyncio.create_task(subscription.run(intake_of(stack)))
@@ -75,7 +75,7 @@ async def test_signatures_from_logs_are_fetched_and_counted(stack: ChainStack) -
 
 
 async def test_a_lost_connection_comes_back(stack: ChainStack) -> None:
-    """After the node hangs up, the source subscribes again and hears what follows."""
+    """After the node closes, the source subscribes again and receives later transactions."""
     subscription = LogsSubscription(stack.node.ws_url, chain_stack.PROGRAM_ID)
     task = asyncio.create_task(run_with_retries(subscription, intake_of(stack), backoff=AT_ONCE))
     await subscription.is_subscribed.wait()
@@ -96,7 +96,7 @@ async def test_a_lost_connection_comes_back(stack: ChainStack) -> None:
 
 
 async def test_nobody_there_is_transient() -> None:
-    """A node that cannot be reached may be back; its address, which may hold a key, is not told."""
+    """A node that cannot be reached is retried; its address, which may contain a key, is not in the error."""
     subscription = LogsSubscription("ws://127.0.0.1:1/?api-key=hush", chain_stack.PROGRAM_ID)
     with pytest.raises(rpc_errors.Unreachable) as caught:
         await subscription.run(None)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ async def test_nobody_there_is_transient() -> None:
     [(401, rpc_errors.ApiKeyRejected), (403, rpc_errors.ApiKeyRejected), (503, rpc_errors.NodeFailed)],
 )
 async def test_refused_handshake_is_retried_or_final_by_status(status: int, kind: type[Exception]) -> None:
-    """A key that is not believed is for a person; a node in trouble is waited for."""
+    """A rejected key needs an operator; a failing node is retried."""
 
     def refuse(connection: object, request: Request) -> Response:
         reason = http.HTTPStatus(status).phrase
@@ -124,7 +124,7 @@ async def test_refused_handshake_is_retried_or_final_by_status(status: int, kind
     "message", ["not json", '{"a": 1}', '{"jsonrpc": "2.0", "error": {"code": -32005}, "id": null}']
 )
 async def test_invalid_notification_is_a_retryable_error(message: str) -> None:
-    """Whatever comes over the socket, the source ends with a trouble that is tried again, and never with a crash."""
+    """Any bytes over the socket end the source with an error that is retried, and never with a crash."""
 
     async def babble(socket: object) -> None:
         await socket.recv()  # type: ignore[attr-defined]

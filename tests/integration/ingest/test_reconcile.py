@@ -1,4 +1,4 @@
-"""Walks over a development chain: gaps filled, slots proven final, order settled, nothing retracted unproven."""
+"""Walks over a development chain: gaps filled, slots proven final, order settled, nothing retracted without proof."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> Asy
 
 
 async def test_an_empty_log_is_completed_by_a_walk(stack: ChainStack) -> None:
-    """Without any delivery the walk brings every success, oldest first, and proves verified and finalized."""
+    """Without any delivery the walk fetches every success, oldest first, and proves verified and finalized."""
     standing = await stack.sync_task.verify()
 
     assert standing.state == "verified"
@@ -47,7 +47,7 @@ async def test_an_empty_log_is_completed_by_a_walk(stack: ChainStack) -> None:
 
 
 async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> None:
-    """Order that was provisional is the block's after the walk, said as moved, and the marts equal their rebuild."""
+    """A provisional order is the block's after the walk, recorded as moved, and the marts equal their rebuild."""
     await stack.deliver(stack.landed_transactions(), index=False)
 
     await stack.sync_task.verify()
@@ -66,7 +66,7 @@ async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> Non
 
 
 async def test_signatures_without_logs_are_fetched(stack: ChainStack) -> None:
-    """An enhanced delivery names a signature; its transaction is fetched, decoded and written with source fetch."""
+    """An enhanced delivery has a signature; its transaction is fetched, decoded and written with source fetch."""
     one = next(found for found in stack.landed_transactions() if found.err is None)
     await stack.pipeline.submit([], wanted=[str(one.signature), "5" * 88])
 
@@ -91,7 +91,7 @@ async def test_a_signature_nobody_knows_is_given_up(stack: ChainStack) -> None:
 
 
 async def test_a_silent_node_gives_up_nothing(stack: ChainStack) -> None:
-    """Errors of the node are not attempts, and a walk through them concludes nothing."""
+    """Errors of the node are not attempts, and a walk through them proves nothing."""
     await stack.pipeline.submit([], wanted=[str(stack.landed_transactions()[0].signature)])
     await stack.node.call("devchain_fault", {"method": "*", "count": 1_000, "status": 503})
 
@@ -104,7 +104,7 @@ async def test_a_silent_node_gives_up_nothing(stack: ChainStack) -> None:
 
 
 async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(stack: ChainStack) -> None:
-    """A node behind slots we have seen is not believed; what was proven stays."""
+    """A node behind slots that were seen is not trusted; proven slots stay proven."""
     before = await stack.sync_task.verify()
     await stack.play(3)
     await stack.node.call("devchain_behind", 30)
@@ -119,7 +119,7 @@ async def test_a_lagging_node_proves_nothing_and_takes_nothing_back(stack: Chain
 
 
 async def test_a_lying_node_does_not_make_us_retract(stack: ChainStack) -> None:
-    """A list without one of our transactions makes a suspect, stops finality there, and retracts nothing."""
+    """A list without one of our transactions creates a candidate, stops finality there, and retracts nothing."""
     await stack.sync_task.verify()
     await stack.play(4)
     await stack.pass_blocks(BLOCKS_TO_FINALITY)
@@ -150,8 +150,8 @@ async def test_a_lying_node_does_not_make_us_retract(stack: ChainStack) -> None:
 
 
 async def test_a_forked_transaction_is_retracted_on_proof_alone(stack: ChainStack) -> None:
-    """What a fork took stays until its blockhash is dead and the finalized walk has missed it twice; then the marts
-    are those of the chain."""
+    """A transaction dropped by a fork stays until its blockhash has expired and the finalized walk has missed it twice;
+    then the marts are those of the chain."""
     await stack.sync_task.verify()
     await stack.play(6)
     await stack.deliver(stack.landed_transactions())
@@ -182,7 +182,7 @@ async def test_a_forked_transaction_is_retracted_on_proof_alone(stack: ChainStac
 def hide_slots(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
 ) -> None:
-    """Let the node lack some slots: it lists nothing of them, knows none of their transactions and serves no block."""
+    """Let the node lose some slots: it lists nothing of them, knows none of their transactions and serves no block."""
     rpc = stack.node.server.rpc
     real = dict(rpc.methods)
     hidden = {str(one.signature) for one in stack.landed_transactions() if one.slot in slots}
@@ -252,8 +252,8 @@ async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeyp
 async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """-32015 for one transaction: all others are taken, verification stops before it, an alert names it, it never
-    becomes a dead letter, and the pause grows; a release that reads it ends all of that."""
+    """-32015 for one transaction: all others are fetched, verification stops before it, an alert names it, it never
+    becomes a dead letter, and the pause grows; a release that decodes it ends all of that."""
     successes = [one for one in stack.landed_transactions() if one.err is None]
     newer = successes[len(successes) // 2]
     rpc = stack.node.server.rpc
@@ -291,7 +291,7 @@ async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
 
 
 async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(stack: ChainStack) -> None:
-    """Not sooner, and also while no node answers at all; the alert ends when nothing resists any more."""
+    """Not sooner, and also while no node answers at all; the alert is resolved when every signature is fetched."""
     # Each tick reports and probes.
     stack.sync_task.intervals = replace(stack.sync_task.intervals, probe_seconds=0.0)
     await stack.sync_task.tick()
@@ -318,7 +318,7 @@ async def test_a_signature_that_cannot_be_fetched_is_named_after_five_minutes(st
 
 
 async def test_the_finalized_chain_decides_between_two_versions(stack: ChainStack) -> None:
-    """A forged first delivery loses to the chain's version, a forged second one to ours; both are kept for people."""
+    """A forged first delivery loses to the chain's version, a forged second one to ours; both stay as dead letters."""
     early, late = [one for one in stack.landed_transactions() if one.err is None][5:7]
     forged = [replace(one, slot=one.slot + 1) for one in (early, late)]
     await stack.deliver([forged[0], late])
@@ -337,7 +337,7 @@ async def test_the_finalized_chain_decides_between_two_versions(stack: ChainStac
 
 
 async def test_a_delivery_for_final_slots_must_come_from_the_chain(stack: ChainStack) -> None:
-    """What a webhook brings for slots that are final already is not believed; its signature is asked for instead."""
+    """A webhook for slots that are final already is not trusted; its signature is fetched instead."""
     await stack.sync_task.verify()
     before = stack.stored_signatures()
     forged = deliveries.item(chain_stack.PROGRAM_ID, [], number=7, slot=5)
@@ -349,7 +349,7 @@ async def test_a_delivery_for_final_slots_must_come_from_the_chain(stack: ChainS
 
 
 async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(stack: ChainStack) -> None:
-    """However often and between whatever it is looked, finalized_through grows and coverage rows join."""
+    """With any number and timing of walks, finalized_through grows and coverage rows join."""
     for _ in range(4):
         await stack.sync_task.verify()
         await stack.play(2)
@@ -367,7 +367,7 @@ async def test_the_watermark_never_moves_back_and_coverage_has_no_gap(stack: Cha
 
 
 async def test_a_log_of_another_chain_is_refused(stack: ChainStack) -> None:
-    """The first node a log meets is its chain's for good."""
+    """The first node decides the chain of a log for ever."""
     await stack.sync_task.tick()
     with stack.database.connect() as connection:
         connection.execute("update raw.identity set genesis_hash = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG'")
@@ -376,7 +376,7 @@ async def test_a_log_of_another_chain_is_refused(stack: ChainStack) -> None:
 
 
 async def test_ingest_does_not_start_on_another_chain(stack: ChainStack) -> None:
-    """The door asks the node: its chain is the log's from then on, another one is refused, silence passes."""
+    """At the start: the node's chain becomes the log's, another one is refused, an unreachable node is accepted."""
     environ = {
         "DATABASE_URL_INGEST": stack.database.dsn("zmart_ingest"),
         "DATABASE_URL": stack.database.dsn(),
@@ -394,7 +394,7 @@ async def test_ingest_does_not_start_on_another_chain(stack: ChainStack) -> None
 
 
 async def test_what_is_proven_shows_in_metrics_and_the_database(stack: ChainStack) -> None:
-    """Gauges and ops.cursors say what the last look found."""
+    """Gauges and ops.cursors have the result of the last walk."""
     standing = await stack.sync_task.verify()
 
     metrics = stack.pipeline.metrics.render().decode()
@@ -404,7 +404,7 @@ async def test_what_is_proven_shows_in_metrics_and_the_database(stack: ChainStac
 
 
 async def test_silence_while_the_program_is_used_is_an_alert(stack: ChainStack) -> None:
-    """Uses without a delivery are told to a person within the limit, and forgotten when deliveries come."""
+    """Activity without a delivery raises an alert within the limit, which is resolved by a delivery."""
     stack.sync_task.silence = SilenceDetector(0.0)
     await stack.sync_task.probe()
     await stack.play(4)
@@ -418,7 +418,7 @@ async def test_silence_while_the_program_is_used_is_an_alert(stack: ChainStack) 
 
 
 async def test_chain_out_of_reach_for_too_long_raises_an_alert(stack: ChainStack) -> None:
-    """A chain out of reach for too long is an alert and a state; both end with the next look that proves something."""
+    """An unreachable chain is an alert and a state; both end with the next walk that proves something."""
     stack.sync_task.intervals = replace(stack.sync_task.intervals, unverified_alert_seconds=0.0)
     await stack.sync_task.on_error(rpc_errors.Unreachable("No node can be reached."))
     assert stack.sync_task.completeness.state == "unverified"
@@ -432,8 +432,8 @@ async def test_chain_out_of_reach_for_too_long_raises_an_alert(stack: ChainStack
 async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From one slot beyond the limit on, once however often it is seen, also while something is still to be fetched;
-    it is over when the watermark has caught up."""
+    """From one slot beyond the limit on, once for any number of walks, also while signatures are still to be fetched;
+    it is resolved when the watermark has caught up."""
     await stack.sync_task.verify()
     await stack.play(6)
     await stack.deliver(stack.landed_transactions())
@@ -468,7 +468,7 @@ async def test_finality_that_stands_while_the_chain_moves_is_an_alert(
 
 
 async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(stack: ChainStack) -> None:
-    """However often it fails; another source's is another."""
+    """One alert for any number of failures; another source has its own."""
 
     class Lost:
         def __init__(self, name: str, failures: int) -> None:
@@ -487,7 +487,7 @@ async def test_a_source_that_brings_nothing_is_one_alert_until_it_does(stack: Ch
         " order by subject"
     )
     await run_with_retries(Lost("left", 3), intake, stack.sync_database, backoff=backoff)
-    left = ("left", 3, "The source left brings nothing: gone 0", False)
+    left = ("left", 3, "The source left fails: gone 0", False)
     assert stack.fetch_all(seen) == [left]
 
     class Refused(Lost):

@@ -1,4 +1,4 @@
-"""`zmart replay FILE`: bodies from a file go the way of deliveries, and a second time changes nothing."""
+"""`zmart replay FILE`: bodies of a file are processed like deliveries, and a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROGRAM = "6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw"
 
 
 def liked(number: int) -> bytes:
-    """A delivery of one transaction in which a proposal is liked."""
+    """A delivery of one transaction with a like of a proposal."""
     vote = events.ProposalVoteSubmitted(
         bytes([7] * 32), "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA", True, 1_762_600_000
     )
@@ -34,7 +34,7 @@ async def test_a_file_of_bodies_is_ingested_once(marts_database: testing.Postgre
 
 
 async def test_a_line_that_is_no_delivery_is_named(marts_database: testing.PostgresDatabase, tmp_path: Path) -> None:
-    """What came before it is kept; the message says which line and what was expected."""
+    """Earlier lines are stored; the message has the line and the expected format."""
     file = tmp_path / "bodies.jsonl"
     file.write_bytes(liked(1) + b"\n{}\n")
 

@@ -1,4 +1,4 @@
-"""The webhook as Helius has it: what is told about it, and what making it right asks for."""
+"""The webhook at Helius: its faults, and its repair."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ OTHER = "11111111111111111111111111111112"
 
 @pytest.fixture
 def account() -> Iterator[helius_account.HeliusAccount]:
-    """An account of ours at Helius."""
+    """Our account at Helius."""
     with helius_account.serve_account() as account:
         yield account
 
 
 def environ(account: helius_account.HeliusAccount, **overrides: str) -> dict[str, str]:
-    """Variables that want a webhook of `account`."""
+    """Settings that need a webhook of `account`."""
     return {
         "SOLANA_RPC_URL": "http://127.0.0.1:1",
         "HELIUS_API_URL": account.url,
@@ -44,25 +44,25 @@ def environ(account: helius_account.HeliusAccount, **overrides: str) -> dict[str
 
 
 async def verdict_of(configured: settings.Settings) -> helius.RegistrationCheck:
-    """What is wrong by Helius' own account of it."""
+    """Return the faults of the webhook as Helius reports it."""
     async with helius.HeliusClient.of(configured) as api:
         return helius.check_registration(await api.webhooks(), helius.DesiredWebhook.of(configured))
 
 
 async def test_a_right_webhook_is_right(account: helius_account.HeliusAccount) -> None:
-    """Nothing is found wrong with it, and making it right does nothing."""
+    """A correct webhook has no fault, and a repair changes nothing."""
     account.add_webhook(webhookURL="https://elsewhere.example.org/", accountAddresses=[OTHER])
     account.add_webhook()
     configured = settings.load(environ(account))
 
     assert (await verdict_of(configured)).faults == ()
     async with helius.HeliusClient.of(configured) as api:
-        assert "nothing was done" in await api.create_or_repair(helius.DesiredWebhook.of(configured))
+        assert "nothing was changed" in await api.create_or_repair(helius.DesiredWebhook.of(configured))
     assert {method for method, *_ in account.requests} == {"GET"}
 
 
 WRONG = [
-    ({"active": False}, "switched off"),
+    ({"active": False}, "is disabled"),
     (
         {"webhookURL": "https://elsewhere.example.org/helius?token=hush"},
         "delivers to https://elsewhere.example.org/...",
@@ -81,7 +81,7 @@ WRONG = [
 async def test_wrong_webhook_is_reported_and_repaired(
     account: helius_account.HeliusAccount, fields: dict[str, Any], fault: str
 ) -> None:
-    """Each way of being silent has its sentence, none of them with a secret, and `create` mends it."""
+    """Each fault that stops deliveries has its sentence, none of them with a secret, and `create` repairs it."""
     account.add_webhook(**fields)
     configured = settings.load(environ(account))
 
@@ -117,7 +117,7 @@ async def test_what_is_not_there_is_created(account: helius_account.HeliusAccoun
 
 
 async def test_mending_leaves_other_addresses_alone(account: helius_account.HeliusAccount) -> None:
-    """A webhook may serve others besides."""
+    """A webhook may also serve other addresses."""
     account.add_webhook(accountAddresses=[OTHER])
     configured = settings.load(environ(account))
     async with helius.HeliusClient.of(configured) as api:
@@ -126,7 +126,7 @@ async def test_mending_leaves_other_addresses_alone(account: helius_account.Heli
 
 
 async def test_enhanced_is_a_remark(account: helius_account.HeliusAccount) -> None:
-    """It works, more slowly."""
+    """It works, but more slowly."""
     account.add_webhook(webhookType="enhancedDevnet")
     verdict = await verdict_of(settings.load(environ(account)))
     assert (verdict.faults, len(verdict.remarks)) == ((), 1)
@@ -144,7 +144,7 @@ async def test_enhanced_is_a_remark(account: helius_account.HeliusAccount) -> No
 async def test_helius_errors_are_typed_and_hide_the_key(
     account: helius_account.HeliusAccount, status: int, kind: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither message nor log shows the key, whatever Helius answers."""
+    """Neither message nor log shows the key, for any response of Helius."""
     account.status = status
     with caplog.at_level(logging.DEBUG, logger="httpx"), pytest.raises(kind) as caught:
         await verdict_of(settings.load(environ(account)))
@@ -152,7 +152,7 @@ async def test_helius_errors_are_typed_and_hide_the_key(
 
 
 async def test_helius_out_of_reach_keeps_the_key_to_itself(account: helius_account.HeliusAccount) -> None:
-    """The transport's own error has the URL in it, and is not passed on."""
+    """The transport's own error contains the URL, and is not passed on."""
     configured = settings.load(environ(account, HELIUS_API_URL="http://127.0.0.1:1"))
     with pytest.raises(rpc_errors.Unreachable) as caught:
         await verdict_of(configured)
@@ -162,7 +162,7 @@ async def test_helius_out_of_reach_keeps_the_key_to_itself(account: helius_accou
 async def test_a_running_ingest_opens_and_closes_the_alert(
     account: helius_account.HeliusAccount, database: testing.PostgresDatabase
 ) -> None:
-    """A fault is an alert with the next step; not being able to ask changes nothing; being right again ends it."""
+    """A fault is an alert with the next step; an unreachable Helius changes nothing; a correct webhook resolves it."""
     webhook = account.add_webhook(active=False)
     watched = WebhookRegistrationCheck.of(settings.load(environ(account)))
     assert watched is not None
@@ -171,7 +171,7 @@ async def test_a_running_ingest_opens_and_closes_the_alert(
     def alerts() -> list[tuple[Any, ...]]:
         with database.connect() as connection:
             return connection.execute(
-                "select severity, message like '%%switched off%%zmart webhook create%%', resolved_at is null"
+                "select severity, message like '%%is disabled%%zmart webhook create%%', resolved_at is null"
                 " from ops.alerts where kind = %s",
                 (ALERT,),
             ).fetchall()
@@ -189,14 +189,14 @@ async def test_a_running_ingest_opens_and_closes_the_alert(
 
 @pytest.mark.parametrize("name", ["HELIUS_API_KEY", "HELIUS_WEBHOOK_URL", "HELIUS_AUTH_HEADER", "SOLANA_RPC_URL"])
 def test_without_a_wish_nothing_is_checked(account: helius_account.HeliusAccount, name: str) -> None:
-    """The development chain, or a configuration that says too little, has nothing to compare."""
+    """The development chain, or an incomplete configuration, has nothing to compare."""
     assert WebhookRegistrationCheck.of(settings.load(environ(account, **{name: ""}))) is None
 
 
 def test_command_and_doctor_report_the_same(
     account: helius_account.HeliusAccount, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Status 1 with the fault and the next step, then created, then 0; the doctor's line turns with it."""
+    """Status 1 with the fault and the next step, then created, then 0; the doctor's line changes with it."""
     given = environ(account)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
@@ -215,7 +215,7 @@ def test_command_and_doctor_report_the_same(
 
 
 def test_a_mask_keeps_the_host_alone() -> None:
-    """User, path and query may be secrets; the wish does not show its headers either."""
+    """User, path and query may be secrets; the desired webhook does not show its headers either."""
     assert helius.mask_url("https://user:pass@host.example:8443/hush?token=x") == "https://host.example:8443/..."
     assert helius.mask_url("https://host.example") == "https://host.example"
     wish = helius.DesiredWebhook(url=URL, program_id="p", cluster=settings.Cluster.DEVNET, auth_headers=("hush",))

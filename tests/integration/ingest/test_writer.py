@@ -1,4 +1,4 @@
-"""The writer against a real Postgres: once, in order, nothing lost, and never stopped by one bad thing."""
+"""The writer against a real Postgres: once, in order, nothing lost, and never stopped by one bad item."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARKET = "11" * 32
 
 
 def event(ordinal: int = 0, name: str = "SharesBought", **fields: object) -> EventRow:
-    """One buy of Alice on the market, unless fields say otherwise."""
+    """One buy of Alice on the market, with other fields on request."""
     payload = {"outcome": True, "shares": "2000000000", "cost": "1100000000", "new_price_yes": "510000000", **fields}
     return EventRow(
         ordinal=ordinal,
@@ -36,7 +36,7 @@ def event(ordinal: int = 0, name: str = "SharesBought", **fields: object) -> Eve
 
 
 def transaction(number: int, *events: EventRow, slot: int = 1000, dead: tuple[DeadLetter, ...] = ()) -> TransactionRow:
-    """A transaction holding these events; another signature for each number."""
+    """A transaction with these events; another signature for each number."""
     return TransactionRow(
         signature=signature(number),
         slot=slot,
@@ -90,7 +90,7 @@ async def test_a_duplicate_changes_nothing_but_its_count(
 async def test_differing_delivery_of_a_signature_becomes_a_dead_letter(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """Two deliveries that disagree never both count; the second is shown to a person."""
+    """Of two deliveries that differ only one counts; the second becomes a dead letter."""
     await writer.append([transaction(1, event())], source="webhook")
     await writer.append([transaction(1, event())._replace(digest=b"another")], source="webhook")
 
@@ -102,7 +102,7 @@ async def test_differing_delivery_of_a_signature_becomes_a_dead_letter(
 async def test_rejected_transaction_is_isolated_and_its_neighbours_are_stored(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """What Postgres cannot store (U+0000 in jsonb) is bisected to one dead letter; the other four are in the log."""
+    """An item that Postgres cannot store (U+0000 in jsonb) becomes a dead letter by bisection; others are stored."""
     rows = [transaction(n, event()) for n in range(1, 6)]
     rows[3] = transaction(4, event()._replace(payload=b'{"shares": "\\u0000"}'))
 
@@ -117,7 +117,7 @@ async def test_rejected_transaction_is_isolated_and_its_neighbours_are_stored(
 async def test_a_failing_model_is_marked_and_the_log_goes_on(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """A model that fails is behind, names the failing event and why; the log and the others have it all."""
+    """A model that fails is behind, names the failing event and the reason; the log and the others are complete."""
     await writer.append([transaction(1, event())], source="webhook")
     bad = event(0, shares="1" + "0" * 60)  # beyond numeric(39, 0)
 
@@ -147,7 +147,7 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(
 async def test_dead_letters_with_invalid_text_are_stored(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """A reason with U+0000 or half a surrogate pair cannot stop the batch that carries it."""
+    """A reason with U+0000 or half a surrogate pair cannot stop the batch that contains it."""
     dead_letter = DeadLetter(None, None, "malformed", "it said \x00 and \ud800", b"\x00")
 
     await writer.append([], source="webhook", dead_letters=[dead_letter, dead_letter])
@@ -157,7 +157,7 @@ async def test_dead_letters_with_invalid_text_are_stored(
 
 
 async def test_truncated_log_raises_an_alert(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
-    """What the runtime cut is a dead letter and one open alert; the transaction's other events count."""
+    """A truncated event is a dead letter and one open alert; the transaction's other events count."""
     cut = DeadLetter(signature(1), None, "truncated", "The runtime cut the log.", None)
     await writer.append([transaction(1, event(), dead=(cut,))], source="webhook")
 
@@ -170,7 +170,7 @@ async def test_truncated_log_raises_an_alert(writer: Writer, marts_database: tes
 async def test_a_claim_before_its_market_is_known_gets_its_id_later(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """WinningsClaimed names the account alone; when the id becomes known, the rows it made say it too."""
+    """WinningsClaimed names the account alone; when the id becomes known, its rows get it, too."""
     claim = EventRow(
         0, "WinningsClaimed", None, address(1), address(2), 1_762_600_000, b'{"outcome": true, "amount": "5"}', None
     )
@@ -189,7 +189,7 @@ async def test_a_claim_before_its_market_is_known_gets_its_id_later(
 async def test_postgres_down_is_unavailable_and_the_next_append_reconnects(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """A killed connection loses nothing: the batch is refused whole, and the same writer takes it again."""
+    """A killed connection loses nothing: the batch is rejected as a whole, and the same writer applies it again."""
     with marts_database.connect("postgres") as connection:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'zmart ingest writer'"
@@ -206,7 +206,7 @@ async def test_postgres_down_is_unavailable_and_the_next_append_reconnects(
 async def test_signatures_without_logs_are_wanted_until_they_arrive(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """An enhanced payload's signature is remembered, and forgotten when the transaction comes with its logs."""
+    """An enhanced payload's signature is stored, and removed when the transaction arrives with its logs."""
     await writer.append([], source="webhook", wanted=[signature(1), signature(2)])
     await writer.append([transaction(1, event())], source="walk")
 
@@ -215,7 +215,7 @@ async def test_signatures_without_logs_are_wanted_until_they_arrive(
 
 
 async def test_commit_notifies_once(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
-    """Whoever listens hears one bell per commit that says something new, and none for a duplicate."""
+    """A listener receives one notification per commit with something new, and none for a duplicate."""
     with marts_database.connect() as listening:
         listening.execute("listen zmart_feed")
         await writer.append([transaction(1, event()), transaction(2, event())], source="webhook")
@@ -225,7 +225,7 @@ async def test_commit_notifies_once(writer: Writer, marts_database: testing.Post
 
 
 async def test_appending_waits_for_the_writers_lock(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
-    """While somebody else appends, a batch stands in line and takes its seqs after them."""
+    """While another session appends, a batch waits and takes its seqs after it."""
     waiting = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
     with marts_database.connect() as other:
         with other.transaction():
@@ -241,7 +241,7 @@ async def test_appending_waits_for_the_writers_lock(writer: Writer, marts_databa
 async def test_two_versions_in_one_batch_are_one_transaction_and_a_dead_letter(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """The first version of a signature counts; the other is kept with its bytes for a person."""
+    """The first version of a signature counts; the other is stored with its bytes for an operator."""
     other = transaction(1, event())._replace(digest=b"another", body=b"the other body")
     await writer.append([transaction(1, event()), other], source="webhook")
 
@@ -252,7 +252,7 @@ async def test_two_versions_in_one_batch_are_one_transaction_and_a_dead_letter(
 
 
 def bodies(database: testing.PostgresDatabase) -> dict[str, bytes]:
-    """What the log keeps of each delivery, by signature."""
+    """Return the stored bytes of each delivery, by signature."""
     statement = (
         "select t.signature, b.content, t.bundle_start, t.bundle_length"
         " from raw.transactions as t inner join raw.bundles as b using (bundle_no)"
@@ -264,7 +264,7 @@ def bodies(database: testing.PostgresDatabase) -> dict[str, bytes]:
 async def test_delivered_bodies_are_stored_byte_for_byte(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """Every transaction's bytes come back, out of bundles it shares with its batch."""
+    """Every transaction's bytes are restored from the bundles that it shares with its batch."""
     sent = {signature(n): b'{"no": %d, "\x00\xff"' % n * n for n in range(1, 40)}
     await writer.append(
         [transaction(n, event())._replace(body=sent[signature(n)]) for n in range(1, 40)], source="webhook"
@@ -276,7 +276,7 @@ async def test_delivered_bodies_are_stored_byte_for_byte(
 async def test_a_batch_of_known_transactions_stores_no_bytes(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """Deliveries come twice; their bytes are kept once, also where one of the batch is new."""
+    """Repeated deliveries are stored once, also if one item of the batch is new."""
     await writer.append([transaction(1, event())], source="webhook")
     await writer.append([transaction(1, event())], source="webhook")
     await writer.append([transaction(1, event()), transaction(2, event())], source="webhook")
@@ -289,7 +289,7 @@ async def test_a_batch_of_known_transactions_stores_no_bytes(
 async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """What Postgres cannot take (U+0000 in text) is found among letters and wanted signatures, too, and ends there."""
+    """An item that Postgres cannot store (U+0000 in text) is found among dead letters and signatures, too."""
     dead_letters = [
         DeadLetter(name, None, "malformed", "odd", b"bytes") for name in (signature(1), "odd\x00", signature(2))
     ]
@@ -314,7 +314,7 @@ async def test_a_refused_dead_letter_or_signature_costs_its_neighbours_nothing(
 
 
 async def test_commit_reports_lock_and_fold_times(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
-    """Waiting is not holding; folds and commit are part of holding."""
+    """Waiting is not counted as locked time; folds and commit are."""
     done = await writer.append([transaction(1, event())], source="webhook")
 
     assert done.lock_held_seconds > done.folds_seconds > 0
@@ -325,7 +325,7 @@ async def test_commit_reports_lock_and_fold_times(writer: Writer, marts_database
 async def test_a_commit_is_on_disk_whatever_the_database_prefers(
     marts_database: testing.PostgresDatabase, opened_connections: list[Connection]
 ) -> None:
-    """An acknowledged delivery survives a power cut, also where somebody has made the database's commits quick."""
+    """An acknowledged delivery survives a power failure, also if the database's default is asynchronous commits."""
     with marts_database.connect("postgres") as superuser:
         superuser.execute(f"alter role zmart_ingest in database {marts_database.name} set synchronous_commit = off")
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
@@ -340,7 +340,7 @@ async def test_a_commit_is_on_disk_whatever_the_database_prefers(
 
 
 async def test_a_young_log_is_given_statistics(marts_database: testing.PostgresDatabase) -> None:
-    """A plan made on empty tables is not kept: its writer analyzes what has outgrown its statistics."""
+    """A plan made on empty tables is not reused: the writer analyzes tables that have outgrown their statistics."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     try:
         await writer.append([transaction(n, event()) for n in range(1, STATISTICS_STEP + 1)], source="file")
@@ -359,7 +359,7 @@ async def test_a_young_log_is_given_statistics(marts_database: testing.PostgresD
 async def test_columns_of_another_logs_numbers_are_laid_out_again(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """What was prepared before a connection was lost says nothing of the log that the next one finds."""
+    """Statements prepared before a lost connection say nothing about the log of the next one."""
     await writer.append([transaction(1, event())], source="webhook")
     others = arrays.NumberCache(markets={address(1): (8, True)}, wallets={address(2): 9})
 
@@ -375,7 +375,7 @@ async def test_columns_of_another_logs_numbers_are_laid_out_again(
 async def test_a_poisonous_transaction_is_found_among_prepared_ones(
     writer: Writer, marts_database: testing.PostgresDatabase
 ) -> None:
-    """Halves of a batch have columns of their own."""
+    """Halves of a batch have separate columns."""
     rows = [transaction(n, event()) for n in range(1, 6)]
     rows[1] = transaction(2, event()._replace(payload=b'{"shares": "\\u0000"}'))
 

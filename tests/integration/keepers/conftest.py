@@ -1,4 +1,4 @@
-"""A village for each test."""
+"""A keeper stack for each test."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from zmart import testing
 
 @pytest.fixture
 async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[KeeperStack]:
-    """A configured program, and a log that knows it."""
+    """A configured program, and a log that contains it."""
     async with open_keeper_stack(tmp_path, marts_database) as stack:
         yield stack

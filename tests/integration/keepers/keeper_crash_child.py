@@ -1,4 +1,4 @@
-"""A keeper's round that kills its own process at a point: `python crashing.py KEEPER POINT SECONDS_OF_LEASE`."""
+"""A keeper run that kills its own process at a point: `python keeper_crash_child.py KEEPER POINT SECONDS_OF_LEASE`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zmart import settings
 
 
 def main(name: str, point: str, lease_seconds: str) -> None:
-    """Run until the point, and not one statement further."""
+    """Run to the point, and not one statement further."""
 
     def checkpoint(reached: str) -> None:
         if reached == point:

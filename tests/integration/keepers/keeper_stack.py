@@ -1,7 +1,7 @@
-"""A development chain, an ingest that looks when it is told to, and keepers between them.
+"""A development chain, an ingest that walks on request, and keepers between them.
 
-What people do on chain are real transactions. The log learns of them by walking the chain, as ingest does, and nothing
-in the database is written by a test.
+Users' actions on chain are real transactions. The log receives them by walking the chain, as ingest does, and no test
+writes to the database.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ SOL = 1_000_000_000
 CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 DISPUTE_PERIOD = 3_600
 WINDOW = 259_200
-#: Confirmed to finalized, with some to spare.
+#: Slots from confirmed to finalized, with a margin.
 BLOCKS_TO_FINALITY = 40
-#: As keepers do it, faster.
+#: The keepers' timing, but faster.
 QUICK = Timing(poll_seconds=0.02, resend_seconds=0.2, wait_seconds=5.0, lease_seconds=30.0, unconfirmed_seconds=600.0)
 
 
 class KeeperStack:
-    """The chain, its people, the log, and settings for keepers."""
+    """The chain, its users, the log, and settings for keepers."""
 
     def __init__(
         self,
@@ -74,15 +74,15 @@ class KeeperStack:
     def act(
         self, name: str, who: ChainSigner, role: str, args: Mapping[str, Any] | None = None, **accounts: str
     ) -> None:
-        """Somebody sends an instruction; it must succeed."""
+        """Send an instruction as a user; it must succeed."""
         given = {role: who.address, **{key: Address(value) for key, value in accounts.items()}}
         built = transactions.instruction(name, PROGRAM_ID, given, dict(args or {}))
-        # Votes and purchases alike would otherwise be one transaction.
+        # Equal votes and purchases would otherwise be one transaction.
         landed = self.node.ledger.send([builtins.unit_limit_instruction(200_000 + next(self._numbers)), built], [who])
         assert landed.err is None, (name, landed.err, landed.logs[-3:])
 
     def initialize_program(self) -> None:
-        """Money for everybody, and the program's configuration."""
+        """Fund all wallets and create the program's configuration."""
         for person in [*self.people.values(), *self.voters]:
             self.node.ledger.airdrop(person.address, 2_000 * SOL)
         admin = self.people["admin"]
@@ -93,7 +93,7 @@ class KeeperStack:
         self.pass_blocks(3)
 
     def configure(self, **changes: Any) -> None:
-        """Another configuration from here on."""
+        """Change the configuration from here on."""
         usual = {
             "protocol_fee_bps": 300,
             "resolver_reward_bps": 200,
@@ -106,7 +106,7 @@ class KeeperStack:
         self.act("update_global_config", self.people["admin"], "admin", {**usual, **changes})
 
     def propose(self, number: int, *, likes: int = 9, dislikes: int = 1) -> Address:
-        """A market with votes on chain; its address."""
+        """Create a market with votes on chain; return its address."""
         market_id = bytes([number]) * 32
         terms = {"market_id": market_id, "b_parameter": 100 * SOL, "initial_liquidity": SOL, "ipfs_question_hash": CID}
         self.act("create_market", self.people["creator"], "creator", terms)
@@ -115,12 +115,12 @@ class KeeperStack:
         return address
 
     def vote(self, name: str, market: str, agree: int, disagree: int) -> None:
-        """So many of either kind, by wallets that have not voted."""
+        """Add this number of votes of either kind, by wallets that have not voted."""
         for index, voter in enumerate(self.voters[: agree + disagree]):
             self.act(name, voter, "user", {"vote": index < agree}, market=market)
 
     def open(self, number: int) -> Address:
-        """A market that is traded, without any keeper."""
+        """Create a market that is traded, without any keeper."""
         market = self.propose(number)
         counts = {"final_likes": 9, "final_dislikes": 1}
         self.act("aggregate_proposal_votes", self.people["backend"], "backend_authority", counts, market=market)
@@ -130,50 +130,50 @@ class KeeperStack:
         return market
 
     def buy(self, market: str, voter: int, *, yes: bool = True) -> None:
-        """A purchase for a SOL."""
+        """Buy for one SOL."""
         args = {"outcome": yes, "target_cost": SOL}
         self.act("buy_shares", self.voters[voter], "user", args, market=market, protocol_fee_wallet=self.fees)
 
     @property
     def fees(self) -> Address:
-        """Where the protocol's part of trades goes."""
+        """Return the address that receives the protocol's part of trades."""
         return self.people["fees"].address
 
     def resolve(self, market: str, *, outcome: bool = True) -> None:
-        """Somebody proposes an outcome."""
+        """Propose an outcome."""
         args = {"proposed_outcome": outcome, "ipfs_evidence_hash": CID}
         self.act("resolve_market", self.people["resolver"], "resolver", args, market=market)
         self.pass_blocks(1, seconds=2)
 
     def dispute(self, market: str, *, agree: int = 0, disagree: int = 0) -> None:
-        """Somebody disputes it, and some vote."""
+        """Dispute it, and add votes."""
         self.act("initiate_dispute", self.voters[0], "initiator", market=market)
         self.vote("submit_dispute_vote", market, agree, disagree)
 
     def pass_blocks(self, blocks: int, seconds: int = 0) -> None:
-        """Close blocks, the clock that much later each."""
+        """Close blocks, each with the clock advanced by this much."""
         chain = self.node.chain
         for _ in range(blocks):
             chain.warp(seconds)
             chain.close_block(int(chain.now))
 
     def pass_time(self, seconds: int) -> None:
-        """Let time pass at once."""
+        """Advance the clock at once."""
         self.pass_blocks(1, seconds=seconds)
 
     def market(self, address: str) -> MarketRecord:
-        """A market's account now."""
+        """Return a market's current account."""
         account = self.node.ledger.account(Address(address))
         assert account is not None
         assert isinstance(account.record, MarketRecord)
         return account.record
 
     def state(self, address: str) -> str:
-        """A market's state now."""
+        """Return a market's current state."""
         return MarketState(self.market(address).state).name
 
     def landed_signatures(self, market: str, instruction: str) -> list[str]:
-        """Signatures of every transaction in a block that put an instruction to a market, failed ones too."""
+        """Return the signatures of every transaction in a block with an instruction for a market, failed ones too."""
         wanted = hashlib.sha256(f"global:{instruction}".encode()).digest()[:8]
         mentioned = self.node.chain.store.mentions(
             Address(market), before=(1 << 40, 0), until=store.FIRST_PLACE, limit=1_000
@@ -189,7 +189,7 @@ class KeeperStack:
     # The log
 
     async def sync_log(self) -> None:
-        """Let the chain finalize what happened, and the log learn it."""
+        """Let the chain finalize its blocks, and ingest walk it."""
         self.pass_blocks(BLOCKS_TO_FINALITY)
         await self.sync_task.verify()
 
@@ -199,7 +199,7 @@ class KeeperStack:
             return connection.execute(query, parameters or None).fetchall()
 
     def cast(self, market: str, kind: str, ballots: Mapping[str, bool]) -> None:
-        """Ballots by wallet through the API's own function, as its own role."""
+        """Cast ballots by wallet with the API's own function, as its own role."""
         with psycopg.connect(self.database.dsn("zmart_api")) as api:
             for wallet, vote in ballots.items():
                 api.execute("select set_config('zmart.wallet', %s, true)", [wallet])
@@ -227,7 +227,7 @@ class KeeperStack:
         timing: Timing = QUICK,
         checkpoint: Checkpoint = no_checkpoint,
     ) -> RoundReport:
-        """A round of each; the last one's report. Blocks go on being made meanwhile."""
+        """Run each keeper; return the last report. Blocks are produced in the meantime."""
         async with self.producing_blocks():
             reports = await runner.run_rounds(
                 configured or self.configured,
@@ -240,14 +240,14 @@ class KeeperStack:
         return reports[-1]
 
     async def sweep(self, configured: Settings | None = None, timing: Timing = QUICK) -> Any:
-        """Look after what was signed."""
+        """Sweep the signed transactions."""
         dsn = self.database.dsn("zmart_keeper")
         async with runner.open_runner(configured or self.configured, timing=timing, dsn=dsn) as keepers:
             return await keepers.sweep()
 
     @contextlib.asynccontextmanager
     async def producing_blocks(self) -> AsyncIterator[None]:
-        """The chain makes blocks by itself while this lasts."""
+        """The chain produces blocks by itself inside the block."""
         self.node.chain.is_frozen = False
         try:
             yield
@@ -255,7 +255,7 @@ class KeeperStack:
             await self.node.chain.freeze_and_wait()
 
     def environment(self) -> dict[str, str]:
-        """The variables of a keeper's process."""
+        """Return the variables of a keeper's process."""
         return environment(self.folder, self.node.url, self.database.dsn("zmart_keeper"))
 
     def with_settings(self, **changes: Any) -> Settings:
@@ -265,7 +265,7 @@ class KeeperStack:
 
 
 def reasons(report: RoundReport) -> dict[str, Reason]:
-    """Why each market's row has its verdict, by address."""
+    """Return the reason of each market's row, by address."""
     return {row.market.address: row.reason for row in report.rows}
 
 
@@ -275,13 +275,13 @@ def row_of(report: RoundReport, market: str) -> PlanRow:
 
 
 def due(report: RoundReport) -> Sequence[str]:
-    """The markets that were sent, or would be."""
+    """Return the markets that were sent, or would be."""
     return [row.market.address for row in report.rows if row.verdict is PlanVerdict.DUE]
 
 
 @contextlib.asynccontextmanager
 async def open_keeper_stack(folder: Path, database: testing.PostgresDatabase) -> AsyncIterator[KeeperStack]:
-    """A village with a configured program and a log that knows it; its chain stands still."""
+    """A stack with a configured program and a log that contains it; its chain stops unless the test advances it."""
     async with (
         devchain.serve(folder / "chain", Options(traders=False, pace=20.0)) as node,
         RpcClient([node.url]) as chain,

@@ -1,4 +1,4 @@
-"""A keeper killed before and after each of its steps: nothing is sent twice, and nothing that was intended is lost."""
+"""A keeper killed before and after each of its steps: nothing is sent twice, and no intent is lost."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.slow
 
 KEEPER = "market_finalizations"
 STEPS = ("plan", "sign", "store", "send", "confirm", "close")
-#: Those after which bytes are signed and have not left.
+#: The points after which bytes are signed and not sent.
 UNSENT = ["after sign", "after store", "before send"]
-#: More blocks than a blockhash is good for.
+#: More blocks than the life of a blockhash.
 A_LONG_TIME = 200
 
 
 async def killed(stack: KeeperStack, point: str, *, lease_seconds: float = 60.0) -> None:
-    """A round in a process of its own that is killed at the point."""
+    """Run a keeper in a separate process that is killed at the point."""
     script = Path(__file__).with_name("keeper_crash_child.py")
     async with stack.producing_blocks():
         process = await asyncio.create_subprocess_exec(
@@ -40,7 +40,7 @@ async def killed(stack: KeeperStack, point: str, *, lease_seconds: float = 60.0)
 
 
 async def due_market(stack: KeeperStack, number: int) -> str:
-    """A market whose outcome is due to be final, and a log that knows it."""
+    """A market that is due for finalization, and a log that contains it."""
     market = stack.open(number)
     stack.resolve(market)
     stack.pass_time(DISPUTE_PERIOD)
@@ -49,8 +49,8 @@ async def due_market(stack: KeeperStack, number: int) -> str:
 
 
 async def recovered(stack: KeeperStack) -> None:
-    """Rounds as the schedule and the sensor make them, until nothing is open."""
-    # As if the minute had passed for which the dead one's lease lasts.
+    """Run keepers like the schedule and the sensor, until nothing is open."""
+    # As if the lease of the dead process had expired after its minute.
     stack.fetch_all("select ops.release_lease(name, epoch) from ops.leases")
     for _ in range(6):
         await stack.run_keepers(KEEPER)
@@ -67,7 +67,7 @@ async def recovered(stack: KeeperStack) -> None:
     ids=[*STEPS, "when the blockhash is dead"],
 )
 async def test_killed_at_every_step(stack: KeeperStack, points: list[str], has_passed_long: bool) -> None:
-    """Twelve points of the way, found again at once; and where signed bytes can never land any more."""
+    """Twelve points of a run, resumed at once; also when signed bytes can never land any more."""
     for number, point in enumerate(points, start=1):
         market = await due_market(stack, number)
         if point.endswith("close"):
@@ -95,12 +95,12 @@ async def test_killed_at_every_step(stack: KeeperStack, points: list[str], has_p
 
 
 async def test_while_the_dead_ones_lease_lasts_nobody_acts(stack: KeeperStack) -> None:
-    """The next keeper waits rather than guesses; afterwards it acts under another epoch."""
+    """The next keeper waits for the lease; afterwards it acts under another epoch."""
     market = await due_market(stack, 1)
     await killed(stack, "after sign", lease_seconds=3.0)
 
     report = await stack.run_keepers(KEEPER)
-    assert "Another keeper is at work" in report.skipped
+    assert "Another keeper process is running" in report.skipped
     assert stack.state(market) == "RESOLVING"
     async with asyncio.timeout(30):
         while report.skipped:

@@ -1,4 +1,4 @@
-"""From creation to claims, no hand on the database: people act on chain, keepers do the rest."""
+"""From creation to claims, without any write to the database: users act on chain, keepers do the rest."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from zmart.settings import Settings
 
 
 def cast(stack: KeeperStack, market: str, kind: str, ballots: dict[int, bool]) -> None:
-    """Ballots off chain, by the voters' numbers."""
+    """Cast ballots off chain, by the voters' numbers."""
     stack.cast(market, kind, {stack.voters[voter].address: vote for voter, vote in ballots.items()})
 
 
 async def rounds(stack: KeeperStack, count: int, configured: Settings | None = None) -> None:
-    """What the schedule does, so many times."""
+    """Run the schedule this number of times."""
     for _ in range(count):
         await stack.run_keepers(*actions.NAMES, configured=configured)
         await stack.sync_log()
@@ -45,7 +45,7 @@ async def test_a_market_from_creation_to_claims(
     stack: KeeperStack, agree: int | None, disagree: int | None, outcome: bool
 ) -> None:
     """Votes on chain and off, approval, activation, trading, resolution, settlement, claims."""
-    # Another proposal, so that the chain has shown the wallets that vote off chain; nothing else happens to it.
+    # Another proposal, so that the wallets that vote off chain have appeared on chain; it has no other events.
     stack.propose(2, likes=5, dislikes=5)
     market = stack.propose(1, likes=4, dislikes=1)
     await stack.sync_log()
@@ -87,8 +87,9 @@ async def test_a_market_from_creation_to_claims(
     assert stack.alerts() == set()
 
 
+@pytest.mark.drill
 async def test_the_job_of_the_ui_does_the_same(stack: KeeperStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each asset shows its plan, its simulations and what it sent; only a confirmed run of keepers alone signs."""
+    """Each asset shows its plan, its simulations and its transactions; only a confirmed run of keepers alone signs."""
     market = stack.propose(1)
     await stack.sync_log()
     for name, value in stack.environment().items():
@@ -154,7 +155,7 @@ def _run(
 async def test_the_command_line_does_the_same(
     stack: KeeperStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Plan, run, intents and refusals, with statuses that a script can use."""
+    """Plan, run, intents and rejections, with statuses for scripts."""
     market = stack.open(1)
     stack.resolve(market)
     stack.pass_time(DISPUTE_PERIOD)
@@ -177,7 +178,7 @@ async def test_the_command_line_does_the_same(
     assert "a dispute without a ballot" in output
     code, _, output = await ask("plan", "market_finalisations")
     assert code == 2
-    assert "There are: proposal_tallies" in output
+    assert "Use one of: proposal_tallies" in output
     code, _, output = await ask("run", ADMIN_KEYPAIR_PATH=str(stack.folder / "backend.json"))
     assert code == 2
     assert "The admin on chain is" in output
@@ -196,7 +197,7 @@ async def keeper(
     *arguments: str,
     **variables: str,
 ) -> tuple[int, str, str]:
-    """What the keepers' command says in this process, and its status."""
+    """Return the output of the keepers' command in this process, and its status."""
     for name, value in {**stack.environment(), **variables}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("zmart.log.configure", lambda *_, **__: None)
@@ -207,7 +208,7 @@ async def keeper(
 
 
 async def started(stack: KeeperStack, *arguments: str) -> tuple[int | None, str]:
-    """What `zmart keeper` says, and its status."""
+    """Return the output of `zmart keeper`, and its status."""
     async with stack.producing_blocks():
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -221,7 +222,7 @@ async def started(stack: KeeperStack, *arguments: str) -> tuple[int | None, str]
 
 
 async def test_overdue_markets_raise_alerts(stack: KeeperStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day late, or without the pool its winners were promised."""
+    """A day late, or without the pool that its winners should receive."""
     stuck, pulled = stack.open(1), stack.open(2)
     stack.buy(pulled, 0)
     stack.resolve(stuck)

@@ -1,4 +1,4 @@
-"""What goes wrong around keepers: a reason for each, an alert where a person is needed, never a second send."""
+"""Faults around keepers: a reason for each, an alert where an operator is needed, never a second transaction."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from zmart.domain.ids import Address
 from zmart.domain.votes import VoteKind
 from zmart.settings import Cluster
 
-#: More blocks than a blockhash is good for.
+#: More blocks than the life of a blockhash.
 A_LONG_TIME = 200
-#: Waits no longer than it takes to see that nothing lands.
+#: Waits only long enough to see that nothing lands.
 BRIEF = Timing(poll_seconds=0.02, resend_seconds=0.1, wait_seconds=0.3, lease_seconds=30.0, unconfirmed_seconds=0.0)
 REFUSED = {"code": -32005, "message": "Node is behind by 9 slots", "data": {"numSlotsBehind": 9}}
 
 
 async def due_market(stack: KeeperStack, number: int = 1) -> str:
-    """A market whose outcome is due to be final."""
+    """A market that is due for finalization."""
     market = stack.open(number)
     stack.resolve(market)
     stack.pass_time(DISPUTE_PERIOD)
@@ -41,20 +41,20 @@ async def due_market(stack: KeeperStack, number: int = 1) -> str:
 
 
 async def fault(stack: KeeperStack, **words: Any) -> None:
-    """Let the node misbehave."""
+    """Let the node fail."""
     await stack.node.call("devchain_fault", words)
 
 
 def sent(stack: KeeperStack) -> int:
-    """How many transactions were ever signed and stored."""
+    """Return the number of transactions that were signed and stored."""
     return int(stack.fetch_all("select count(*) from ops.submissions")[0][0])
 
 
-# At the door
+# Preflight
 
 
 async def test_wrong_key_fails_preflight(stack: KeeperStack) -> None:
-    """The key must be the program's own authority; nothing is planned with another."""
+    """The key must be the program's own authority; with another nothing is planned."""
     await due_market(stack)
     wrong_key = stack.folder / "wrong_key.json"
     Signer.generate().save(wrong_key)
@@ -71,7 +71,7 @@ async def test_wrong_key_fails_preflight(stack: KeeperStack) -> None:
 
 async def test_wrong_chain_fails_preflight(stack: KeeperStack) -> None:
     """By genesis hash, by the log's own chain, by program."""
-    with pytest.raises(errors.ConfigurationError, match="SOLANA_CLUSTER says devnet, but the node is on localnet"):
+    with pytest.raises(errors.ConfigurationError, match="SOLANA_CLUSTER is devnet, but the node is on localnet"):
         await stack.run_keepers(configured=stack.with_settings(chain={"cluster": Cluster.DEVNET}))
     elsewhere = stack.with_settings(chain={"program_id": stack.people["admin"].address})
     with pytest.raises(errors.ConfigurationError, match="The log is of program"):
@@ -83,18 +83,18 @@ async def test_wrong_chain_fails_preflight(stack: KeeperStack) -> None:
 
 
 async def test_rules_looser_than_the_programs_are_refused(stack: KeeperStack) -> None:
-    """Ours may be stricter; and the window must be the one that readers are told."""
+    """Our thresholds may be stricter; and the window must be the one that the API shows."""
     for changes, message in (
         ({"proposal_approval_threshold_bps": 6_999}, "PROPOSAL_APPROVAL_THRESHOLD is 0.6999, looser"),
         ({"dispute_threshold_bps": 5_999}, "DISPUTE_THRESHOLD is 0.5999, looser"),
-        ({"dispute_voting_window_seconds": 60}, "readers are told 259200 s"),
+        ({"dispute_voting_window_seconds": 60}, "the API shows 259200 s"),
     ):
         with pytest.raises(errors.ConfigurationError, match=message):
             await stack.run_keepers(configured=stack.with_settings(voting=changes))
 
 
 async def test_the_configuration_is_at_the_address_with_the_hyphen(stack: KeeperStack) -> None:
-    """Older services derive global_config, where there is nothing (protocol.md 1.2)."""
+    """Older services derive global_config, which does not exist (protocol.md 1.2)."""
     wrong, _ = Pubkey.find_program_address([b"global_config"], Pubkey.from_string(PROGRAM_ID))
     async with RpcClient([stack.node.url]) as chain:
         assert (await chain.account(str(wrong), commitment="confirmed")).value is None
@@ -107,7 +107,7 @@ async def test_the_configuration_is_at_the_address_with_the_hyphen(stack: Keeper
 
 
 async def test_signing_takes_a_key_and_planning_does_not(stack: KeeperStack) -> None:
-    """A dry round simulates in the name of the authority on chain."""
+    """A dry run simulates as the authority on chain."""
     market = await due_market(stack)
     without = stack.with_settings(chain={"backend_keypair_path": None, "admin_keypair_path": None})
 
@@ -125,7 +125,7 @@ async def test_signing_takes_a_key_and_planning_does_not(stack: KeeperStack) -> 
 
 
 async def test_a_paused_protocol_is_left_alone(stack: KeeperStack) -> None:
-    """The program would take it; an emergency is no time for what cannot be undone."""
+    """The program would accept it; during an emergency nothing irreversible is sent."""
     market = await due_market(stack)
     stack.act("emergency_pause", stack.people["admin"], "admin")
     await stack.sync_log()
@@ -137,7 +137,7 @@ async def test_a_paused_protocol_is_left_alone(stack: KeeperStack) -> None:
 
 
 async def test_a_market_that_moved_on_is_not_sent(stack: KeeperStack) -> None:
-    """Somebody approved it by hand a moment ago: the account says so, the log not yet."""
+    """The admin approved it a moment ago: the account has it, the log not yet."""
     market = stack.propose(1)
     counts = {"final_likes": 9, "final_dislikes": 1}
     stack.act("aggregate_proposal_votes", stack.people["backend"], "backend_authority", counts, market=market)
@@ -153,7 +153,7 @@ async def test_a_market_that_moved_on_is_not_sent(stack: KeeperStack) -> None:
 
 
 async def test_a_dispute_in_the_last_moment_is_not_finalized_over(stack: KeeperStack) -> None:
-    """Between the simulation and the send: the node refuses, nothing is concluded from that, and the bytes run out."""
+    """Between the simulation and the send: the node rejects, which proves nothing, and the blockhash expires."""
     market = await due_market(stack)
     config = stack.node.ledger.account(addresses.config_address(PROGRAM_ID))
     assert config is not None
@@ -178,7 +178,7 @@ async def test_a_dispute_in_the_last_moment_is_not_finalized_over(stack: KeeperS
 
 
 async def test_a_threshold_raised_on_the_way_is_not_an_alert(stack: KeeperStack) -> None:
-    """InsufficientVotes is the chain's way of saying not now (protocol.md 4.5)."""
+    """InsufficientVotes means that it is too early (protocol.md 4.5)."""
     market = stack.propose(1)
     await stack.sync_log()
     await stack.run_keepers("proposal_tallies")
@@ -201,7 +201,7 @@ async def test_a_threshold_raised_on_the_way_is_not_an_alert(stack: KeeperStack)
 
 
 async def test_threshold_changed_in_flight_raises_an_alert_when_the_outcome_differs(stack: KeeperStack) -> None:
-    """The program settles by its configuration of that moment; what it wrote is compared with what was planned."""
+    """The program settles by its configuration at that moment; its outcome is compared with the planned one."""
     market = stack.open(1)
     stack.resolve(market)
     stack.dispute(market, agree=6, disagree=4)
@@ -222,7 +222,7 @@ async def test_threshold_changed_in_flight_raises_an_alert_when_the_outcome_diff
 
 
 async def test_what_the_programs_arithmetic_refuses_goes_to_a_person(stack: KeeperStack) -> None:
-    """A ledger that lost more than it can (protocol.md 1.4.9): simulated, told, not sent."""
+    """A ledger that lost more than it can (protocol.md 1.4.9): simulated, reported, not sent."""
     market = await due_market(stack)
     account = stack.node.ledger.account(Address(market))
     assert account is not None
@@ -245,7 +245,7 @@ async def test_what_the_programs_arithmetic_refuses_goes_to_a_person(stack: Keep
 
 
 async def test_a_dispute_without_ballots_stays_a_dispute(stack: KeeperStack) -> None:
-    """Neither of the program's exits is taken: no ballot is invented (protocol.md 4.5)."""
+    """Neither of the program's exits is used: no ballot is added (protocol.md 4.5)."""
     market = stack.open(1)
     stack.resolve(market)
     stack.dispute(market)
@@ -263,7 +263,7 @@ async def test_a_dispute_without_ballots_stays_a_dispute(stack: KeeperStack) -> 
 
 
 def fresh(count: int, *, agree: bool = True) -> dict[str, bool]:
-    """Ballots of wallets that were made a moment ago and cost nothing."""
+    """Cast ballots of new wallets, which cost nothing."""
     return {Signer.generate().address: agree for _ in range(count)}
 
 
@@ -280,7 +280,7 @@ async def test_new_wallets_move_nothing_on_chain(stack: KeeperStack) -> None:
     report = await stack.run_keepers("proposal_tallies")
     assert reasons(report) == {market: Reason.UNSEEN_DECIDE}
     assert report.is_review_needed
-    assert "10:0, 100.00 %; without wallets that the chain has never shown 0:0" in row_of(report, market).detail
+    assert "10:0, 100.00 %; without wallets that never appeared on chain 0:0" in row_of(report, market).detail
     assert {kind for kind, _ in stack.alerts()} == {"keeper_unseen_decide"}
 
     counts = {"final_likes": 10, "final_dislikes": 0}
@@ -300,7 +300,7 @@ async def test_new_wallets_move_nothing_on_chain(stack: KeeperStack) -> None:
 
 
 async def test_new_wallets_are_not_in_what_is_written_on_chain(stack: KeeperStack) -> None:
-    """The counts of a proposal and of a dispute leave them out, also where they change no result."""
+    """The counts of a proposal and of a dispute exclude them, also if they change no result."""
     market = stack.propose(1)
     await stack.sync_log()
     stack.cast(market, "proposal", fresh(5))
@@ -320,7 +320,7 @@ async def test_new_wallets_are_not_in_what_is_written_on_chain(stack: KeeperStac
 
 
 async def test_vote_records_that_the_log_does_not_know_stop_a_tally(stack: KeeperStack) -> None:
-    """A ballot that never reached the log would be left out of the count."""
+    """A ballot that never reached the log would be missing in the count."""
     market = stack.propose(1)
     await stack.sync_log()
     voter = stack.voters[11].address
@@ -332,13 +332,13 @@ async def test_vote_records_that_the_log_does_not_know_stop_a_tally(stack: Keepe
     report = await stack.run_keepers("proposal_tallies")
 
     assert reasons(report) == {market: Reason.RECORDS_DIFFER}
-    assert "The chain has 9:2, the log 9:1." in row_of(report, market).detail
+    assert "The chain counts 9:2, the log 9:1." in row_of(report, market).detail
     assert ("keeper_records_differ", f"proposal_tallies {row_of(report, market).market.market_id}") in stack.alerts()
     assert sent(stack) == 0
 
 
 async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(stack: KeeperStack) -> None:
-    """Anchor lets anybody make a buffer for an IDL, of any size, with any address and any bytes in it."""
+    """With Anchor anyone can create a buffer for an IDL, of any size, with any address and any bytes in it."""
     market = stack.propose(1)
     record = VoteRecord(market=Address(market), user=stack.voters[11].address, vote_type=0, vote=False, voted_at=1)
     forged = hashlib.sha256(b"account:IdlAccount").digest()[:8] + record.encode()[8:]
@@ -354,7 +354,7 @@ async def test_an_account_that_only_looks_like_a_vote_record_stops_nothing(stack
 
 
 async def test_a_dispute_that_was_bounced_is_left_to_a_person(stack: KeeperStack) -> None:
-    """aggregate_dispute_votes put it back to RESOLVING with the rejected outcome (protocol.md 1.4.15)."""
+    """aggregate_dispute_votes returned it to RESOLVING with the rejected outcome (protocol.md 1.4.15)."""
     market = stack.open(1)
     stack.resolve(market)
     stack.dispute(market, agree=9, disagree=1)
@@ -369,7 +369,7 @@ async def test_a_dispute_that_was_bounced_is_left_to_a_person(stack: KeeperStack
 
 
 async def test_without_the_admins_key_approvals_are_exported(stack: KeeperStack) -> None:
-    """An unsigned transaction that the admin can sign elsewhere, and that works."""
+    """An unsigned transaction that the admin can sign with another tool, and that works."""
     market = stack.propose(1)
     await stack.sync_log()
     await stack.run_keepers("proposal_tallies")
@@ -393,7 +393,7 @@ async def test_without_the_admins_key_approvals_are_exported(stack: KeeperStack)
 
 
 async def test_a_node_that_lies_about_success_is_not_believed(stack: KeeperStack) -> None:
-    """It says finalized, our log never shows it: told, not done, not sent again; once it is proven dead, sent anew."""
+    """The node reports finalized, the log never has it: an alert, not done; only once proven dead, sent again."""
     market = await due_market(stack)
     lie = {"slot": 9, "confirmations": None, "err": None, "confirmationStatus": "finalized"}
     await fault(stack, method="sendTransaction", count=10**6, error=REFUSED)
@@ -418,7 +418,7 @@ async def test_a_node_that_lies_about_success_is_not_believed(stack: KeeperStack
 
 
 async def test_a_send_that_fails_and_lands_all_the_same_is_sent_once(stack: KeeperStack) -> None:
-    """The answer was lost, the transaction was not."""
+    """The response was lost, the transaction was not."""
     market = await due_market(stack)
     await fault(stack, method="sendTransaction", count=1, error=REFUSED, lets_through=True)
 
@@ -430,7 +430,7 @@ async def test_a_send_that_fails_and_lands_all_the_same_is_sent_once(stack: Keep
 
 @pytest.mark.parametrize("failure", [{"status": 429}, {"status": 503}, {"error": REFUSED}])
 async def test_failing_node_changes_nothing(stack: KeeperStack, failure: dict[str, Any]) -> None:
-    """The round ends with the node's error, the next one goes on."""
+    """The run ends with the node's error, the next one continues."""
     market = await due_market(stack)
     await fault(stack, method="*", count=10**6, **failure)
     with pytest.raises(rpc_errors.NodeError):
@@ -442,7 +442,7 @@ async def test_failing_node_changes_nothing(stack: KeeperStack, failure: dict[st
 
 
 async def test_what_is_refused_on_chain_is_over_when_that_is_final(stack: KeeperStack) -> None:
-    """It landed and failed: paid for once, judged when no fork can undo it."""
+    """It landed and failed: paid for once, closed when no fork can undo it."""
     market = await due_market(stack)
 
     def interfere(point: str) -> None:
@@ -452,7 +452,7 @@ async def test_what_is_refused_on_chain_is_over_when_that_is_final(stack: Keeper
 
     await fault(stack, method="sendTransaction", count=1, error=REFUSED)
     report = await stack.run_keepers("market_finalizations", checkpoint=interfere)
-    assert "Refused on chain: InvalidMarketState" in report.sent[0].message
+    assert "Rejected on chain: InvalidMarketState" in report.sent[0].message
     assert stack.intents() == [("market_finalizations", "sent", 0)]
     await stack.sync_log()
     await stack.sweep()
@@ -463,7 +463,7 @@ async def test_what_is_refused_on_chain_is_over_when_that_is_final(stack: Keeper
 
 
 async def test_three_attempts_and_a_person_looks(stack: KeeperStack) -> None:
-    """Quarantined, told, left alone; released, it begins anew."""
+    """Quarantined, reported, not retried; released, it starts from the beginning."""
     market = await due_market(stack)
     await fault(stack, method="sendTransaction", count=10**6, error=REFUSED)
     for _ in range(3):
@@ -483,7 +483,7 @@ async def test_three_attempts_and_a_person_looks(stack: KeeperStack) -> None:
 
 
 async def test_what_the_chain_takes_back_is_open_again(stack: KeeperStack) -> None:
-    """Done, retracted, reopened; when the log holds it once more it is done once more, and nothing was sent twice."""
+    """Done, retracted, reopened; when the log contains it again it is done again, and nothing was sent twice."""
     market = await due_market(stack)
     await stack.run_keepers("market_finalizations")
     await stack.sync_log()
@@ -509,7 +509,7 @@ async def test_what_the_chain_takes_back_is_open_again(stack: KeeperStack) -> No
 
 
 async def test_the_days_budget_is_a_hard_stop(stack: KeeperStack) -> None:
-    """Beyond it nothing is stored, so nothing is sent, and a person is told."""
+    """Beyond it nothing is stored, so nothing is sent, and an alert is raised."""
     market = await due_market(stack)
     poor = stack.with_settings(keepers={"daily_budget_lamports": 4_999})
 
@@ -525,7 +525,7 @@ async def test_the_days_budget_is_a_hard_stop(stack: KeeperStack) -> None:
 
 
 async def test_low_fee_payer_balance_raises_an_alert(stack: KeeperStack) -> None:
-    """Before it has nothing."""
+    """An alert while it can still pay."""
     await due_market(stack)
     rich = stack.with_settings(keepers={"low_balance_lamports": 10**15})
 
@@ -535,7 +535,7 @@ async def test_low_fee_payer_balance_raises_an_alert(stack: KeeperStack) -> None
 
 
 def test_the_database_refuses_a_second_send(marts_database: Any) -> None:
-    """Whatever a keeper believes: not without the lease, not twice for an intent, not under another epoch."""
+    """In any state of a keeper: not without the lease, not twice for an intent, not under another epoch."""
     store = "select ops.store_submission('keepers', %s, %s, %s, 'x', 1, 'p', 5000, 1, 100000)"
     with marts_database.connect() as owner:
         owner.execute("insert into raw.markets_seen values (1, 'account', null)")

@@ -1,4 +1,4 @@
-"""Keepers on the development chain: each does its part once it is proven, and says why not before."""
+"""Keepers on the development chain: each acts once the condition is proven, and names the reason before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from orchestration.keepers.reasons import Reason
 
 
 async def test_a_proposal_is_tallied_approved_and_opened(stack: KeeperStack) -> None:
-    """Three keepers, two keys; done when the log holds the events, finalized."""
+    """Three keepers, two keys; done when the log contains the events, finalized."""
     market = stack.propose(1)
     await stack.sync_log()
 
@@ -32,7 +32,7 @@ async def test_a_proposal_is_tallied_approved_and_opened(stack: KeeperStack) -> 
 
 
 async def test_an_outcome_is_final_after_the_chains_own_period(stack: KeeperStack) -> None:
-    """Neither a second before nor by a constant of ours."""
+    """Neither a second early nor by a constant of ours."""
     market = stack.open(1)
     stack.resolve(market)
     await stack.sync_log()

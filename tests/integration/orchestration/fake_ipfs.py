@@ -1,8 +1,8 @@
-"""A Kubo node, a gateway and a pinning service in one in-process server, each able to fail as real ones do.
+"""A Kubo node, a gateway and a pinning service in one in-process server, each able to fail like real ones.
 
-with ipfs_world.opened() as world:
-    world.ipfs(pins=True)          settings that name its parts
-    world.renames = True           the node answers with another name
+with fake_ipfs.opened() as world:
+    world.ipfs(pins=True)          settings that point at its parts
+    world.renames = True           the node returns another CID
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from zmart.domain import cids
 from zmart.settings import IpfsSettings, Secret
 
 TOKEN = "let me keep it"
-#: What makes the names that we compute; a node asked in another way gives other names.
+#: The options that give the CIDs that we compute; a node with other options gives other CIDs.
 ASKED = {"cid-version": "0", "raw-leaves": "false", "chunker": "size-262144", "pin": "true"}
 
 
 @dataclass
 class FakeIpfs:
-    """What is in it, and what is wrong with it."""
+    """Its content, and its faults."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     #: Requests to the pinning service: cid and status by id.
     pins: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
-    #: Statuses that a part answers with before it works again: `/api/v0/add`, `/ipfs`, `/pins`.
+    #: Statuses that a part returns before it works again: `/api/v0/add`, `/ipfs`, `/pins`.
     failing: dict[str, list[int]] = field(default_factory=dict)
     renames: bool = False
     corrupts: bool = False
-    #: What becomes of a pin, poll after poll; the last word stays.
+    #: The states of a pin, poll after poll; the last one stays.
     fate: list[str] = field(default_factory=lambda: ["queued", "pinning", "pinned"])
 
     def ipfs(self, *, pins: bool = False, gateway: bool = True) -> IpfsSettings:
-        """Settings that name its parts."""
+        """Settings that point at its parts."""
         return IpfsSettings(
             snapshot_cron="0 0 * * *",
             api_url=Secret(self.url),
@@ -55,18 +55,18 @@ class FakeIpfs:
         )
 
     def count(self, call: str) -> int:
-        """How often something was asked."""
+        """Return the number of requests to a path."""
         return self.calls.count(call)
 
 
 class ManualClock:
-    """Time that passes when somebody waits."""
+    """A clock that advances with every wait."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def clock(self) -> MonotonicClock:
-        """What Services take."""
+        """Return the arguments of Services."""
         return MonotonicClock(now=lambda: self.seconds, sleep=self._pass)
 
     def _pass(self, seconds: float) -> None:
@@ -75,7 +75,7 @@ class ManualClock:
 
 @contextlib.contextmanager
 def serve_fake_ipfs() -> Iterator[FakeIpfs]:
-    """The world, until the block ends."""
+    """The servers, until the block ends."""
     world = FakeIpfs()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_IpfsHandler,), {"world": world}))
     world.url = f"http://127.0.0.1:{server.server_port}"
@@ -91,7 +91,7 @@ def serve_fake_ipfs() -> Iterator[FakeIpfs]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[str]:
-    """The address of somebody who takes a connection and says nothing."""
+    """The address of a server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 

@@ -1,4 +1,4 @@
-"""The program's accounts against the marts: what differs is shown and told; what cannot be compared yet, is not."""
+"""The program's accounts against the marts: differences are shown and raise an alert; too new accounts are skipped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Held: TypeAlias = dict[Address, tuple[str, dict[str, Any]]]
 
 
 def named(played: history.History) -> Held:
-    """What the program holds now: the name of its account and its fields, by address."""
+    """Return the program's accounts: the name and the fields of each, by address."""
     return {
         address: (NAMES[kind], dict(fields))
         for kind, found in played.accounts().items()
@@ -38,12 +38,12 @@ def named(played: history.History) -> Held:
 
 
 class Chain:
-    """A chain that stands still, as a node shows it."""
+    """A chain that produces no blocks, as a node shows it."""
 
     def __init__(self) -> None:
         played = history.History(seed=5)
         items = list(played.play(600))
-        # From here on, what was held at the end of each slot in which something happened.
+        # From here on, the accounts at the end of each slot with events.
         self.at: dict[int, Held] = {}
         before = named(played)
         for item in played.play(100):
@@ -56,11 +56,11 @@ class Chain:
         )
         self.slot = max(each.slot for each in self.transactions)
         self.held = before
-        #: Accounts of the program's that the program did not make, by address.
+        #: Accounts owned by the program that it did not create, by address.
         self.others: dict[str, bytes] = {}
 
     def answer(self) -> client.AtSlot[tuple[client.AccountInfo, ...]]:
-        """What getProgramAccounts says."""
+        """Return the response of getProgramAccounts."""
         return client.AtSlot(
             slot=Slot(self.slot),
             value=tuple(
@@ -85,7 +85,7 @@ class Chain:
 def log(
     postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
 ) -> Iterator[tuple[testing.PostgresDatabase, Chain]]:
-    """A chain, and a log that holds all of it, final."""
+    """A chain, and a log that contains all of it, final."""
     chain = Chain()
     with postgres_server.clone(marts_template) as database:
         asyncio.run(_append(database, chain))
@@ -100,7 +100,7 @@ async def _append(database: testing.PostgresDatabase, chain: Chain) -> None:
 
 
 def finalize(database: testing.PostgresDatabase, slot: int) -> None:
-    """Say that the log holds everything final up to a slot, and no further."""
+    """Mark the log as final up to a slot, and no further."""
     with database.connect() as connection:
         connection.execute("delete from raw.feed where kind = 'finalized_through'")
         connection.execute(
@@ -110,7 +110,7 @@ def finalize(database: testing.PostgresDatabase, slot: int) -> None:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for a log that stands still."""
+    """The watermark of a log that does not advance is not awaited."""
     monkeypatch.setattr(accounts, "COVERED_WITHIN_SECONDS", 0.0)
 
 
@@ -136,7 +136,7 @@ def look(
 
 
 def open_alerts(place: testing.PostgresDatabase, kind: str = "accounts_differ") -> list[str]:
-    """What open alerts of the kind say."""
+    """Return the messages of open alerts of the kind."""
     with place.connect() as connection:
         rows = connection.execute("select message from ops.alerts where kind = %s and resolved_at is null", (kind,))
         return [str(message) for (message,) in rows]
@@ -158,7 +158,7 @@ def test_marts_that_follow_the_chain_pass(
 def test_differences_are_shown_and_alerted_until_resolved(
     log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A field of a market, a position that nobody holds, a missing vote, the configuration: one row each."""
+    """A field of a market, a position that no wallet has, a missing vote, the configuration: one row each."""
     database, chain = log
     held = dict(chain.held)
     changed: dict[str, Address] = {}
@@ -194,7 +194,7 @@ def test_differences_are_shown_and_alerted_until_resolved(
 def test_accounts_that_anybody_made_are_counted_and_stop_nothing(
     log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Zero bytes, an IDL, nothing at all: named in both reports and as an alert, while the rest is compared."""
+    """Zero bytes, an IDL, an empty account: listed in both reports and as an alert, while the rest is compared."""
     database, chain = log
     idl = bytes.fromhex("184662bf3a907b9e") + bytes(5000)
     others = {"zeros": bytes(100), "idl": idl, "empty": b""}
@@ -216,7 +216,7 @@ def test_accounts_that_anybody_made_are_counted_and_stop_nothing(
             accounts.UNKNOWN_BYTES,
         )
 
-    # An account of a known type that cannot be decoded hides nothing: it is missing among those that are compared.
+    # An undecodable account of a known type hides nothing: it is missing among the compared ones.
     market, (_, fields) = next((key, value) for key, value in chain.held.items() if value[0] == "MarketAccount")
     held = {key: value for key, value in chain.held.items() if key != market}
     broken = codec.default().encode_account(
@@ -238,7 +238,7 @@ def test_accounts_that_anybody_made_are_counted_and_stop_nothing(
 
 @pytest.fixture
 def earlier(log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Every read is of the slot with the longest rest after it, and of accounts as they were; some have moved on."""
+    """Every read is of the slot before the longest pause, and of accounts at that slot; some have changed since."""
     database, chain = log
     with database.connect() as connection:
         connection.execute("update raw.transactions set order_settled = true")
@@ -250,7 +250,7 @@ def earlier(log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.Mon
 
 
 def moved_on(database: testing.PostgresDatabase, slot: int) -> dict[Address, int]:
-    """The slot in which something happened first after a slot, by market's account."""
+    """Return the slot of the first event after a slot, by market's account."""
     with database.connect() as connection:
         rows = connection.execute(
             "select m.account, min(e.order_key >> 24) from raw.events as e natural join raw.markets_seen as m"
@@ -261,7 +261,7 @@ def moved_on(database: testing.PostgresDatabase, slot: int) -> dict[Address, int
 
 
 def falsify(chain: Chain, address: Address, field: str) -> tuple[int, int]:
-    """Let the chain hold one more of something; what it was and what it is."""
+    """Increase a value on chain by one; return the old and the new value."""
     name, fields = chain.held[address]
     chain.held[address] = name, {**fields, field: fields[field] + 1}
     return fields[field], fields[field] + 1
@@ -270,7 +270,7 @@ def falsify(chain: Chain, address: Address, field: str) -> tuple[int, int]:
 def test_a_market_that_trades_at_every_look_is_compared_as_of_the_read(
     log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It agrees with its own past, and what differs from that is found: in the market and in a position."""
+    """The marts equal the chain's past, and a difference is found: in the market and in a position."""
     database, chain = log
     monkeypatch.setattr(accounts, "LEAD_SLOTS", 0)
     busy = moved_on(database, earlier).keys() & chain.held.keys()
@@ -301,7 +301,7 @@ def test_a_market_that_trades_at_every_look_is_compared_as_of_the_read(
 def test_an_account_of_the_nodes_newest_root_is_no_difference(
     log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The node names an older slot than the one it shows; what is right at neither is one."""
+    """The node names an older slot than the one it shows; a row that is correct at neither is a difference."""
     database, chain = log
     market, later = min(
         ((key, slot) for key, slot in moved_on(database, earlier).items() if key in chain.held),
@@ -330,7 +330,7 @@ def test_an_account_of_the_nodes_newest_root_is_no_difference(
 def test_what_cannot_be_compared_is_named(
     log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the reason: time ran out, its order is not settled, or its fold fails; and no alert is told of it."""
+    """With the reason: time ran out, its order is not settled, or its fold fails; and no alert is raised."""
     database, chain = log
     busy = moved_on(database, earlier).keys() & chain.held.keys()
     market = min(busy)
@@ -373,11 +373,11 @@ def test_what_cannot_be_compared_is_named(
 def test_account_not_compared_for_a_day_raises_an_alert(
     log: tuple[testing.PostgresDatabase, Chain], earlier: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not what one run missed; and it is over when a run compares it."""
+    """Not for one missed run; and it is resolved when a run compares it."""
     database, chain = log
     market, *others = sorted(moved_on(database, earlier).keys() & chain.held.keys())
     assert others
-    # A fold that fails for one market, as long as it is told to.
+    # A fold that fails for one market, while the test sets it.
     compared = accounts.account_reconciliation.differences_as_of
 
     def fails(connection: Any, held: accounts.account_reconciliation.ProgramAccounts, *place: Any) -> Any:
@@ -407,7 +407,7 @@ def test_account_not_compared_for_a_day_raises_an_alert(
 def test_lamports_that_somebody_sent_are_no_difference(
     log: tuple[testing.PostgresDatabase, Chain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody can; missing ones are another matter."""
+    """Anyone can create them; missing ones are reported separately."""
     _, chain = log
     address, (name, fields) = next((key, value) for key, value in chain.held.items() if value[0] == "MarketAccount")
     try:
@@ -433,7 +433,7 @@ def test_a_log_that_is_behind_is_not_compared(
 
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
-    assert "does not yet hold" in str(evaluation.description)
+    assert "does not yet contain" in str(evaluation.description)
     assert all(name.startswith("read: ") for name in shown)
     assert open_alerts(database) == []
 
@@ -441,7 +441,7 @@ def test_a_log_that_is_behind_is_not_compared(
 async def test_accounts_are_read_from_a_node_of_the_logs_chain(
     database: testing.PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With their slot and bytes; a node of another chain is refused, and so nothing is compared with it."""
+    """With their slot and bytes; a node of another chain is refused, so nothing is compared with it."""
     options = Options(pace=20.0, past_hours=0.2)
     async with serve(tmp_path, options) as node:
         monkeypatch.setenv("SOLANA_RPC_URL", node.url)

@@ -1,4 +1,4 @@
-"""`chain_backfill`: ranges of slots, each fetched by a run that says how far it is."""
+"""`chain_backfill`: ranges of slots, each fetched by a run that reports its progress."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zmart.run.deploy import rebuild
 async def stack(
     tmp_path: Path, marts_database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ChainStack]:
-    """A chain of some minutes, an empty log, and an environment that names both."""
+    """A chain of some minutes, an empty log, and an environment with both."""
     async with chain_stack.open_chain_stack(tmp_path, marts_database) as stack:
         await stack.pass_blocks(BLOCKS_TO_FINALITY)
         monkeypatch.setenv("DATABASE_URL", marts_database.dsn())
@@ -33,7 +33,7 @@ async def stack(
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster that forgets."""
+    """A Dagster instance in memory."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
@@ -41,7 +41,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 async def materialized(
     stack: ChainStack, instance: dg.DagsterInstance, key: str, **budget: Any
 ) -> dg.ExecuteInProcessResult:
-    """Press the button for one range, with the chain going on beside it."""
+    """Materialize one range, while the chain produces blocks."""
     instance.add_dynamic_partitions("slot_ranges", [key])
     return await asyncio.to_thread(
         dg.materialize,
@@ -57,11 +57,11 @@ async def materialized(
 async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(
     stack: ChainStack, instance: dg.DagsterInstance
 ) -> None:
-    """Press, run out, press again: the range is whole, its coverage written, and nothing was fetched twice. Slots that
-    are yet to come are refused, and nothing is claimed of them."""
+    """Run, run out of budget, run again: the range is complete, its coverage written, and nothing was fetched twice.
+    Slots that do not exist yet are refused, and no coverage is written for them."""
     refused = await materialized(stack, instance, "0-999999999")
     (failure,) = refused.get_step_failure_events()
-    assert "nothing can be said of slots after it" in str(failure.step_failure_data.error)
+    assert "later slots do not exist yet" in str(failure.step_failure_data.error)
     assert stack.fetch_all("select count(*) from raw.coverage") == [(0,)]
 
     top = stack.node.ledger.confirmed_slot
@@ -70,7 +70,7 @@ async def test_a_spent_budget_fails_the_run_and_the_next_goes_on(
     spent = await materialized(stack, instance, key, requests=60)
     assert not spent.success
     (failure,) = spent.get_step_failure_events()
-    assert "requests of this budget are used up" in str(failure.step_failure_data.error)
+    assert "is spent" in str(failure.step_failure_data.error)
     begun = stack.stored_signatures()
     assert set() < begun < stack.successful_signatures()
 
@@ -113,7 +113,7 @@ def test_the_sensor_adds_what_the_chain_has_left_behind(
 
 @pytest.mark.parametrize("key", ["", "12", "12-", "20-10", "a-b", "1-2-3", "-1-2"])
 def test_invalid_range_names_the_expected_format(key: str) -> None:
-    """A person may type anything into the dialogue."""
+    """The dialogue accepts any text."""
     with pytest.raises(dg.Failure, match="FIRST-LAST"):
         backfill.parse_range(key)
 

@@ -1,4 +1,4 @@
-"""Dagster against a real log: what is wrong is shown, told once, and mended by the button."""
+"""Dagster against a real log: faults are shown, reported once, and repaired by a materialization."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from devchain import history
 from ingest.decode.decoder import Decoder
 from ingest.store.writer import Writer
-from orchestration import alerts, checks, sensors
+from orchestration import alert_webhook, checks, sensors
 from orchestration.definitions import define
 from orchestration.resources import DatabaseResource
 from zmart import errors, settings, testing
@@ -27,7 +27,7 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 
 @pytest.fixture(scope="module", autouse=True)
 def scratch() -> Iterator[Path]:
-    """A state directory for what dbt leaves behind; the models are parsed into it once."""
+    """A state directory for dbt's files; the models are parsed into it once."""
     with testing.state_dir() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZMART_STATE_DIR", str(folder))
         yield folder
@@ -45,7 +45,7 @@ async def story(marts_database: testing.PostgresDatabase) -> testing.PostgresDat
 
 @pytest.fixture
 async def played(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
-    """A chain whose prices are the program's own, as the data tests hold them to be."""
+    """A chain whose prices are the program's own, as the data tests require."""
     items = [msgspec.json.encode(item) for item in history.play(5, 400)]
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     await writer.append(Decoder(history.PROGRAM_ID).decode_items(items).transactions, source="webhook")
@@ -55,20 +55,20 @@ async def played(marts_database: testing.PostgresDatabase) -> testing.PostgresDa
 
 @pytest.fixture
 def database(marts_database: testing.PostgresDatabase) -> DatabaseResource:
-    """What assets, checks and sensors work on."""
+    """The resources of assets, checks and sensors."""
     return DatabaseResource(dsn_of=marts_database.dsn)
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster that forgets."""
+    """A Dagster instance in memory."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 
 @pytest.fixture
 def run(database: DatabaseResource, instance: dg.DagsterInstance) -> Run:
-    """Run a job of the definitions in this process; `assets` chooses among what it selects."""
+    """Run a job of the definitions in this process; `assets` restricts its selection."""
     definitions = define(database)
 
     def run(job: str, *assets: str, succeeds: bool = True) -> dg.ExecuteInProcessResult:
@@ -83,7 +83,7 @@ def run(database: DatabaseResource, instance: dg.DagsterInstance) -> Run:
 
 
 def evaluations(result: dg.ExecuteInProcessResult, name: str) -> dict[str, dg.AssetCheckEvaluation]:
-    """What a check said of each asset."""
+    """Return a check's result for each asset."""
     return {each.asset_key.path[-1]: each for each in result.get_asset_check_evaluations() if each.check_name == name}
 
 
@@ -97,20 +97,20 @@ def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]
 
 
 def open_alerts(place: testing.PostgresDatabase) -> dict[tuple[str, str], int]:
-    """How often each open alert has occurred."""
+    """Return the number of occurrences of each open alert."""
     with place.connect() as connection:
         rows = connection.execute("select kind, subject, occurrences from ops.alerts where resolved_at is null")
         return {(str(kind), str(subject)): int(str(times)) for kind, subject, times in rows}
 
 
 def execute(place: testing.PostgresDatabase, statement: str) -> None:
-    """Change something behind the log's back, as its owner."""
+    """Change rows without a log entry, as the owner."""
     with place.connect() as connection:
         connection.execute(statement)
 
 
 def break_trades(place: testing.PostgresDatabase) -> None:
-    """What a model that cannot take an event leaves behind."""
+    """Leave a mart as a model that fails on an event does."""
     execute(place, "update raw.events set payload = payload || '{\"shares\": \"many\"}' where name = 'SharesBought'")
     execute(place, "select folds.mark_stale('trades', 3, 4, 'invalid input syntax for type numeric')")
 
@@ -119,7 +119,7 @@ def break_trades(place: testing.PostgresDatabase) -> None:
 
 
 def test_a_healthy_log_passes_and_a_rebuild_changes_nothing(story: testing.PostgresDatabase, run: Run) -> None:
-    """Every folded mart equals its replay, and pressing the button reports no row."""
+    """Every folded mart equals its replay, and a materialization reports no row."""
     result = run("reconciliation")
     rebuilt = materialized(run("rebuild_marts"))
 
@@ -131,7 +131,7 @@ def test_a_healthy_log_passes_and_a_rebuild_changes_nothing(story: testing.Postg
 
 
 def test_differing_mart_is_shown_alerted_and_rebuilt(story: testing.PostgresDatabase, run: Run) -> None:
-    """The check shows key, column and both values; the alert counts; a rebuild of that mart alone mends it."""
+    """The check shows key, column and both values; the alert counts; a rebuild of that mart alone corrects it."""
     execute(story, "update marts.markets set creator_wallet = 'nobody' where market_no = 1")
     execute(story, "delete from marts.positions")
 
@@ -154,14 +154,14 @@ def test_differing_mart_is_shown_alerted_and_rebuilt(story: testing.PostgresData
 
 
 def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: testing.PostgresDatabase, run: Run) -> None:
-    """It says where and why it stopped; a rebuild that cannot succeed fails for it alone, after the others."""
+    """It shows the place and the reason; a rebuild that cannot succeed fails for it alone, after the others."""
     break_trades(story)
 
     result = run("reconciliation")
     follows, replays = evaluations(result, checks.FOLLOWS), evaluations(result, checks.REPLAY)
     assert {name for name, each in follows.items() if not each.passed} == {"trades"}
     assert "invalid input syntax" in str(follows["trades"].description)
-    assert follows["trades"].metadata["answers for seq"].value == 3
+    assert follows["trades"].metadata["reflects seq"].value == 3
     assert "cannot be folded" in str(replays["trades"].description)
 
     rebuilt = materialized(run("rebuild_marts", "marts/trades", "marts/ballots", succeeds=False))
@@ -169,7 +169,7 @@ def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: test
 
 
 def test_undeployed_model_is_reported(story: testing.PostgresDatabase, run: Run) -> None:
-    """A checkout that is ahead of the database is told apart from a mart that is wrong."""
+    """A checkout that is newer than the database is distinguished from a mart that is wrong."""
     execute(story, "delete from ops.models where name = 'trades'")
 
     result = run("reconciliation")
@@ -184,7 +184,7 @@ def test_undeployed_model_is_reported(story: testing.PostgresDatabase, run: Run)
 
 
 def test_an_empty_log_claims_nothing(marts_database: testing.PostgresDatabase, run: Run) -> None:
-    """Neither fresh nor complete: there is nothing to prove it by."""
+    """Neither fresh nor complete: there is no evidence."""
     found = {each.check_name: each for each in run("reconciliation").get_asset_check_evaluations()}
 
     assert not found["is_fresh"].passed
@@ -195,7 +195,7 @@ def test_an_empty_log_claims_nothing(marts_database: testing.PostgresDatabase, r
 
 
 def test_silence_is_fine_only_when_it_is_proven(story: testing.PostgresDatabase, run: Run) -> None:
-    """News are fresh; old news are not, unless a walk has looked since."""
+    """Recent events are fresh; old ones are not, unless a walk has run since."""
 
     def fresh() -> bool:
         (found,) = [
@@ -211,7 +211,7 @@ def test_silence_is_fine_only_when_it_is_proven(story: testing.PostgresDatabase,
 
 
 def test_coverage_names_its_gaps(story: testing.PostgresDatabase, run: Run) -> None:
-    """Ranges that touch are one; what lies between others is missing, also behind a range that contains them."""
+    """Adjacent ranges are one; the slots between others are missing, also behind a range that contains them."""
     execute(
         story,
         "insert into raw.coverage values ('walk', 1, 100, 3, ''), ('walk', 10, 20, 1, ''), ('walk', 101, 200, 2, ''), "
@@ -227,7 +227,7 @@ def test_coverage_names_its_gaps(story: testing.PostgresDatabase, run: Run) -> N
 
 
 def test_observing_the_log_reports_size_and_newest_entry(story: testing.PostgresDatabase, run: Run) -> None:
-    """Each table of the log says its own; nothing is changed."""
+    """Each table of the log reports its own figures; nothing is changed."""
     result = run("observe_log")
     observed = {
         str(event.asset_key and event.asset_key.path[-1]): event.asset_observation_data.asset_observation.metadata
@@ -240,11 +240,11 @@ def test_observing_the_log_reports_size_and_newest_entry(story: testing.Postgres
     assert observed["dead_letters"]["open"].value == 0
 
 
-# --- what watches -----------------------------------------------------------------------------
+# --- sensors ------------------------------------------------------------------------------------
 
 
 def test_a_stale_mart_has_one_open_alert(story: testing.PostgresDatabase, database: DatabaseResource) -> None:
-    """The fold raises it, the sensor does not repeat it, and opens it again when someone closed it too early."""
+    """The fold raises it, the sensor does not repeat it, and opens it again when it was closed too early."""
     break_trades(story)
     for _ in range(3):
         sensors.stale_models(dg.build_sensor_context(), database=database)
@@ -256,7 +256,7 @@ def test_a_stale_mart_has_one_open_alert(story: testing.PostgresDatabase, databa
 
 
 def test_dead_letters_are_reported_when_they_grow(story: testing.PostgresDatabase, database: DatabaseResource) -> None:
-    """A reason is told when it comes and when it grows, not in between, and closed when none is left."""
+    """A reason is reported when it is new and when it grows, not in between, and closed when none is left."""
     insert_dead_letter = (
         "insert into raw.dead_letters (signature, reason_code, reason, source, digest) "
         "values ('{}', 'undecodable_event', 'No event begins with these bytes.', 'webhook', '{}')"
@@ -282,7 +282,7 @@ def test_dead_letters_are_reported_when_they_grow(story: testing.PostgresDatabas
 def test_failed_run_raises_an_alert_and_the_next_success_closes_it(
     story: testing.PostgresDatabase, database: DatabaseResource, instance: dg.DagsterInstance, run: Run
 ) -> None:
-    """One alert for each asset that was chosen, with the run to look at; its own next success closes it, no other."""
+    """One alert for each selected asset, with the run's id; the next success of that asset closes it, no other."""
     break_trades(story)
     failed = run("rebuild_marts", "marts/trades", succeeds=False)
     context = dg.build_run_status_sensor_context(
@@ -339,7 +339,7 @@ def test_deployed_marts_count_as_materialized(
 
 
 def test_a_run_without_its_worker_is_reported(instance: dg.DagsterInstance) -> None:
-    """Runs are children of the code server: one that began before it is over, one that begins now is not."""
+    """Runs are children of the code server: one that started before it has ended, one that starts now has not."""
 
     @dg.job
     def anything() -> None:
@@ -361,7 +361,7 @@ def _started(run: dg.DagsterRun) -> dg.DagsterEvent:
 
 class _Chat(BaseHTTPRequestHandler):
     refuses_after = 9
-    #: What it answers 400 to wherever it stands in a message.
+    #: A text to which it answers 400, at any place in a message.
     refuses = "nothing"
     taken: list[str]
 
@@ -379,7 +379,7 @@ class _Chat(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Chat]]:
-    """A webhook that keeps what it takes."""
+    """A webhook that stores the accepted messages."""
     handler = type("Chat", (_Chat,), {"taken": []})
     server = HTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
@@ -392,14 +392,14 @@ def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Chat]]:
 def test_every_alert_is_posted_once(
     story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat]
 ) -> None:
-    """Whoever raised it; a webhook that refuses gets it at the next tick."""
+    """Alerts of every source; a webhook that rejects one gets it at the next tick."""
     break_trades(story)
     chat.refuses_after = 0
-    with pytest.raises(errors.Unavailable, match="did not take alert"):
+    with pytest.raises(errors.Unavailable, match="rejected alert"):
         deliver(database)
     chat.refuses_after = 1
     execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
-    with pytest.raises(errors.Unavailable, match="did not take alert"):
+    with pytest.raises(errors.Unavailable, match="rejected alert"):
         deliver(database)
     assert len(chat.taken) == 1
     chat.refuses_after = 9
@@ -407,7 +407,7 @@ def test_every_alert_is_posted_once(
         deliver(database)
 
     assert len(chat.taken) == 2
-    # What was never refused goes first.
+    # Alerts that were never rejected go first.
     assert chat.taken[0].startswith("⚠️ *ZMART silence* (webhook): No delivery for a minute.\n")
     assert chat.taken[1].startswith("🔴 *ZMART mart_stale* (trades): The mart trades stopped")
 
@@ -415,8 +415,8 @@ def test_every_alert_is_posted_once(
 def test_refused_alerts_keep_nothing_back(
     story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Later alerts are posted though more are refused than fit a tick; those are counted, reported and tried again."""
-    monkeypatch.setattr(alerts, "SLOW_AFTER_REFUSALS", 4)
+    """Later alerts are posted though more are rejected than fit a tick; those are counted, reported and retried."""
+    monkeypatch.setattr(alert_webhook, "SLOW_AFTER_REFUSALS", 4)
     chat.refuses, chat.refuses_after = "Unfit.", 99
     refused = "select ops.raise_alert('unfit', 'n' || n, 'critical', 'Unfit.') from generate_series(1, 25) as n"
     execute(story, refused)
@@ -432,9 +432,9 @@ def test_refused_alerts_keep_nothing_back(
     for _ in range(3):
         tick()
     (about,) = chat.taken[1:]
-    assert about.startswith("⚠️ *ZMART alert_refused*: ALERT_WEBHOOK_URL does not accept ")
-    assert "(unfit), 3 times in a row: The alert webhook did not take alert" in about
-    # After 125 attempts, of which each tick makes 20, all 25 have been refused often and wait; others go on.
+    assert about.startswith("⚠️ *ZMART alert_refused*: ALERT_WEBHOOK_URL has rejected ")
+    assert "(unfit), 3 times in a row: The alert webhook rejected alert" in about
+    # After 125 attempts, of which each tick makes 20, all 25 have been rejected often and wait; others are posted.
     tick()
     deliver(database)
     execute(story, "select ops.raise_alert('later', '', 'info', 'Later.')")
@@ -449,14 +449,14 @@ def test_refused_alerts_keep_nothing_back(
     assert sum("*ZMART unfit*" in text for text in chat.taken) == 25
     deliver(database)
     assert ("alert_refused", "") not in open_alerts(story)
-    assert chat.taken[-1] == "✅ *ZMART alert_refused* is over."
+    assert chat.taken[-1] == "✅ *ZMART alert_refused* is resolved."
 
 
 def test_a_slow_chat_does_not_hold_up_the_tick(
     story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster ends a tick after a minute: the rest waits for the next one."""
-    monkeypatch.setattr(alerts, "DELIVERY_SECONDS", -1.0)
+    monkeypatch.setattr(alert_webhook, "DELIVERY_SECONDS", -1.0)
     execute(story, "select ops.raise_alert('fire', '', 'critical', 'Fire.')")
 
     deliver(database)
@@ -467,7 +467,7 @@ def test_a_slow_chat_does_not_hold_up_the_tick(
 def test_resolved_alert_is_posted_once(
     story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat]
 ) -> None:
-    """Of what was told; trouble that came and went between two ticks is nobody's."""
+    """Of posted alerts; a fault that began and ended between two ticks is not posted."""
     execute(story, "select ops.raise_alert('silence', 'webhook', 'warning', 'No delivery for a minute.')")
     deliver(database)
     execute(story, "select ops.raise_alert('blink', '', 'critical', 'Gone already.')")
@@ -475,13 +475,13 @@ def test_resolved_alert_is_posted_once(
     for _ in range(2):
         deliver(database)
 
-    assert chat.taken[1:] == ["✅ *ZMART silence* (webhook) is over."]
+    assert chat.taken[1:] == ["✅ *ZMART silence* (webhook) is resolved."]
 
 
 def test_a_critical_alert_is_repeated_until_it_is_acknowledged(
     story: testing.PostgresDatabase, database: DatabaseResource, chat: type[_Chat]
 ) -> None:
-    """Once a day; a warning is not, and neither is one that somebody looks after."""
+    """Once a day; a warning is not, and neither is an acknowledged alert."""
     execute(
         story, "select ops.raise_alert('fire', '', 'critical', 'Fire.'), ops.raise_alert('dust', '', 'info', 'Dust.')"
     )
@@ -505,7 +505,7 @@ def deliver(database: DatabaseResource) -> None:
 def test_without_an_address_alerts_wait(
     story: testing.PostgresDatabase, database: DatabaseResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is lost: they are delivered once there is one."""
+    """Nothing is lost: they are posted once the address is set."""
     monkeypatch.setenv("ALERT_WEBHOOK_URL", "")
 
     result = sensors.alert_delivery(dg.build_sensor_context(), database=database)
@@ -516,8 +516,9 @@ def test_without_an_address_alerts_wait(
 # --- dbt in this process ----------------------------------------------------------------------
 
 
+@pytest.mark.drill
 def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatabase, run: Run) -> None:
-    """One job installs and tests every model; unchanged folds are left alone; tests are checks; the page is a file."""
+    """One job installs and tests every model; unchanged folds are not touched; tests are checks; the page is a file."""
     built = run("dbt_build")
     results = materialized(built)
     tested = [each for each in built.get_asset_check_evaluations() if each.check_name == "unique_trades_seq"]
@@ -538,7 +539,7 @@ def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatab
 
 
 def test_a_test_of_dbt_that_finds_rows_fails_its_check(story: testing.PostgresDatabase, run: Run) -> None:
-    """The check says how many rows broke the rule."""
+    """The check reports the number of rows that violate the rule."""
     execute(story, "update marts.trades set market_no = 99")
 
     found = {each.check_name: each for each in run("data_tests").get_asset_check_evaluations()}

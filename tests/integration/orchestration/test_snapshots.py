@@ -1,4 +1,4 @@
-"""Discussion snapshots: the same bytes every time, under our own name, and nothing anchored that was not read back."""
+"""Discussion snapshots: the same bytes every time, under our own CID, and nothing anchored without being read back."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ ALICE, BOB = address(1), address(2)
 
 @pytest.fixture
 def world() -> Iterator[FakeIpfs]:
-    """IPFS, in this process."""
+    """IPFS services in this process."""
     with fake_ipfs.serve_fake_ipfs() as world:
         yield world
 
 
 @pytest.fixture
 def discussions(database: testing.PostgresDatabase) -> testing.PostgresDatabase:
-    """Two markets; on Friday one is talked about, on Saturday both, and Friday's words are changed."""
+    """Two markets; on Friday one has comments, on Saturday both, and Friday's comments are edited."""
     with database.connect() as connection:
         for table in ("comments", "comment_edits"):
             connection.execute(f"alter table app.{table} no force row level security".encode())
@@ -67,7 +67,7 @@ def insert_comment(
     content: str,
     at: str,
 ) -> None:
-    """Post something at an instant."""
+    """Post a comment at an instant."""
     connection.execute(
         "insert into app.comments (comment_no, seq, market_no, wallet_no, parent_no, root_no, content, created_at) "
         "overriding system value values (%s, %s, %s, %s, %s, %s, %s, %s)",
@@ -76,7 +76,7 @@ def insert_comment(
 
 
 def edit(connection: psycopg.Connection[tuple[object, ...]], number: int, content: str, at: str) -> None:
-    """Change it, as app.edit_comment does."""
+    """Edit it, like app.edit_comment."""
     connection.execute(
         "insert into app.comment_edits select comment_no, %s, content from app.comments where comment_no = %s",
         (at, number),
@@ -94,7 +94,7 @@ def anchor(
     ipfs: settings.IpfsSettings | None = None,
     replaces: bool = False,
 ) -> list[SnapshotResult]:
-    """A day's work as the keeper's role; waiting takes no time."""
+    """Publish a day as the keeper's role; waits take no time."""
     chosen = ipfs or world.ipfs()
     with (
         IpfsServices(chosen, api_url=chosen.api_url or settings.Secret(""), clock=ManualClock().clock()) as services,
@@ -104,7 +104,7 @@ def anchor(
 
 
 def rows(place: testing.PostgresDatabase) -> list[tuple[object, ...]]:
-    """What is anchored."""
+    """Return the anchored snapshots."""
     with place.connect() as connection:
         return connection.execute(
             "select market_no, day, cid_v0, cid_v1, previous_cid, comments_count, pinned_at is not null "
@@ -113,7 +113,7 @@ def rows(place: testing.PostgresDatabase) -> list[tuple[object, ...]]:
 
 
 def open_alerts(place: testing.PostgresDatabase) -> set[tuple[object, ...]]:
-    """Kind and subject of each open alert."""
+    """Return kind and subject of each open alert."""
     with place.connect() as connection:
         return set(connection.execute("select kind, subject from ops.alerts where resolved_at is null").fetchall())
 
@@ -122,7 +122,7 @@ def open_alerts(place: testing.PostgresDatabase) -> set[tuple[object, ...]]:
 
 
 def test_the_document_is_written_in_one_way() -> None:
-    """Names in order, nothing between them, instants in UTC, comments by number; no word of when it was made."""
+    """Names in order, no blanks between them, instants in UTC, comments by number; no time of publication."""
     moment = datetime.datetime(2026, 1, 2, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
     comments = [Comment(2, 1, BOB, None, moment, None, moment), Comment(1, None, ALICE, 'ä "', moment, moment, None)]
     document = Document(MARKET, FRIDAY, "Qm", comments)
@@ -143,7 +143,7 @@ def test_the_document_is_written_in_one_way() -> None:
 
 
 def test_snapshot_shows_a_day_as_it_ended(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """What was edited or taken back afterwards stands in the day it was, and in the day it became something else."""
+    """A comment that is edited or deleted later is in the snapshot of its day, and changed in that of the later day."""
     friday = anchor(discussions, world)
     saturday = anchor(discussions, world, SATURDAY)
 
@@ -158,13 +158,13 @@ def test_snapshot_shows_a_day_as_it_ended(discussions: testing.PostgresDatabase,
     ]
 
 
-# --- a day's work -----------------------------------------------------------------------------
+# --- a day ----------------------------------------------------------------------------------------
 
 
 def test_a_day_is_published_read_back_and_anchored_with_the_one_before(
     discussions: testing.PostgresDatabase, world: FakeIpfs
 ) -> None:
-    """Both spellings of the name; the first has none before it."""
+    """Both versions of the CID; the first snapshot has no previous one."""
     (friday,) = anchor(discussions, world)
     saturday = anchor(discussions, world, SATURDAY)
 
@@ -181,7 +181,7 @@ def test_a_day_is_published_read_back_and_anchored_with_the_one_before(
 
 
 def test_a_second_time_changes_nothing(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """Also after later days were anchored: the link is the one it was anchored with."""
+    """Also after later days were anchored: the link is the one at the time of anchoring."""
     anchor(discussions, world, SATURDAY)
     before = rows(discussions)
     anchor(discussions, world, FRIDAY)
@@ -191,7 +191,7 @@ def test_a_second_time_changes_nothing(discussions: testing.PostgresDatabase, wo
 
 
 def test_without_a_gateway_the_node_is_read(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """Something is read back in any case."""
+    """The document is read back in any case."""
     anchor(discussions, world, ipfs=world.ipfs(gateway=False))
 
     assert world.calls == ["POST /api/v0/add", "POST /api/v0/cat"]
@@ -199,7 +199,7 @@ def test_without_a_gateway_the_node_is_read(discussions: testing.PostgresDatabas
 
 
 def test_a_long_day_takes_several_blocks(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """More than 262,144 bytes are a tree, named and read back like the rest."""
+    """Documents above 262,144 bytes are a tree, with a CID and read back like the rest."""
     with discussions.connect() as connection:
         for number in range(100, 500):
             insert_comment(connection, number, 1, 1, None, "x" * 1000, "2026-01-02T11:00:00Z")
@@ -211,7 +211,7 @@ def test_a_long_day_takes_several_blocks(discussions: testing.PostgresDatabase, 
 
 
 def test_today_is_refused(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """Somebody may still say something."""
+    """Comments may still be written."""
     today = datetime.datetime.now(datetime.UTC).date()
 
     with pytest.raises(errors.Conflict, match="not over yet"):
@@ -219,7 +219,7 @@ def test_today_is_refused(discussions: testing.PostgresDatabase, world: FakeIpfs
 
 
 def test_who_is_writing_is_waited_for(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """A comment dated into the day may not have been committed yet; a day is read after that."""
+    """A comment dated into the day may not be committed yet; a day is read after that."""
     with discussions.connect() as writer, writer.transaction():
         writer.execute("select raw.take_writer()")
         with discussions.connect("zmart_keeper") as connection:
@@ -230,11 +230,11 @@ def test_who_is_writing_is_waited_for(discussions: testing.PostgresDatabase, wor
     assert len(anchor(discussions, world)) == 1
 
 
-# --- what goes wrong --------------------------------------------------------------------------
+# --- faults ---------------------------------------------------------------------------------------
 
 
 def test_another_name_is_not_anchored(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """The alert is critical, and closes when the names agree."""
+    """The alert is critical, and is resolved when the CIDs are equal."""
     world.renames = True
     (outcome,) = anchor(discussions, world)
 
@@ -250,7 +250,7 @@ def test_another_name_is_not_anchored(discussions: testing.PostgresDatabase, wor
 
 
 def test_other_bytes_are_not_anchored(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """A gateway that serves something else is no proof."""
+    """A gateway that serves other bytes is no proof."""
     world.corrupts = True
     (outcome,) = anchor(discussions, world)
 
@@ -260,7 +260,7 @@ def test_other_bytes_are_not_anchored(discussions: testing.PostgresDatabase, wor
 
 
 def test_a_gateway_is_given_time(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """What was just published is found after a while; what is never found is not anchored."""
+    """A new document is found after a while; one that is never found is not anchored."""
     world.failing["/ipfs"] = [504, 500, 504]
     (patient,) = anchor(discussions, world)
     world.failing["/ipfs"] = [504] * 4
@@ -271,7 +271,7 @@ def test_a_gateway_is_given_time(discussions: testing.PostgresDatabase, world: F
 
 
 def test_a_node_that_fails_is_not_asked_again_that_day(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """One alert for the day, not one a market; gone with the next run that works."""
+    """One alert for the day, not one per market; resolved by the next run that works."""
     world.failing["/api/v0/add"] = [500]
     outcomes = anchor(discussions, world, SATURDAY)
 
@@ -286,7 +286,7 @@ def test_a_node_that_fails_is_not_asked_again_that_day(discussions: testing.Post
 def test_a_node_that_is_not_there_is_named_without_its_address(
     discussions: testing.PostgresDatabase, world: FakeIpfs
 ) -> None:
-    """An address may carry a password."""
+    """An address may contain a password."""
     nowhere = settings.IpfsSettings(
         snapshot_cron="",
         api_url=settings.Secret("http://me:hunter2@127.0.0.1:1"),
@@ -305,7 +305,7 @@ def test_a_node_that_is_not_there_is_named_without_its_address(
 def test_a_node_that_hangs_is_left(
     discussions: testing.PostgresDatabase, world: FakeIpfs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every request has a bound."""
+    """Every request has a time limit."""
     assert TIMEOUT_SECONDS <= 60
     monkeypatch.setattr("orchestration.snapshots.services.TIMEOUT_SECONDS", 0.05)
     with fake_ipfs.silent() as url:
@@ -317,7 +317,7 @@ def test_a_node_that_hangs_is_left(
 
 
 def test_what_is_anchored_is_not_written_over(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """A log that says something else is a person's matter, who may decide for the log."""
+    """A log that differs needs an operator, who may choose the log."""
     (before,) = anchor(discussions, world)
     with discussions.connect() as connection:
         connection.execute("update app.comments set content = 'I never said that.' where comment_no = 1")
@@ -332,11 +332,11 @@ def test_what_is_anchored_is_not_written_over(discussions: testing.PostgresDatab
     assert open_alerts(discussions) == set()
 
 
-# --- the second service -----------------------------------------------------------------------
+# --- the pinning service --------------------------------------------------------------------------
 
 
 def test_the_second_service_is_asked_until_it_keeps_it(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """By name, once: a second run finds the request of the first."""
+    """By CID, once: a second run finds the request of the first."""
     (outcome,) = anchor(discussions, world, ipfs=world.ipfs(pins=True))
     again = anchor(discussions, world, ipfs=world.ipfs(pins=True))
 
@@ -348,12 +348,13 @@ def test_the_second_service_is_asked_until_it_keeps_it(discussions: testing.Post
 
 
 @pytest.mark.parametrize(
-    ("fate", "message"), [(["queued", "failed"], "gave up"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")]
+    ("fate", "message"),
+    [(["queued", "failed"], "stopped pinning"), (["pinning"], f"within {PINNED_WITHIN_SECONDS:g} s")],
 )
 def test_pin_that_fails_or_never_ends_raises_an_alert(
     discussions: testing.PostgresDatabase, world: FakeIpfs, fate: list[str], message: str
 ) -> None:
-    """It is anchored all the same, for it is published; the row says that nobody else keeps it."""
+    """It is anchored nevertheless, because it is published; the row shows that it is not pinned."""
     world.fate = fate
     (outcome,) = anchor(discussions, world, ipfs=world.ipfs(pins=True))
 
@@ -369,7 +370,7 @@ def test_pin_that_fails_or_never_ends_raises_an_alert(
 
 
 def test_pinning_service_that_fails_raises_an_alert(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """Neither its answer nor ours shows the token."""
+    """Neither its response nor our message shows the token."""
     world.failing["/pins"] = [500]
     (outcome,) = anchor(discussions, world, ipfs=world.ipfs(pins=True))
 
@@ -382,7 +383,7 @@ def test_pinning_service_that_fails_raises_an_alert(discussions: testing.Postgre
 
 
 def test_what_is_missing_is_known(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """Days with something to anchor, until it is; with a second service, until that keeps it."""
+    """Days with something to anchor, until it is anchored; with a pinning service, until it is pinned."""
 
     def missing(*, has_keeper: bool = False) -> list[datetime.date]:
         with discussions.connect("zmart_keeper") as connection:
@@ -406,7 +407,7 @@ def configured(
 def test_a_day_is_materialized(
     configured: DatabaseResource, world: FakeIpfs, discussions: testing.PostgresDatabase
 ) -> None:
-    """The run shows each market's name, and fails where something is wrong."""
+    """The run shows each market's CID, and fails if one failed."""
 
     def materialize() -> dg.ExecuteInProcessResult:
         return dg.materialize(
@@ -432,7 +433,7 @@ def test_the_schedule_makes_up_for_what_is_missing(
     discussions: testing.PostgresDatabase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One run a day that lacks something; nothing without a node."""
+    """One run for each incomplete day; none without a node."""
     monkeypatch.setattr(snapshots, "LOOKS_BACK_DAYS", 100_000)
     (schedule,) = snapshots.schedules()
 
@@ -449,11 +450,11 @@ def test_the_schedule_makes_up_for_what_is_missing(
     assert isinstance(schedule(dg.build_schedule_context(), database=configured), dg.SkipReason)
 
 
-# --- by hand ----------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 def test_a_name_is_verified_against_the_log(discussions: testing.PostgresDatabase, world: FakeIpfs) -> None:
-    """In either spelling; status 1 where the log says something else, 2 where nothing is anchored."""
+    """In either version; status 1 if the log differs, 2 if nothing is anchored."""
     (outcome,) = anchor(discussions, world)
     cid = outcome.work.document.cid
 

@@ -1,4 +1,4 @@
-"""`zmart alerts`: what is open, and who looks after it."""
+"""`zmart alerts`: open alerts, and their operators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zmart.db import alerts
 
 @pytest.fixture
 def three_alerts(database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> testing.PostgresDatabase:
-    """Three alerts, one of them over."""
+    """Three alerts, one of them resolved."""
     monkeypatch.setenv(settings.RUN_VARIABLE, "test")
     monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))
     with database.connect() as connection:
@@ -28,7 +28,7 @@ def zmart(*arguments: str) -> Result:
 
 
 def test_what_is_open_is_listed_the_gravest_first(three_alerts: testing.PostgresDatabase) -> None:
-    """What is over only where it is asked for."""
+    """Resolved alerts only on request."""
     lines = zmart("alerts", "list").output.splitlines()
 
     assert [line.split()[0] for line in lines] == ["NO", "2", "1"]
@@ -37,8 +37,8 @@ def test_what_is_open_is_listed_the_gravest_first(three_alerts: testing.Postgres
 
 
 def test_an_alert_is_acknowledged_once(three_alerts: testing.PostgresDatabase) -> None:
-    """It stays open, says with whom, and goes behind the others; what is over or unknown is refused."""
-    assert zmart("alerts", "ack", "2", "--by", "ada").output == "alert 2 is with ada\n"
+    """It stays open, shows the operator, and is listed last; a resolved or unknown one is rejected."""
+    assert zmart("alerts", "ack", "2", "--by", "ada").output == "alert 2 is acknowledged by ada\n"
     lines = zmart("alerts", "list").output.splitlines()
     assert [line.split()[0] for line in lines] == ["NO", "1", "2"]
     assert "with ada" in lines[2]
@@ -50,15 +50,15 @@ def test_an_alert_is_acknowledged_once(three_alerts: testing.PostgresDatabase) -
 
 
 def test_an_alert_is_closed_by_hand(three_alerts: testing.PostgresDatabase) -> None:
-    """Once; for what happened and cannot unhappen."""
+    """Once; for events that cannot be undone."""
     assert zmart("alerts", "close", "1").output == "alert 1 is closed\n"
     assert zmart("alerts", "close", "1").exit_code == 1
     assert len(zmart("alerts", "list").output.splitlines()) == 2
 
 
 def test_no_open_alert_prints_a_message(database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a sentence."""
+    """The output is a sentence."""
     monkeypatch.setenv(settings.RUN_VARIABLE, "test")
     monkeypatch.setenv("DATABASE_URL_KEEPER", database.dsn("zmart_keeper"))
 
-    assert zmart("alerts", "list").output == "Nothing waits for a person.\n"
+    assert zmart("alerts", "list").output == "No alert is open.\n"

@@ -22,7 +22,7 @@ SECRET = "a-proof-of-thirty-two-characters"
 
 
 def findings(environ: dict[str, str]) -> dict[str, list[Finding]]:
-    """What the doctor says, by check."""
+    """Return the doctor's findings, by check."""
     by_check: dict[str, list[Finding]] = {}
     for finding in doctor.examine_settings(environ, {}):
         by_check.setdefault(finding.check, []).append(finding)
@@ -30,13 +30,13 @@ def findings(environ: dict[str, str]) -> dict[str, list[Finding]]:
 
 
 def answers(found: dict[str, list[Finding]], check: str) -> list[str]:
-    """The answers of one check."""
+    """Return the answers of one check."""
     return [finding.answer for finding in found[check]]
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """Ports that are free, nothing else."""
+    """Settings with free ports and nothing else."""
     names = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DEVCHAIN_PORT")
     taken = {name: str(ports.find_free_port()) for name in names}
     return {"ZMART_STATE_DIR": str(tmp_path), **taken}
@@ -52,12 +52,12 @@ def _listening(port: int = 0) -> socket.socket:
 
 @pytest.fixture
 def yours(environ: dict[str, str], marts_database: testing.PostgresDatabase) -> dict[str, str]:
-    """A server of one's own, everything deployed, through one administrator's address."""
+    """A server with everything deployed, through one administrator's address."""
     return {**environ, "DATABASE_URL": marts_database.dsn("postgres")}
 
 
 def test_before_the_first_start(environ: dict[str, str]) -> None:
-    """On a fresh machine nothing is wrong: what `zmart up` starts does not run yet."""
+    """On a fresh machine no check fails: the services of `zmart up` do not run yet."""
     found = findings(environ)
 
     assert doctor_checks.has_no_failure(finding for each in found.values() for finding in each)
@@ -66,7 +66,7 @@ def test_before_the_first_start(environ: dict[str, str]) -> None:
 
 
 def test_a_deployed_database(yours: dict[str, str], marts_database: testing.PostgresDatabase) -> None:
-    """Roles, migrations and models are well; a test server that does not write through is told."""
+    """Roles, migrations and models pass; a test server without synchronous commits is reported."""
     found = findings(yours)
 
     assert [answers(found, check) for check in ("roles", "migrations", "models")] == [["yes"]] * 3
@@ -76,7 +76,7 @@ def test_a_deployed_database(yours: dict[str, str], marts_database: testing.Post
 
 
 def test_what_was_done_to_a_database(yours: dict[str, str], marts_database: testing.PostgresDatabase) -> None:
-    """A right too many, an edited migration, a stale model: each is found and has its step."""
+    """A right too many, an edited migration, a stale model: each is found, with its next step."""
     with marts_database.connect("postgres") as connection:
         connection.execute("grant insert on raw.events to zmart_api")
         connection.execute("update zmart_migrations.applied set checksum = 'x' where version = 34")
@@ -92,7 +92,7 @@ def test_what_was_done_to_a_database(yours: dict[str, str], marts_database: test
 
 
 def test_an_empty_database(environ: dict[str, str], empty_database: testing.PostgresDatabase) -> None:
-    """Everything is still to be migrated, and that is what is said."""
+    """All migrations are pending, and the doctor reports that."""
     found = findings({**environ, "DATABASE_URL": empty_database.dsn("postgres")})
 
     assert found["migrations"][0].step == found["models"][0].step == "zmart migrate" or answers(found, "models") == [
@@ -102,7 +102,7 @@ def test_an_empty_database(environ: dict[str, str], empty_database: testing.Post
 
 
 def test_a_server_that_is_not_there(environ: dict[str, str]) -> None:
-    """A server of yours that does not answer is a no, without its password."""
+    """A configured server that does not answer is a no, without its password in the message."""
     found = findings({**environ, "DATABASE_URL": "postgresql://u:hidden-word@127.0.0.1:1/z"})
 
     assert answers(found, "postgres") == ["no"]
@@ -111,7 +111,7 @@ def test_a_server_that_is_not_there(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
 def test_a_taken_port(environ: dict[str, str], greeting: bytes) -> None:
-    """A stranger on a port of ours is found, whether it speaks HTTP or not."""
+    """Another program on one of our ports is found, with or without HTTP."""
     with _listening(int(environ["API_PORT"])) as listener:
         closing = threading.Thread(target=_hang_up_on_one, args=(listener, greeting), daemon=True)
         closing.start()
@@ -119,26 +119,26 @@ def test_a_taken_port(environ: dict[str, str], greeting: bytes) -> None:
         closing.join(10)
 
     assert answers(found, "ports") == ["no"]
-    assert f"API_PORT {environ['API_PORT']} is taken" in found["ports"][0].message
+    assert f"API_PORT {environ['API_PORT']} is in use" in found["ports"][0].message
 
 
 def _hang_up_on_one(listener: socket.socket, greeting: bytes) -> None:
     connection, _ = listener.accept()
-    # Read first: closing with the request unread would reset the connection before the greeting is seen.
+    # Read first, because closing with unread bytes would reset the connection before the response is read.
     connection.recv(65_536)
     connection.sendall(greeting)
     connection.close()
 
 
 def test_open_secrets(environ: dict[str, str], tmp_path: Path) -> None:
-    """Demo secrets that others can read are a no."""
+    """Demo secrets that other users can read are a no."""
     (tmp_path / "secrets.json").write_text("{}")
     (tmp_path / "secrets.json").chmod(0o644)
     assert answers(findings(environ), "state") == ["no"]
 
 
 def test_settings_that_cannot_be_read(environ: dict[str, str]) -> None:
-    """The first variable that cannot work is named, and nothing else is guessed."""
+    """The first invalid variable is named, and no other value is guessed."""
     found = findings({**environ, "API_PORT": "http"})
     assert list(found) == ["environment"]
     assert "API_PORT must be" in found["environment"][0].message
@@ -146,7 +146,7 @@ def test_settings_that_cannot_be_read(environ: dict[str, str]) -> None:
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[str]:
-    """A development chain that has run for a while, in a thread of its own; its URL."""
+    """A development chain that has run for a while, in a separate thread; returns its URL."""
     from devchain import testing as devchain
     from devchain.service import Options
 
@@ -171,7 +171,7 @@ def chain(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_chain(environ: dict[str, str], chain: str, tmp_path: Path) -> None:
-    """The right cluster with a configured program is well, its keys are held against the configuration."""
+    """The right cluster with a configured program passes, and its keys are compared with the configuration."""
     keys = tmp_path / "devchain" / "keys"
     yours = {**environ, "SOLANA_RPC_URL": chain, "SOLANA_CLUSTER": "localnet", "HELIUS_AUTH_HEADER": SECRET}
     good = findings({**yours, "BACKEND_KEYPAIR_PATH": str(keys / "backend.json")})
@@ -182,12 +182,12 @@ def test_a_chain(environ: dict[str, str], chain: str, tmp_path: Path) -> None:
 
     assert [answers(good, check) for check in ("chain", "clock", "webhook", "state")] == [["yes"]] * 4
     assert "is not the program's backend_authority" in wrong_key["chain"][0].message
-    assert "says devnet, the node is on localnet" in wrong_cluster["chain"][0].message
+    assert "SOLANA_CLUSTER is devnet, but the node is on localnet" in wrong_cluster["chain"][0].message
     assert f"The program {other} has no configuration" in no_program["chain"][0].message
 
 
 def test_the_command(environ: dict[str, str]) -> None:
-    """A readable list, status 0 when nothing is a no, 1 when something is."""
+    """A readable list, status 0 if no check is a no, 1 otherwise."""
 
     def run(**more: str) -> subprocess.CompletedProcess[str]:
         words = {"PATH": os.environ["PATH"], **environ, **more}
@@ -202,6 +202,6 @@ def test_the_command(environ: dict[str, str]) -> None:
         ["yes", "environment"],
     ]
     assert ill.returncode == 1
-    assert "REDIS_URL is not read any more" in ill.stdout
+    assert "REDIS_URL is no longer used" in ill.stdout
     assert "127.0.0.1:1 cannot be reached" in ill.stdout
     assert "hidden-word" not in ill.stdout

@@ -19,7 +19,7 @@ from zmart.chain import client
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state directory of the test's own."""
+    """A state directory for the test alone."""
     monkeypatch.setenv("ZMART_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv(settings.RUN_VARIABLE, "test")
     return tmp_path
@@ -40,7 +40,7 @@ async def zmart(*arguments: str) -> Result:
 
 
 async def test_a_key_goes_into_its_file_and_nowhere_else(home: Path) -> None:
-    """Mode 0600; what is printed is the address, the first time and whenever it is asked for."""
+    """Mode 0600; the output is the address, at creation and on request."""
     file = home / "keys" / "backend.json"
 
     made = await zmart("key", "new", str(file))
@@ -54,7 +54,7 @@ async def test_a_key_goes_into_its_file_and_nowhere_else(home: Path) -> None:
 
 
 async def test_a_key_is_never_written_over(home: Path) -> None:
-    """What it signs for would be lost."""
+    """Funds of an overwritten key would be lost."""
     file = home / "key.json"
     await zmart("key", "new", str(file))
     before = file.read_bytes()
@@ -67,7 +67,7 @@ async def test_a_key_is_never_written_over(home: Path) -> None:
 
 
 async def test_a_key_that_others_can_read_is_not_shown(home: Path) -> None:
-    """It says what to do instead."""
+    """The message has the alternative."""
     file = home / "key.json"
     await zmart("key", "new", str(file))
     file.chmod(0o644)
@@ -92,7 +92,7 @@ async def test_lamports_arrive_on_a_localnet(node: DevchainNode, home: Path) -> 
 
 
 async def test_demo_wallets_are_the_same_the_second_time(node: DevchainNode, home: Path) -> None:
-    """Made once, filled up to the amount, never beyond it."""
+    """Created once, filled up to the amount, never beyond it."""
     first = await zmart("demo-wallets", "--count", "2", "--sol", "3")
     second = await zmart("demo-wallets", "--count", "2", "--sol", "3")
 
@@ -108,11 +108,11 @@ async def test_demo_wallets_are_the_same_the_second_time(node: DevchainNode, hom
 async def test_nothing_is_given_where_lamports_are_worth_something(
     node: DevchainNode, home: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
-    """The genesis hash decides, whatever SOLANA_CLUSTER says; not even a key is made."""
+    """The genesis hash decides, for any SOLANA_CLUSTER; no key is created either."""
     monkeypatch.setattr(client, "CLUSTER_BY_GENESIS_HASH", {node.ledger.genesis.hash: "mainnet"})
 
     refused = await zmart(*command)
 
     assert refused.exit_code == 1
-    assert "This node is of mainnet" in refused.output
+    assert "The node is on mainnet" in refused.output
     assert not (home / "state" / "wallets").exists()

@@ -1,4 +1,4 @@
-"""Deploying and rebuilding marts: unchanged is nothing, broken is mended, readers never notice."""
+"""Deploying and rebuilding marts: unchanged models are skipped, wrong rows corrected, readers not affected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zmart.run.deploy import rebuild
 
 
 def deliver(database: testing.PostgresDatabase, rows: Sequence[TransactionRow]) -> None:
-    """Write these transactions as ingest would."""
+    """Write these transactions like ingest."""
 
     async def run() -> None:
         writer = await Writer.connect(database.dsn("zmart_ingest"))
@@ -29,7 +29,7 @@ def deliver(database: testing.PostgresDatabase, rows: Sequence[TransactionRow]) 
 
 
 def oid(connection: psycopg.Connection[tuple[object, ...]], mart: str) -> object:
-    """Which table stands under the name now."""
+    """Return the table that currently has the name."""
     row = connection.execute("select to_regclass(%s)::oid", (f"marts.{mart}",)).fetchone()
     assert row is not None
     return row[0]
@@ -37,7 +37,7 @@ def oid(connection: psycopg.Connection[tuple[object, ...]], mart: str) -> object
 
 @contextmanager
 def reading(database: testing.PostgresDatabase, query: str) -> Iterator[list[object]]:
-    """Poll `query` as the analyst meanwhile; what went wrong, or came back empty, is collected."""
+    """Poll `query` as the analyst; errors and empty results are collected."""
     failures: list[object] = []
     stop = threading.Event()
     started = threading.Event()
@@ -70,8 +70,9 @@ def test_a_second_deployment_needs_no_dbt(marts_database: testing.PostgresDataba
     assert rebuild.deploy(marts_database.dsn()) is False
 
 
+@pytest.mark.drill
 def test_building_unchanged_models_keeps_their_tables(marts_database: testing.PostgresDatabase) -> None:
-    """dbt run over unchanged models leaves the very same tables and says so."""
+    """dbt run over unchanged models leaves the same tables and reports it."""
     with marts_database.connect() as connection:
         before = oid(connection, "markets"), oid(connection, "trades")
         rebuild.build_models(marts_database.dsn())
@@ -79,7 +80,7 @@ def test_building_unchanged_models_keeps_their_tables(marts_database: testing.Po
 
 
 def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testing.PostgresDatabase) -> None:
-    """Ingest goes on past a model broken on purpose; the status names it, and a rebuild brings it back."""
+    """Ingest continues after a model fails; the status names it, and a rebuild corrects it."""
     story = event_histories.generate(3)
     half = len(story) // 2
     deliver(marts_database, story[:half])
@@ -117,13 +118,14 @@ def test_verify_sees_a_single_changed_cell(marts_database: testing.PostgresDatab
     assert verdicts["trades"].rows > 0
 
 
+@pytest.mark.drill
 def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testing.PostgresDatabase) -> None:
-    """While marts are rebuilt in place and one is swapped for another shape, an analyst sees no error, none empty."""
+    """While marts are rebuilt in place and one is swapped for another shape, no query fails or returns nothing."""
     deliver(marts_database, event_histories.generate(5))
     query = "select count(*) from marts.markets cross join (select count(*) from marts.vote_tallies) as t"
     with marts_database.connect() as connection, reading(marts_database, query) as failures:
         rebuild.rebuild(marts_database.dsn(), report=lambda _: None)
-        # Another shape under the same definition: the deployment must build beside and swap.
+        # Another shape under the same definition, so that the deployment must build beside and swap.
         connection.execute("alter table marts.markets add column left_over int")
         connection.execute("update ops.models set definition_hash = 'another' where name = 'markets'")
         before = oid(connection, "markets")
@@ -141,6 +143,6 @@ def test_a_reader_notices_neither_rebuild_nor_new_columns(marts_database: testin
 
 
 def test_an_unknown_model_is_named(marts_database: testing.PostgresDatabase) -> None:
-    """A misspelt model is refused with the names that exist."""
+    """A misspelt model is rejected with the existing names."""
     with pytest.raises(errors.NotFound, match="positions"):
         rebuild.rebuild(marts_database.dsn(), ["postions"])

@@ -1,4 +1,4 @@
-// Names of files by another implementation of the profile unixfs-v0-2015.
+// Computes the CIDs of files with another implementation of the profile unixfs-v0-2015.
 // stdin: [{path, chunk_bytes}, ...]; stdout: the CIDv0 and the CIDv1 of each.
 import { readFileSync } from 'node:fs';
 import { importBytes } from 'ipfs-unixfs-importer';

@@ -1,4 +1,4 @@
-"""Requests that wait at the same time share a statement, and nobody reads what is older than his question."""
+"""Requests that wait at the same time share a statement, and none reads older data than its start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATEMENT = "select %(market)s"
 
 
 class FakeServer:
-    """Answers when it is told to, with what is true at the moment it is asked."""
+    """Answers on request, with the state at the moment of the statement."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -36,13 +36,13 @@ class FakeServer:
 
 @pytest.fixture
 def server() -> FakeServer:
-    """A server of the test's own."""
+    """A server for the test alone."""
     return FakeServer()
 
 
 @pytest.fixture
 def batcher(server: FakeServer) -> batching.RequestBatcher:
-    """A gatherer that asks it."""
+    """A batcher that uses it."""
     return batching.RequestBatcher(server.run)
 
 
@@ -69,7 +69,7 @@ async def test_concurrent_requests_share_one_statement(server: FakeServer, batch
 async def test_a_request_never_gets_a_result_read_before_it(
     server: FakeServer, batcher: batching.RequestBatcher
 ) -> None:
-    """Who asks while statements are under way waits for one that begins afterwards."""
+    """A request during a running statement waits for one that begins afterwards."""
     early = [start_request(batcher, "a")]
     await settle()
     early.append(start_request(batcher, "b"))
@@ -87,7 +87,7 @@ async def test_a_request_never_gets_a_result_read_before_it(
 async def test_a_failed_statement_fails_only_its_own_requests(
     server: FakeServer, batcher: batching.RequestBatcher
 ) -> None:
-    """Everyone of a failed statement is told; the next one begins anew."""
+    """All requests of a failed statement get the error; the next statement runs again."""
     asking = [start_request(batcher, "a"), start_request(batcher, "b")]
     await settle()
     server.error = RuntimeError("staged")
@@ -101,7 +101,7 @@ async def test_a_failed_statement_fails_only_its_own_requests(
 async def test_a_cancelled_request_does_not_cancel_the_others(
     server: FakeServer, batcher: batching.RequestBatcher
 ) -> None:
-    """A caller that hangs up does not end the statement others wait for."""
+    """A caller that disconnects does not end the statement that others wait for."""
     leaving, staying = start_request(batcher, "a"), start_request(batcher, "a")
     await settle()
     leaving.cancel()
@@ -113,7 +113,7 @@ async def test_a_cancelled_request_does_not_cancel_the_others(
 async def test_many_requests_are_served_in_bounded_statements(
     server: FakeServer, batcher: batching.RequestBatcher
 ) -> None:
-    """No statement has more values than its bound, and all are answered."""
+    """No statement has more values than its limit, and all are answered."""
     asking = [start_request(batcher, str(number)) for number in range(100)]
     for _ in range(100):
         server.go.release()
@@ -123,7 +123,7 @@ async def test_many_requests_are_served_in_bounded_statements(
 
 
 async def test_a_statement_sorts_its_values(server: FakeServer, batcher: batching.RequestBatcher) -> None:
-    """Two statements that lock a row for each value lock them in the same order, and never wait in a circle."""
+    """Two statements that lock a row for each value lock them in the same order, and never deadlock."""
     first = [start_request(batcher, "a"), start_request(batcher, "b")]
     await settle()
     later = [start_request(batcher, name) for name in ("d", "c", "e")]

@@ -1,4 +1,4 @@
-"""The window of a chart: what may be written, and what is refused."""
+"""The window of a chart: valid and invalid values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_an_instant_can_be_written_in_several_ways(text: str) -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_no_text_surprises_the_window(interval: str, begin: str, end: str) -> None:
-    """A stranger's text is a window or an UnfitWindow."""
+    """Any text is a window or an InvalidWindow."""
     try:
         window = CandleWindow.parse(interval, begin, end)
     except errors.InvalidWindow:

@@ -1,4 +1,4 @@
-"""Whose request it is."""
+"""The address of a request's client."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def scope(peer: str, *forwarded: str) -> Scope:
     ],
 )
 def test_forwarded_addresses_count_from_the_right(peer: str, forwarded: list[str], expected: str) -> None:
-    """The header is believed only as far as proxies we trust have written it."""
+    """Only the entries written by trusted proxies are used."""
     assert client_address.address(scope(peer, *forwarded), PROXIES) == expected

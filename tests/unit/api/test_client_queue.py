@@ -1,4 +1,4 @@
-"""A client's queue is bounded, and what it loses it loses visibly."""
+"""A client's queue is bounded, and a loss is visible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def log_frames(first: int, count: int) -> list[Frame]:
 
 
 def state_frames(first: int, count: int, *, keys: int) -> list[Frame]:
-    """Frames that tell `keys` states over and over."""
+    """Frames that repeat the states of `keys`."""
     return [
         Frame(START.with_seq(n), (StreamMessage(("markets",), f"price:{n % keys}", f'"{n}"'),))
         for n in range(first, first + count)
@@ -26,7 +26,7 @@ def state_frames(first: int, count: int, *, keys: int) -> list[Frame]:
 
 
 def client() -> StreamClient:
-    """A client that has not read anything yet."""
+    """A client that has not read any frame yet."""
     return StreamClient(frozenset({"trades"}), "127.0.0.1")
 
 
@@ -39,7 +39,7 @@ async def test_a_client_gets_what_was_queued_in_order() -> None:
 
 
 async def test_states_never_fill_a_queue() -> None:
-    """However long a client sleeps, it finds the newest of each state and no more."""
+    """After any time, it finds the newest of each state and no more."""
     slow = client()
     for first in range(1, 20_001, 100):
         slow.offer(FrameBatch(state_frames(first, 100, keys=10)))
@@ -48,7 +48,7 @@ async def test_states_never_fill_a_queue() -> None:
 
 
 async def test_a_client_that_does_not_keep_up_is_closed() -> None:
-    """Frames of the log are never dropped to make room: the client is closed and says so."""
+    """Frames of the log are never dropped to make room: the client is closed with a message."""
     slow = client()
     slow.offer(FrameBatch(log_frames(1, clients.QUEUE_FRAMES)))
     slow.offer(FrameBatch(log_frames(clients.QUEUE_FRAMES + 1, 1)))
@@ -59,7 +59,7 @@ async def test_a_client_that_does_not_keep_up_is_closed() -> None:
 
 
 async def test_at_shutdown_what_is_queued_is_still_sent() -> None:
-    """A closing process delivers what it has promised, then says goodbye."""
+    """A process that shuts down delivers outstanding frames, then closes."""
     leaving = client()
     leaving.offer(FrameBatch(log_frames(1, 2)))
     leaving.close("shutdown")
@@ -70,7 +70,7 @@ async def test_at_shutdown_what_is_queued_is_still_sent() -> None:
 
 
 async def test_a_resync_replaces_what_is_queued() -> None:
-    """Frames of a log that is gone are not sent after the word that it is gone."""
+    """Frames of a former log are not sent after the resync."""
     lost = client()
     lost.offer(FrameBatch(log_frames(1, 2)))
     lost.resync(ResyncRequired("foreign_epoch", START.with_seq(9)))
@@ -82,7 +82,7 @@ async def test_a_resync_replaces_what_is_queued() -> None:
 
 
 async def test_frames_the_transport_accepts_are_not_queued() -> None:
-    """A batch goes straight out while nothing waits, and behind what waits otherwise."""
+    """A batch is sent at once while the queue is empty, and after the queued frames otherwise."""
     quick = client()
     written: list[int] = []
     room = 1

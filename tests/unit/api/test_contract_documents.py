@@ -1,4 +1,4 @@
-"""The documents of the API are complete, kept, and say what the pages for people say."""
+"""The documents of the API are complete, current, and agree with the pages of the documentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from api.contract import __main__ as contract
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 WRITES = "ZMART_WRITE_DOCUMENTS"
-#: Where paths of ours begin.
+#: The first segments of our paths.
 OURS = re.compile(r"/(api|markets|trades|positions|votes|status)\b|/health$|/ready$")
 
 
@@ -37,7 +37,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("name", contract.DOCUMENTS)
 def test_the_committed_document_equals_the_served_one(name: str) -> None:
-    """Whoever changes the contract writes it again, and it shows in the change."""
+    """The committed documents equal the generated ones."""
     path, made = DOCS / f"{name}.json", contract.serialize(contract.DOCUMENTS[name]())
     if os.environ.get(WRITES):
         path.write_text(made)
@@ -46,7 +46,7 @@ def test_the_committed_document_equals_the_served_one(name: str) -> None:
 
 
 def test_every_operation_is_described(operations: list[tuple[str, dict[str, Any]]]) -> None:
-    """A tag, a sentence, a text, an id of its own; each parameter a description and an example."""
+    """A tag, a summary, a description, a unique id; each parameter a description and an example."""
     names = [operation["operationId"] for _, operation in operations]
     assert len(set(names)) == len(names)
     for name, operation in operations:
@@ -61,7 +61,7 @@ def test_every_operation_is_described(operations: list[tuple[str, dict[str, Any]
 def test_every_operation_documents_its_errors(
     document: dict[str, Any], operations: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    """Errors are problem details with stable codes; whoever must sign in may be told 401, whoever sends a body 413."""
+    """Errors are problem details with stable codes; operations that need a wallet have 401, those with a body 413."""
     for name, operation in operations:
         responses = operation["responses"]
         assert {"422", "429", "500", "503"} <= set(responses), name
@@ -81,7 +81,7 @@ def test_every_operation_documents_its_errors(
 def test_documents_expose_no_internals(document: dict[str, Any]) -> None:
     """No other host, no page of ours, no file."""
     text = contract.serialize(document)
-    # In recorded answers: the site a wallet signs in from, and where transactions can be looked at.
+    # In recorded responses: the site of the sign-in, and a block explorer.
     assert set(re.findall(r"://([^/\s\"\\]+)", text)) <= {"localhost:3000", "explorer.solana.com"}
     assert [path for path in document["paths"] if not OURS.match(path)] == []
     assert str(Path(__file__).parents[3]) not in text
@@ -90,7 +90,7 @@ def test_documents_expose_no_internals(document: dict[str, Any]) -> None:
 
 
 def test_references_lead_somewhere(document: dict[str, Any]) -> None:
-    """Everything that is referred to is there, and everything that is there is referred to."""
+    """Every reference is defined, and every definition is referred to."""
     referred = set(re.findall(r'"\$ref": "#/components/(\w+/[\w-]+)"', contract.serialize(document)))
     there = {
         f"{kind}/{name}"
@@ -102,7 +102,7 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
 
 
 def test_the_api_page_lists_the_same_endpoints(document: dict[str, Any]) -> None:
-    """docs/api.md and docs/acting.md name every path of the document, and none that is not in it."""
+    """docs/api.md and docs/acting.md have every path of the document, and no other."""
     pages = (DOCS / "api.md").read_text() + (DOCS / "acting.md").read_text()
     canonical = {
         re.sub(r"\{\w+\}", "{}", path)
@@ -118,7 +118,7 @@ def test_the_api_page_lists_the_same_endpoints(document: dict[str, Any]) -> None
 
 
 def test_the_api_page_lists_the_same_codes(document: dict[str, Any]) -> None:
-    """Each stable code of the document stands in docs/api.md with its status."""
+    """Each stable code of the document is in docs/api.md with its status."""
     table: dict[int, set[str]] = {}
     for status, codes in re.findall(r"^\| (\d{3}) \| ([^|]+) \|", (DOCS / "api.md").read_text(), flags=re.MULTILINE):
         table.setdefault(int(status), set()).update(re.findall(r"`(\w+)`", codes))
@@ -135,7 +135,7 @@ def test_the_api_page_lists_the_same_codes(document: dict[str, Any]) -> None:
 
 
 def _named(text: str, served: set[str]) -> Iterator[str]:
-    """Paths that a page names, `{}` for every parameter; `/votes` after a path may be a sibling of its last part."""
+    """Return the paths in a page, `{}` for every parameter; `/votes` after a path may be a sibling of its last part."""
     previous = ""
     for found in re.finditer(r"`(?:(?:GET|POST|PATCH|DELETE)\s+)?(/[a-z{][^`\s?]*)[^`]*`", text):
         path = re.sub(r"\{\w+\}", "{}", found[1])

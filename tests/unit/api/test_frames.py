@@ -1,4 +1,4 @@
-"""Frames: what a subscription hears, and what may be left out of a queue."""
+"""Frames: the messages of a subscription, and the ones that a queue may drop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def frames_of(lists: list[list[StreamMessage]]) -> list[Frame]:
 
 @given(st.lists(message_lists, max_size=20))
 def test_coalescing_keeps_the_log_and_the_newest_state(lists: list[list[StreamMessage]]) -> None:
-    """Every message of the log stays in its place; of each state the last one stays in its."""
+    """Every message of the log stays in its place; of each state only the last one stays, in its place."""
     frames = frames_of(lists)
     short = coalesce(frames)
     log = [(f.position.seq, m.text) for f in frames for m in f.messages if m.state_key is None]
@@ -42,16 +42,20 @@ def test_coalescing_keeps_the_log_and_the_newest_state(lists: list[list[StreamMe
 
 
 def test_frames_that_lose_nothing_are_shared() -> None:
-    """A frame that needs no change is the same object for every client, its text made once."""
+    """A frame that needs no change is the same object for every client, its text rendered once."""
     frames = frames_of([[StreamMessage(("trades",), None, "{}")], [StreamMessage(("markets",), "a", "{}")]])
     assert all(one is other for one, other in zip(frames, coalesce(frames), strict=True))
 
 
 def test_a_subscription_receives_only_its_topics() -> None:
-    """Messages are chosen by topic; an entry without any for this client makes no frame."""
+    """Messages are chosen by topic; an entry without any for this client gives no frame."""
     trade = StreamMessage(("trades", "market:a"), None, '{"type":"trade"}')
     price = StreamMessage(("markets", "market:a"), "p:a", '{"type":"price_update"}')
-    window = LogWindow(head=START.with_seq(3), position=START.with_seq(3), messages=[(1, [trade, price]), (3, [price])])
+    window = LogWindow(
+        head=START.with_seq(3),
+        position=START.with_seq(3),
+        messages=[(START.with_seq(1), [trade, price]), (START.with_seq(3), [price])],
+    )
     everything = frames_for_topics(window, frozenset({"market:a"}))
     assert [(f.position.seq, f.messages) for f in everything] == [(1, (trade, price)), (3, (price,))]
     assert [f.position.seq for f in frames_for_topics(window, frozenset({"trades"}))] == [1]
@@ -59,7 +63,7 @@ def test_a_subscription_receives_only_its_topics() -> None:
 
 
 def test_a_frame_is_json_with_epoch_seq_and_messages() -> None:
-    """The text is one JSON object on one line, and its event carries the position as id."""
+    """The text is one JSON object on one line, and its event has the position as id."""
     frame = Frame(START.with_seq(7), (StreamMessage((), None, '{"type":"a"}'), StreamMessage((), None, '{"type":"b"}')))
     assert json.loads(frame.text) == {
         "epoch": EPOCH,
@@ -71,7 +75,7 @@ def test_a_frame_is_json_with_epoch_seq_and_messages() -> None:
 
 
 def test_a_mark_reaches_clients_as_part_of_the_position() -> None:
-    """Frame, event id and the older dialect carry the whole position; epoch and seq stay as they are."""
+    """Frame, event id and the older dialect have the whole position; epoch and seq are unchanged."""
     whole = f"{EPOCH}:7:00112233aabbccdd"
     position = feed.FeedPosition.parse(whole)
     frame = Frame(position, ())

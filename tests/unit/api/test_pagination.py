@@ -26,7 +26,7 @@ def encoded(*parts: object) -> str:
     st.integers(0, 2**63 - 1),
 )
 def test_a_cursor_survives_its_journey(key: str, number: int) -> None:
-    """Sort, key and number come back as they were."""
+    """Sort, key and number are decoded unchanged."""
     cursor = pagination.Cursor.parse(encoded("volume", key, number), sort="volume")
     assert (cursor.sort, cursor.key, cursor.number) == ("volume", key, number)
 
@@ -40,14 +40,14 @@ def test_a_cursor_survives_its_journey(key: str, number: int) -> None:
     ],
 )
 def test_a_foreign_cursor_is_refused(text: str) -> None:
-    """What is no cursor, or belongs to another sort, says where to get one."""
+    """An invalid cursor, or one of another sort, gives an error with the next step."""
     with pytest.raises(errors.InvalidParameter, match="next_cursor"):
         pagination.Cursor.parse(text, sort="volume")
 
 
 @given(st.text())
 def test_no_text_surprises_the_cursor(text: str) -> None:
-    """A stranger's text is a cursor or an InvalidParameter."""
+    """Any text is a cursor or an InvalidParameter."""
     try:
         pagination.Cursor.parse(text, sort="newest")
     except errors.InvalidParameter:
@@ -58,7 +58,7 @@ def test_no_text_surprises_the_cursor(text: str) -> None:
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("sort", pagination.MARKET_SORTS.values())
 def test_every_statement_is_complete(sort: pagination.Sort, after: bool, text: str | None) -> None:
-    """No part is left unfilled in any order of the list."""
+    """No placeholder is left in any order of the list."""
     filters = ["where_state", "where_category", "where_creator"]
     cursor = pagination.Cursor("any", "1", 1) if after else None
     search = pagination.Search(text) if text else None
@@ -69,7 +69,7 @@ def test_every_statement_is_complete(sort: pagination.Sort, after: bool, text: s
 
 @pytest.mark.parametrize("cursor", [None, pagination.Cursor("any", "1", 1)])
 def test_near_pages_are_looked_up_together(cursor: pagination.Cursor | None) -> None:
-    """By parameters that the statement has; a far one, and one with a stranger's cursor, is looked up alone."""
+    """By parameters that the statement has; a far one, or one with a foreign cursor, is run separately."""
     page = pagination.PageRequest("any", 20, 0, cursor)
     assert set(page.varying) <= page.parameters().keys()
     assert page.varying == (() if cursor else ("offset",))
@@ -94,7 +94,7 @@ def test_a_search_escapes_like_patterns() -> None:
     ],
 )
 def test_a_search_is_for_words_or_for_a_part(text: str, condition: str, prefix: str | None) -> None:
-    """One word long enough is looked for within others; of several the last may be begun."""
+    """One word that is long enough is searched within others; of several the last may be a prefix."""
     search = pagination.Search(text)
     assert search.condition == condition
     assert search.parameters().get("prefix") == prefix

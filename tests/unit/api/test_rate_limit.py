@@ -1,4 +1,4 @@
-"""Counting: blocks out of a shared allowance, few questions, and never more than there is."""
+"""Counting: blocks from a shared allowance, few statements, and never more than the limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from api.middleware.rate_limit import AllowanceBlock, RateLimiter
 
 
 class Shared:
-    """An allowance for all processes, as app.lease_allowance keeps it."""
+    """An allowance for all processes, like app.lease_allowance."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -22,7 +22,7 @@ class Shared:
         self._left = limit
 
     async def lease(self, bucket: str, wanted: int) -> AllowanceBlock:
-        """A quarter of what is left, at least what is wanted, or nothing."""
+        """A quarter of the rest, at least the requested amount, or nothing."""
         self.questions += 1
         if self.now - self._began >= rate_limit.WINDOW_SECONDS:
             self._began, self._left = self.now, self.limit
@@ -36,12 +36,12 @@ class Shared:
 
 
 async def allowed(limiter: RateLimiter, weight: int = 1, times: int = 1) -> int:
-    """How many of so many requests are allowed."""
+    """Return how many of a number of requests are allowed."""
     return sum([(await limiter.take("ip", weight)).allowed for _ in range(times)])
 
 
 async def test_an_allowance_is_used_up_and_comes_back() -> None:
-    """A hundred of a hundred and fifty, few questions for them, none for the refused; all again a minute later."""
+    """A hundred of a hundred and fifty, few statements for them, none for the rejected; all again a minute later."""
     shared = Shared(100)
     limiter = shared.process()
     assert await allowed(limiter, times=150) == 100
@@ -62,14 +62,14 @@ async def test_processes_share_an_allowance() -> None:
 
 
 async def test_a_heavy_request_leaves_the_rest_to_light_ones() -> None:
-    """What is too little for a write is still enough for reads."""
+    """A rest too small for a write is still enough for reads."""
     limiter = Shared(12).process()
     assert await allowed(limiter, weight=5, times=3) == 2
     assert await allowed(limiter, weight=1, times=3) == 2
 
 
 async def test_requests_at_once_ask_once() -> None:
-    """A burst waits for one lease instead of asking for each of its requests."""
+    """A burst waits for one lease instead of one per request."""
     shared = Shared(1_000)
     limiter = shared.process()
     standings = await asyncio.gather(*(limiter.take("ip", 1) for _ in range(200)))
@@ -79,7 +79,7 @@ async def test_requests_at_once_ask_once() -> None:
 
 
 async def test_memory_is_bounded() -> None:
-    """More callers than are remembered: those whose window is over are forgotten, and counting goes on."""
+    """With more clients than can be stored, those whose window is over are dropped, and counting continues."""
     shared = Shared(10)
     limiter = RateLimiter(shared.lease, clock=lambda: shared.now, most_buckets=100)
     for number in range(110):

@@ -1,4 +1,4 @@
-"""What strangers hand in for relaying, before any node is asked."""
+"""Untrusted transactions for relaying, before any request to a node."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ MESSAGES: dict[str, Message | MessageV0] = {
     "legacy": Message.new_with_blockhash([CALL], WALLET.pubkey(), Hash.default()),
     "v0": MessageV0.try_compile(WALLET.pubkey(), [CALL], [], Hash.default()),
 }
-#: Lengths and indexes at their ends: none, the next one, the last of one byte, a varint that goes on, the greatest.
+#: Lengths and indexes at their limits: none, the next one, the last of one byte, a varint that continues, the greatest.
 VALUES = (0x00, 0x01, 0x03, 0x7F, 0x80, 0xFF)
 
 
 async def send(raw: bytes) -> None:
-    """Hand it in where no node answers: whatever is passed on raises AttributeError."""
+    """Relay it without a node: a transaction that is passed on raises AttributeError."""
     await TransactionRelay(cast("Any", None), Address(str(PROGRAM))).send(base64.b64encode(raw).decode())
 
 
@@ -51,7 +51,7 @@ async def test_no_changed_byte_is_passed_on(version: str) -> None:
 
 @pytest.mark.parametrize("version", MESSAGES)
 async def test_an_index_that_leads_nowhere_is_named(version: str) -> None:
-    """solders reads such a transaction and refuses it in `sanitize`; the client learns the reason and the next step."""
+    """solders parses such a transaction and rejects it in `sanitize`; the client gets the reason and the next step."""
     good = MESSAGES[version]
     calls = [CompiledInstruction(program_id_index=9, data=b"", accounts=b"")]
     if isinstance(good, MessageV0):
@@ -68,5 +68,5 @@ async def test_an_index_that_leads_nowhere_is_named(version: str) -> None:
         )
     raw = bytes(VersionedTransaction.populate(message, [Signature.default()]))
 
-    with pytest.raises(errors.Unprocessable, match=r"contradicts itself \(index out of bounds\)\. Build and sign it"):
+    with pytest.raises(errors.Unprocessable, match=r"is not consistent \(index out of bounds\)\. Build and sign it"):
         await send(raw)

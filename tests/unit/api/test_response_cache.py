@@ -1,4 +1,4 @@
-"""Answers are given again while the log ends where they were read, for a second at most, in bounded memory."""
+"""Cached responses are used while the end of the log is unchanged, for a second at most, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.reads import response_cache
 
 @dataclass(frozen=True)
 class FakeAnswer:
-    """An answer that was read at a position."""
+    """A response that was read at a position."""
 
     position: response_cache.PositionKey
     body: bytes | None = b"{}"
@@ -29,12 +29,12 @@ class CacheHarness:
         )
 
     async def read_head(self) -> response_cache.PositionKey | None:
-        """Where the log ends."""
+        """Return the end of the log."""
         self.head_reads += 1
         return self.head
 
     def read(self, key: str, body: bytes = b"{}", seq: int = 7) -> FakeAnswer:
-        """Read and keep an answer."""
+        """Read and cache a response."""
         answer = FakeAnswer(("epoch", seq), body)
         self.cache.store(key, answer, self.cache.begin_read())
         return answer
@@ -47,7 +47,7 @@ def world() -> CacheHarness:
 
 
 async def test_a_response_is_cached_after_one_head_read(world: CacheHarness) -> None:
-    """Each time it is looked up where the log ends; what nobody read needs no look."""
+    """Each use reads the end of the log; a response that is not cached needs no such read."""
     assert await world.cache.find("page") is None
     assert world.head_reads == 0
     answer = world.read("page")
@@ -68,13 +68,13 @@ async def test_a_response_is_dropped_when_the_head_changes(
 
 
 async def test_a_response_of_an_earlier_position_is_not_cached(world: CacheHarness) -> None:
-    """A mart that stopped answers for the entry where it stopped; it may be built anew at any time."""
+    """A mart that stopped reflects the entry where it stopped; it may be rebuilt at any time."""
     world.read("page", seq=5)
     assert await world.cache.find("page") is None
 
 
 async def test_a_response_outdated_by_another_needs_no_head_read(world: CacheHarness) -> None:
-    """The log does not go back: once an answer told of a later place, those before it are read again at once."""
+    """The log does not go back: after a response of a later position, earlier ones are read again at once."""
     world.read("page")
     world.read("other", seq=8)
     assert await world.cache.find("page") is None
@@ -84,7 +84,7 @@ async def test_a_response_outdated_by_another_needs_no_head_read(world: CacheHar
 
 
 async def test_a_head_read_drops_all_older_responses(world: CacheHarness) -> None:
-    """One look tells of all that is older than what it found."""
+    """One read of the end decides about all older responses."""
     world.read("page")
     world.read("other")
     world.head = ("epoch", 8)
@@ -94,7 +94,7 @@ async def test_a_head_read_drops_all_older_responses(world: CacheHarness) -> Non
 
 
 async def test_responses_are_cached_for_at_most_one_second(world: CacheHarness) -> None:
-    """The age counts from the beginning of the reading, and is judged without a look."""
+    """The age counts from the start of the read, and is checked without a statement."""
     pending = world.cache.begin_read()
     world.now += 0.6
     world.cache.store("page", FakeAnswer(("epoch", 7)), pending)
@@ -106,7 +106,7 @@ async def test_responses_are_cached_for_at_most_one_second(world: CacheHarness) 
 
 
 async def test_a_write_invalidates_the_cache(world: CacheHarness) -> None:
-    """Neither what was kept before, nor what was being read meanwhile."""
+    """Neither responses cached before, nor those being read at the time."""
     world.read("page")
     pending = world.cache.begin_read()
     world.cache.invalidate()
@@ -117,7 +117,7 @@ async def test_a_write_invalidates_the_cache(world: CacheHarness) -> None:
 
 
 async def test_memory_is_bounded(world: CacheHarness) -> None:
-    """What was not asked for longest goes first; one huge body pushes out nothing; none at all is not kept."""
+    """The least recently used is dropped first; one huge body displaces nothing; none at all is not cached."""
     for number in range(40):
         world.read(str(number), b"x" * 30_000)
         assert await world.cache.find("0") is not None

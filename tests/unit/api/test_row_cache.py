@@ -1,4 +1,4 @@
-"""Texts of rows are found by version, on the server that gave it, in bounded memory."""
+"""Texts of rows are found by version, on the server that assigned it, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ HERE = ("epoch", "started")
 
 @pytest.fixture
 def known() -> row_cache.RowCache:
-    """Room for four texts of a kilobyte."""
+    """Space for four texts of a kilobyte."""
     return row_cache.RowCache(most_bytes=4 * 1_300)
 
 
 def test_a_stored_row_is_found(known: row_cache.RowCache) -> None:
-    """By version; what nobody wrote is missing."""
+    """By version; a text that was never rendered is missing."""
     known.store(HERE, {"1:7:100": b"{}"})
     assert known.find(HERE, ["1:7:100", "1:7:101"]) == {"1:7:100": b"{}"}
 
@@ -34,7 +34,7 @@ def test_a_version_is_valid_in_one_scope_only(known: row_cache.RowCache, there: 
 
 
 def test_the_least_recently_used_row_is_evicted_first(known: row_cache.RowCache) -> None:
-    """A text that is found stays."""
+    """A text that is used stays."""
     for number in range(4):
         known.store(HERE, {str(number): b"x" * 1_000})
     known.find(HERE, ["0"])
@@ -51,7 +51,7 @@ def test_no_memory_holds_nothing() -> None:
 
 @given(st.lists(st.dictionaries(st.text(max_size=3), st.binary(max_size=2_000), max_size=8)))
 def test_memory_is_bounded_and_counted(written: list[dict[str, bytes]]) -> None:
-    """Whatever is learned, twice or at once: what is held is what can be found."""
+    """For any sequence of insertions, the cached texts are those that can be found."""
     known = row_cache.RowCache(most_bytes=5_000)
     for each in written:
         known.store(HERE, each)

@@ -1,4 +1,4 @@
-"""Pages are put together of rows that are known and rows that are written, all of the page's own moment."""
+"""Pages consist of cached and newly rendered rows, all of one snapshot."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LIST = ListSpec("rows", WRITE)
 
 
 class Mart:
-    """Numbered rows, each with how often it was written; asking for texts may be preceded by another write."""
+    """Numbered rows, each with the number of its rendering; another write may come before the texts are read."""
 
     def __init__(self, count: int) -> None:
         self.versions = dict.fromkeys(range(count), 1)
         self.queries: list[Sequence[str] | None] = []
-        #: What happens after a statement: how many changes of every row, in turn.
+        #: The changes of every row after each statement, in turn.
         self.changes: list[int] = []
-        #: Set while rows are being written.
+        #: Set while rows are being rendered.
         self.writing = asyncio.Event()
         self.started_at = "Monday"
         self.is_there = True
@@ -45,7 +45,7 @@ class Mart:
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Run]:
-        """Nothing changes here."""
+        """Nothing changes in this lifespan."""
         self.changes.clear()
         self.snapshots += 1
         yield self.run
@@ -69,7 +69,7 @@ def mart() -> Mart:
 
 @pytest.fixture
 def page_reader(mart: Mart) -> PageReader[Row]:
-    """With room for what they learn."""
+    """With space for the rendered rows."""
     return PageReader(mart.run, mart.snapshot, tuple, most_bytes=1 << 20)
 
 
@@ -81,7 +81,7 @@ async def read_page(page_reader: PageReader[Row]) -> Any:
 
 
 async def test_only_new_rows_are_rendered(mart: Mart, page_reader: PageReader[Row]) -> None:
-    """The first time all rows, then those that changed."""
+    """The first time all rows, then the changed ones."""
     assert await read_page(page_reader) == {"rows": ["0, 1", "1, 1", "2, 1"], "count": 1}
     mart.versions[1] = 2
     assert await read_page(page_reader) == {"rows": ["0, 1", "1, 2", "2, 1"], "count": 1}
@@ -105,14 +105,14 @@ async def test_a_missing_resource_has_no_body(mart: Mart, page_reader: PageReade
 
 
 async def test_a_row_that_changes_during_the_read_is_read_again(mart: Mart, page_reader: PageReader[Row]) -> None:
-    """A page never holds the text of another moment's row."""
+    """A page never contains a row of another snapshot."""
     mart.changes = [1]
     assert await read_page(page_reader) == {"rows": ["0, 2", "1, 2", "2, 2"], "count": 1}
     assert mart.snapshots == 0
 
 
 async def test_rows_that_keep_changing_are_read_in_one_snapshot(mart: Mart, page_reader: PageReader[Row]) -> None:
-    """After a few tries a snapshot is held."""
+    """After a few tries a snapshot is opened."""
     mart.changes = [1] * 100
     last = 2 * TRIES + 1
     assert await read_page(page_reader) == {"rows": [f"{n}, {last}" for n in range(3)], "count": 1}
@@ -120,7 +120,7 @@ async def test_rows_that_keep_changing_are_read_in_one_snapshot(mart: Mart, page
 
 
 async def test_concurrent_requests_share_one_snapshot(mart: Mart, page_reader: PageReader[Row]) -> None:
-    """However many asked for the page that goes on changing, one snapshot is held for them."""
+    """For any number of requests of a page that keeps changing, one snapshot is opened."""
     mart.changes = [1] * 100
     pages = await asyncio.gather(*(read_page(page_reader) for _ in range(50)))
     assert len({json.dumps(page) for page in pages}) <= 2
@@ -128,7 +128,7 @@ async def test_concurrent_requests_share_one_snapshot(mart: Mart, page_reader: P
 
 
 async def test_a_page_is_made_once(mart: Mart) -> None:
-    """What is made of a page, a digest for one, is made once for all who share it."""
+    """A value derived from a page, such as a digest, is computed once for all requests that share it."""
     made: list[Row] = []
     listings = PageReader(mart.run, mart.snapshot, lambda row: made.append(row) or row, most_bytes=1 << 20)  # type: ignore[func-returns-value]
     await asyncio.gather(*(listings.read(LIST, PAGE, {}, varying=None) for _ in range(50)))
@@ -136,7 +136,7 @@ async def test_a_page_is_made_once(mart: Mart) -> None:
 
 
 async def test_pages_that_lack_rows_at_once_share_statements_of_bounded_size() -> None:
-    """One for all that fit, and another one where they do not."""
+    """One statement for all that fit, and another one for the rest."""
     mart = Mart(MOST_ROWS)
     listings = PageReader(mart.run, mart.snapshot, tuple, most_bytes=1 << 24)
     other = ListSpec("others", WRITE)
@@ -151,7 +151,7 @@ async def test_pages_that_lack_rows_at_once_share_statements_of_bounded_size() -
 async def test_a_failure_without_waiters_is_not_logged(
     mart: Mart, page_reader: PageReader[Row], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The only one who asked hangs up, then writing fails."""
+    """The only request disconnects, then the rendering fails."""
     reading = asyncio.create_task(read_page(page_reader))
     await mart.writing.wait()
     mart.versions.clear()
@@ -165,14 +165,14 @@ async def test_a_failure_without_waiters_is_not_logged(
 
 
 async def test_concurrent_requests_render_rows_once(mart: Mart, page_reader: PageReader[Row]) -> None:
-    """Two pages are under way at most, and each writes its rows once."""
+    """At most two pages are read at a time, and each renders its rows once."""
     pages = await asyncio.gather(*(read_page(page_reader) for _ in range(20)))
     assert len(pages) == 20
     assert sum(numbers is not None for numbers in mart.queries) <= 2
 
 
 async def test_a_cancelled_request_does_not_cancel_rendering(mart: Mart, page_reader: PageReader[Row]) -> None:
-    """The one who asked first hangs up while rows are being written."""
+    """The first request disconnects while rows are being rendered."""
     first, second = (asyncio.create_task(read_page(page_reader)) for _ in range(2))
     await mart.writing.wait()
     first.cancel()
@@ -180,7 +180,7 @@ async def test_a_cancelled_request_does_not_cancel_rendering(mart: Mart, page_re
 
 
 async def test_a_server_restart_invalidates_cached_rows(mart: Mart, page_reader: PageReader[Row]) -> None:
-    """After a restart all rows are written again."""
+    """After a restart all rows are rendered again."""
     await read_page(page_reader)
     mart.started_at = "Tuesday"
     await read_page(page_reader)

@@ -1,4 +1,4 @@
-"""Every answer tells the browser what it must not do."""
+"""Every response has the browser's restrictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROXIES = [ipaddress.ip_network("10.0.0.0/8")]
 
 @get("/api/something")
 async def something() -> dict[str, int]:
-    """Any answer."""
+    """Any response."""
     return {"a": 1}
 
 
@@ -37,7 +37,7 @@ async def send_request(
 
 @pytest.mark.parametrize("path", ["/", "/api/something", "/console/app.js", "/nowhere"])
 async def test_every_response_has_security_headers(path: str) -> None:
-    """Pages, files, data and refusals alike."""
+    """Pages, files, data and errors."""
     answer = await send_request(path)
 
     assert answer.headers.get_list("content-security-policy") == [NARROW]
@@ -49,7 +49,7 @@ async def test_every_response_has_security_headers(path: str) -> None:
 
 
 async def test_the_documentation_may_style_itself() -> None:
-    """Swagger UI needs its own styles and icons; scripts stay ours."""
+    """Swagger UI needs its own styles and icons; scripts are only ours."""
     policy = (await send_request("/docs")).headers["content-security-policy"]
 
     assert policy == f"{NARROW}; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
@@ -67,14 +67,14 @@ async def test_the_documentation_may_style_itself() -> None:
     ],
 )
 async def test_hsts_is_sent_only_over_tls(request_options: dict[str, Any], expected: bool) -> None:
-    """By us, or by the nearest proxy when it is one we trust; anyone else can write that header."""
+    """By us, or by the nearest trusted proxy; any other client can send that header."""
     answer = await send_request("/api/something", **request_options)
 
     assert ("strict-transport-security" in answer.headers) is expected
 
 
 async def test_streams_pass_untouched() -> None:
-    """Only the start of an answer is changed; what follows is not even looked into."""
+    """Only the start of a response is changed; the other messages are passed on."""
     body = {"type": "http.response.body", "body": b"x"}
     await security_headers.security_headers_hook([])(body, {})  # type: ignore[arg-type]
 

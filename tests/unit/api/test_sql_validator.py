@@ -1,4 +1,4 @@
-"""What SQL may be asked, by its words alone."""
+"""Valid SQL by its text alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from api.sql_console import validator
     ],
 )
 def test_select_statements_are_accepted(sql: str) -> None:
-    """Text in quotes and comments calls nothing; names of columns are no calls."""
+    """Text in quotes and comments calls nothing; column names are not calls."""
     assert validator.validate(sql).startswith(sql[:6])
 
 
@@ -66,16 +66,16 @@ def test_select_statements_are_accepted(sql: str) -> None:
     ],
 )
 def test_forbidden_function_calls_are_rejected(sql: str) -> None:
-    """However it is spelled."""
+    """In any spelling."""
     if sql == "-- nothing":
-        assert validator.validate(sql) == sql  # Postgres says that this is no statement.
+        assert validator.validate(sql) == sql  # Postgres reports that this is not a statement.
         return
     with pytest.raises(validator.InvalidSql):
         validator.validate(sql)
 
 
 def test_names_after_a_dot_are_found() -> None:
-    """`(5).pg_sleep` is a call to Postgres; blanks, quotes and case do not hide it, and literals hold none."""
+    """`(5).pg_sleep` is a call to Postgres; blanks, quotes and case do not hide it, and literals contain none."""
     statement = """select (5).pg_sleep, g . "Pg_Sleep", h.-- x
         PG_LS_DIR, 'a.b', (m).abs, 1.5, m.* from marts.markets as m"""
     assert validator.fields(statement) == {"pg_sleep", "Pg_Sleep", "pg_ls_dir", "markets"}

@@ -1,4 +1,4 @@
-"""Peers that take nothing: whoever is being told something does not wait for them for ever."""
+"""Peers that do not read: a sender does not wait for them for ever."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START = feed.FeedPosition("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 1)
 
 
 class StalledTransport:
-    """A WebSocket's wire whose peer takes nothing more."""
+    """A WebSocket transport whose peer does not read any more."""
 
     is_ready = is_gone = False
 
@@ -25,19 +25,19 @@ class StalledTransport:
         self.ended: tuple[int, str] | None = None
 
     def write_all(self, packets: Any) -> None:
-        """Take them; they stay here."""
+        """Store the bytes."""
 
     async def drain(self, within_seconds: float) -> None:
-        """Say that the time is over."""
+        """Report that the time limit has passed."""
         raise TimeoutError
 
     def end(self, code: int, reason: str = "") -> None:
-        """Remember how it ended."""
+        """Store the close code."""
         self.ended = code, reason
 
 
 async def test_a_socket_that_reads_no_history_is_closed() -> None:
-    """Its history is not read on for it: it is closed as slow, to come back with its place."""
+    """Reading its history stops: it is closed as slow, and can reconnect with its position."""
     transport = StalledTransport()
     session = WebSocketSession(hub=None, authenticator=None, transport=transport, address="::1")  # type: ignore[arg-type]
     with pytest.raises(websocket_session.ConnectionClosed):
@@ -46,7 +46,7 @@ async def test_a_socket_that_reads_no_history_is_closed() -> None:
 
 
 async def test_an_unread_stream_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it was made from is closed with it, and nothing is raised."""
+    """Its source is closed with it, and nothing is raised."""
     monkeypatch.setattr(sse, "SEND_SECONDS", 0.01)
     ended = asyncio.Event()
 

@@ -12,7 +12,7 @@ MARKET = "ab" * 32
 
 
 def test_every_known_topic_is_read() -> None:
-    """Topics come separated by commas, in any case of their market id, spaces aside."""
+    """Topics are separated by commas, in any case of their market id, with optional spaces."""
     wallet = address(1)
     text = f"markets, market:{MARKET.upper()},trades,wallet:{wallet},votes:{MARKET},discussions:{MARKET},status"
     assert topics.parse(text) == {
@@ -31,19 +31,19 @@ def test_every_known_topic_is_read() -> None:
     ["", ",", "nothing", "market", "market:", "market:xyz", "wallet:0OIl", "trades:1", "me:x", "\0", "markets,x"],
 )
 def test_an_unknown_topic_is_refused_and_the_known_are_named(text: str) -> None:
-    """One unknown topic refuses the stream; the message says what exists."""
+    """One unknown topic rejects the stream; the message lists the valid ones."""
     with pytest.raises(errors.UnknownTopic, match="market:<id>"):
         topics.parse(text)
 
 
 def test_a_subscription_is_bounded() -> None:
-    """More topics than one stream carries are refused."""
+    """More topics than one stream takes are rejected."""
     with pytest.raises(errors.UnknownTopic, match="at most"):
         topics.parse(",".join(f"market:{n:064x}" for n in range(topics.MAX_TOPICS + 1)))
 
 
 def test_topic_me_is_bound_to_the_signed_in_wallet() -> None:
-    """`me` becomes the wallet that is signed in; nobody can write it himself, and nobody sees the wallet in it."""
+    """`me` becomes the signed-in wallet; no client can write that form itself, and messages do not show it."""
     mine = topics.resolve_me(topics.parse("me,trades"), address(3))
     assert mine == {f"me:{address(3)}", "trades"}
     assert topics.display_names(mine) == ["me", "trades"]

@@ -1,4 +1,4 @@
-"""`python -m bench`: what it says when it cannot do what was asked."""
+"""`python -m bench`: messages for a measurement that is not possible."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FixedFigure(Figure):
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command with these figures, keeping nothing."""
+    """Run the command with these figures, without saving results."""
 
     def with_figures(*chosen: Figure) -> int:
         def choose(name: str | None) -> Sequence[Figure]:
@@ -50,7 +50,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_an_unknown_name_lists_the_names(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is refused before anything is started, with what there is."""
+    """It is rejected before any start, with the known names."""
     assert command.main(["--only", "nothing"]) == 2
     error_output = capsys.readouterr().err
     assert "There is no figure 'nothing'" in error_output
@@ -59,7 +59,7 @@ def test_an_unknown_name_lists_the_names(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_an_unmeasured_figure_reports_why_and_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    """The others are measured all the same."""
+    """The others are measured nevertheless."""
     assert run(FixedFigure(NotMeasured("The port is taken.")), FixedFigure(7.0)) == 1
     output = capsys.readouterr()
     assert "given was not measured: The port is taken." in output.err
@@ -68,13 +68,13 @@ def test_an_unmeasured_figure_reports_why_and_fails(run: Run, capsys: pytest.Cap
 
 
 def test_a_missed_target_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is printed like any other, and the status says so."""
+    """It is printed like any other, and the status reports it."""
     assert run(FixedFigure(5.0)) == 1
     assert "Target missed: given." in capsys.readouterr().err
 
 
 class EndlessFigure(FixedFigure):
-    """A figure that waits for what never comes."""
+    """A figure that waits for ever."""
 
     limit_seconds = 0.05
 
@@ -96,7 +96,7 @@ def test_all_met_is_success(run: Run) -> None:
 
 
 def test_every_target_is_about_one_thing() -> None:
-    """Names are unique, and a figure has something to reach and says how it is measured."""
+    """Names are unique, and a figure has a target and a method."""
     assert len(set(figures.names())) == len(figures.ALL)
     for figure in figures.ALL:
         labels = [target.label for target in figure.targets]

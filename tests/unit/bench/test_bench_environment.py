@@ -1,4 +1,4 @@
-"""What figures stand on: processes that end with the bench, and sentences where something is missing."""
+"""The environment of figures: processes that end with the bench, and messages for missing parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zmart.run import ports
 
 @pytest.fixture
 def env() -> Iterator[BenchEnvironment]:
-    """A house in which nothing was asked for yet."""
+    """An environment without any started part."""
     with BenchEnvironment() as found:
         yield found
 
@@ -30,14 +30,14 @@ def python(program: str) -> tuple[str, ...]:
 
 
 def test_a_process_ends_with_its_block(env: BenchEnvironment) -> None:
-    """Asked first: it ends with the status of what it was asked with."""
+    """On request it ends with the exit status of the program."""
     with env.start("a process", python("import signal; signal.pause()"), environment={}) as running:
         assert running.process.poll() is None
     assert running.process.returncode == -signal.SIGTERM
 
 
 def test_a_process_that_does_not_listen_is_killed(env: BenchEnvironment) -> None:
-    """No figure leaves anything behind."""
+    """No figure leaves a process behind."""
     stubborn = (
         "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause(); signal.pause()"
     )
@@ -48,7 +48,7 @@ def test_a_process_that_does_not_listen_is_killed(env: BenchEnvironment) -> None
 
 
 def test_a_process_that_dies_is_not_measured(env: BenchEnvironment) -> None:
-    """The sentence has its status and its last words."""
+    """The message has its status and its last line of output."""
     dying = python("print('the port is taken'); raise SystemExit(3)")
     with (
         pytest.raises(NotMeasured, match="a process ended with status 3: the port is taken"),
@@ -58,14 +58,14 @@ def test_a_process_that_dies_is_not_measured(env: BenchEnvironment) -> None:
 
 
 def test_peers_need_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where it is missing, that is what is said."""
+    """If it is missing, the message says so."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotMeasured, match="node, which is not installed"):
         environment.node_command()
 
 
 def test_a_failed_peer_install_reports_the_npm_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Npm's own first line is the reason."""
+    """The first line of npm's output is the reason."""
     (tmp_path / "package-lock.json").write_text("{}")
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho 'npm error the registry does not answer' >&2\nexit 1\n")
@@ -90,12 +90,12 @@ class _Answering(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def answering(env: BenchEnvironment, tmp_path: Path) -> Iterator[RunningProcess]:
-    """A server, as if it had been started by the house."""
+    """A server, as if the environment had started it."""
     with (
         http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server,
         env.start("the server", python("import signal; signal.pause()"), environment={}) as stand_in,
@@ -112,20 +112,20 @@ def test_every_body_is_delivered_once(answering: RunningProcess) -> None:
 
 
 def test_a_refusal_is_not_a_measurement(answering: RunningProcess) -> None:
-    """A server that answers quickly because it does nothing is not fast."""
+    """A server that answers quickly without doing the work fails."""
     with pytest.raises(NotMeasured, match="the server: A request was answered with 503"):
         load.closed_loop(answering, [b"[]"], senders=1, path="/503")
 
 
 def test_latency_has_a_value_for_every_appointment(answering: RunningProcess) -> None:
-    """Also for those whose turn came late."""
+    """Also for senders whose turn was late."""
     seen = load.open_loop(answering, [b"[]"] * 30, per_second=1_000, senders=2)
     assert len(seen.seconds) == 30
     assert min(seen.seconds) > 0
 
 
 def test_an_unreachable_server_is_named(answering: RunningProcess) -> None:
-    """With the name of who was expected."""
+    """With the name of the expected server."""
     gone = RunningProcess(name="the server", process=answering.process, port=ports.find_free_port(), log=answering.log)
     with pytest.raises(NotMeasured, match="the server did not answer"):
         load.closed_loop(gone, [b"[]"], senders=1)

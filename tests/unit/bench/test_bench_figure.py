@@ -1,4 +1,4 @@
-"""Figures: medians, quantiles, ratios within rounds, and the bounds they are held to."""
+"""Figures: medians, quantiles, ratios within rounds, and targets."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def test_a_sample_is_judged_by_its_middle_round() -> None:
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:
-    """A machine that halves its speed between rounds leaves the ratio where it was."""
+    """A machine that becomes half as fast between rounds does not change the ratio."""
     assert ratio("ours to theirs", sample(60, 30), sample(10, 5)).values == (6, 6)
 
 
 def test_ratios_need_the_same_rounds() -> None:
-    """Rounds that have no partner are a mistake, not an average."""
+    """Rounds without a partner are an error, not an average."""
     with pytest.raises(ValueError, match="shorter"):
         ratio("ours to theirs", sample(1, 2), sample(1))
 
@@ -43,14 +43,14 @@ def test_a_quantile_is_a_value_that_was_measured(share: float, expected: int) ->
 
 @given(st.lists(FINITE, min_size=1), st.floats(0, 1))
 def test_at_least_the_share_is_not_above_the_quantile(values: list[float], share: float) -> None:
-    """The definition of a quantile, whatever was measured."""
+    """The definition of a quantile, for any values."""
     found = quantile(values, share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values)
 
 
 def test_nothing_has_no_quantile() -> None:
-    """Where nothing was measured, no number is made up."""
+    """Without values there is no number."""
     with pytest.raises(NotMeasured):
         quantile([], 0.99)
 

@@ -1,4 +1,4 @@
-"""The history that is measured: seeded, skewed, and the same as rows and as webhook bodies."""
+"""The generated history: seeded, skewed, and the same as rows and as webhook bodies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ COUNT = 8_000
 
 
 def comparable(row: TransactionRow) -> TransactionRow:
-    """A row without what only delivered bytes decide."""
+    """Return a row without the fields that only delivered bytes decide."""
     return row._replace(body=b"", digest=b"")
 
 
 def test_decoding_the_bodies_gives_the_rows() -> None:
-    """What goes over HTTP and what is written directly is one history, contexts included."""
+    """The data sent over HTTP and the data written directly are one history, contexts included."""
     decode = Decoder(history.PROGRAM).decode_body
     bodies = history.bodies(COUNT, each=25, scale=SMALL)
     decoded = [comparable(row) for body in bodies for row in decode(body).transactions]

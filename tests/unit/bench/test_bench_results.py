@@ -1,4 +1,4 @@
-"""Results: kept as JSON, shown as a table, drawn as a plot, written into the page."""
+"""Results: stored as JSON, shown as a table, drawn as a plot, written into the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MACHINE: machine.Machine = {
 
 
 def result(*values: float, bound: float = 6.0, label: str = "ours to <theirs>") -> Result:
-    """A result with one judged sample and one that is only shown."""
+    """A result with one sample that has a target and one without."""
     return Result(
         name="decode",
         title="webhook JSON to events",
@@ -40,13 +40,13 @@ def result(*values: float, bound: float = 6.0, label: str = "ours to <theirs>") 
 
 
 def test_a_result_survives_its_file() -> None:
-    """What is read back is what was kept."""
+    """A stored result is read back unchanged."""
     original = result(7.0, 9.0)
     assert Result.from_json(original.to_json()) == original
 
 
 def test_a_figure_is_met_when_every_target_that_was_measured_is() -> None:
-    """The median decides, and a result in which no target was looked at has met nothing."""
+    """The median decides, and a result without any checked target has met none."""
     assert result(5.0, 7.0, 8.0).is_met
     assert not result(5.0, 5.5, 8.0).is_met
     assert not Result(**{**vars(result(9.0)), "targets": ()}).is_met
@@ -72,7 +72,7 @@ def test_the_terminal_shows_medians_spreads_and_verdicts() -> None:
 
 
 def test_the_page_shows_machine_date_and_unmeasured_figures() -> None:
-    """Every figure has a section; those without a result say so."""
+    """Every figure has a section; those without a result report it."""
     page = results.render_markdown(figures.ALL, [result(7.0)])
     assert "2026-01-02" in page
     assert "load average 0.25" in page
@@ -82,7 +82,7 @@ def test_the_page_shows_machine_date_and_unmeasured_figures() -> None:
 
 
 def test_only_what_is_between_the_marks_is_replaced() -> None:
-    """A person's words around the table stay, and writing twice is writing once."""
+    """The text around the table stays, and writing twice gives the same page."""
     page = f"Before.\n{results.BEGIN}\nold\n{results.END}\nAfter.\n"
     once = results.replace_results(page, "new")
     assert once.startswith("Before.\n")
@@ -92,18 +92,18 @@ def test_only_what_is_between_the_marks_is_replaced() -> None:
 
 
 def test_a_page_without_marks_is_refused() -> None:
-    """Rather than lose what a person wrote."""
+    """The page is not overwritten."""
     with pytest.raises(ValueError, match="measured: begin"):
         results.replace_results("no marks here", "new")
 
 
 def test_the_page_of_this_project_has_its_marks() -> None:
-    """So that a run can bring it up to date."""
+    """The next run can update it."""
     assert results.replace_results(results.README.read_text(), "new")
 
 
 def test_a_plot_is_well_formed_and_inside_its_frame() -> None:
-    """Names are escaped, and neither bars nor the target leave the drawing."""
+    """Names are escaped, and neither bars nor the target exceed the drawing."""
     drawn = ET.fromstring(plot.svg(result(5.0, 7.0, 8.0, bound=20.0)))
     for bar in drawn.iter("{http://www.w3.org/2000/svg}rect"):
         if bar.get("x"):
@@ -114,12 +114,12 @@ def test_a_plot_is_well_formed_and_inside_its_frame() -> None:
 
 
 def test_a_plot_of_nothing_but_zeros_can_be_drawn() -> None:
-    """A latency may well be 0."""
+    """A latency can be 0."""
     assert ET.fromstring(plot.svg(result(0.0, bound=0.0))) is not None
 
 
 def test_results_are_saved_beside_their_plots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One JSON and one SVG a figure; figures never measured are passed over."""
+    """One JSON and one SVG per figure; figures without a measurement are skipped."""
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     results.save(result(7.0), "<svg/>")
     assert results.load(["decode", "nothing"]) == [result(7.0)]
@@ -127,7 +127,7 @@ def test_results_are_saved_beside_their_plots(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_machine_describes_itself() -> None:
-    """Processor, versions and load are said with every number."""
+    """Processor, versions and load are stored with every number."""
     found = machine.describe()
     assert found["cores"] >= 1
     assert found["versions"]["python"].startswith("3.")

@@ -1,7 +1,7 @@
-"""anchorpy as a second opinion on every byte: it reads our IDL in the format before Anchor 0.30.
+"""anchorpy as a second implementation for every byte: it reads our IDL in the format before Anchor 0.30.
 
-anchorpy knows neither the present format nor the present solana library, so the description is
-converted here and the two moved names are put back before its first import.
+anchorpy supports neither the present format nor the present solana library, so the description is
+converted here and the two moved names are restored before its first import.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from anchorpy_core.idl import Idl  # noqa: E402
 
 
 class Oracle:
-    """anchorpy's encoders and decoders for our program, speaking in our values."""
+    """anchorpy's encoders and decoders for our program, with our values."""
 
     def __init__(self) -> None:
         description = idl.load()
@@ -64,7 +64,7 @@ class Oracle:
         return event.name, {f.name: _ours(f.type, getattr(event.data, f.name)) for f in fields}
 
     def _with_variants(self, field: idl.IdlField, value: Any) -> Any:
-        """A value in which an enum's number is anchorpy's own object."""
+        """Return a value in which an enum's number is anchorpy's own object."""
         if not (isinstance(field.type, idl.Composite) and field.type.defined):
             return _theirs(field.type, value)
         layout: Any = self._coder.types._get_layout(field.type.defined.name)
@@ -74,7 +74,7 @@ class Oracle:
 
 @functools.cache
 def oracle() -> Oracle:
-    """The one oracle; making it takes a fifth of a second."""
+    """The one oracle; creating it takes a fifth of a second."""
     return Oracle()
 
 

@@ -1,4 +1,4 @@
-"""Values for any struct of the IDL, edges included, as hypothesis makes them."""
+"""Values for any struct of the IDL, limits included, from hypothesis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INTEGERS = {
     "i64": (-(2**63), 2**63 - 1),
 }
 
-#: Addresses, few of them, so that caches are met too.
+#: Addresses, few of them, so that caches are used, too.
 addresses = st.integers(0, 255).map(lambda n: base58.encode(bytes([n]) + bytes(range(1, 32))))
 
 

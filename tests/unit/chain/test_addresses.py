@@ -49,6 +49,6 @@ def test_position() -> None:
     ],
 )
 def test_votes(kind: VoteKind, address: str, bump: int) -> None:
-    """A vote's address tells proposals from disputes."""
+    """A vote's address differs for proposals and disputes."""
     assert addresses.vote_address(PROGRAM, MARKET, WALLET, kind) == address
     assert addresses.vote_bump(PROGRAM, MARKET, WALLET, kind) == bump

@@ -1,4 +1,4 @@
-"""Every byte of instructions, accounts and events: fixed vectors, anchorpy, and what is refused."""
+"""Every byte of instructions, accounts and events: fixed vectors, anchorpy, and rejected bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INSTRUCTIONS = {instruction.name: instruction.args for instruction in IDL.instru
 ACCOUNTS = [account.name for account in IDL.accounts]
 EVENTS = list(events.EVENTS)
 
-#: Appendix A of protocol.md: an event, its length and what follows `Program data: `.
+#: Appendix A of protocol.md: an event, its length and the text after `Program data: `.
 EVENT_VECTORS: list[tuple[events.Event, int, str]] = [
     (
         events.MarketCreated(ID, WALLET, 100_000_000_000, 0, AT),
@@ -139,7 +139,7 @@ def test_instruction_vectors(name: str, args: dict[str, Any], text: str) -> None
 @settings(max_examples=25)
 @given(data=st.data())
 def test_events_are_anchorpys(name: str, data: st.DataObject) -> None:
-    """An event has the bytes anchorpy gives it, and anchorpy reads the same values from them."""
+    """An event has the same bytes as anchorpy's, and anchorpy decodes the same values from them."""
     fields = data.draw(borsh_values.bodies(name))
     event = events.EVENTS[name](**fields)
     encoded = CODEC.encode_event(event)
@@ -152,7 +152,7 @@ def test_events_are_anchorpys(name: str, data: st.DataObject) -> None:
 @settings(max_examples=25)
 @given(data=st.data())
 def test_accounts_are_anchorpys(name: str, data: st.DataObject) -> None:
-    """An account has the bytes anchorpy gives it, padded or not, and comes back the same."""
+    """An account has the same bytes as anchorpy's, padded or not, and decodes to the same values."""
     fields = data.draw(borsh_values.bodies(name))
     encoded = CODEC.encode_account(name, fields)
     assert encoded == anchorpy_oracle.oracle().encode_account(name, fields)
@@ -166,7 +166,7 @@ def test_accounts_are_anchorpys(name: str, data: st.DataObject) -> None:
 @settings(max_examples=25)
 @given(data=st.data())
 def test_instructions_are_anchorpys(name: str, data: st.DataObject) -> None:
-    """An instruction has the bytes anchorpy gives it and comes back the same."""
+    """An instruction has the same bytes as anchorpy's and decodes to the same values."""
     args = data.draw(borsh_values.structs(INSTRUCTIONS[name]))
     encoded = CODEC.encode_instruction(name, args)
     assert encoded == anchorpy_oracle.oracle().encode_instruction(name, args)
@@ -175,7 +175,7 @@ def test_instructions_are_anchorpys(name: str, data: st.DataObject) -> None:
 
 @given(user=borsh_values.addresses, amount=st.integers(0, 2**64 - 1), fee=st.integers(0, 9))
 def test_the_earlier_winnings_claimed(user: Address, amount: int, fee: int) -> None:
-    """The 96-byte form of an earlier build is told apart by its length and keeps its own fields."""
+    """The 96-byte form of an earlier build is recognized by its length and has its own fields."""
     event = events.WinningsClaimedV0(ID, user, amount, fee, AT)
     data = CODEC.encode_event(event)
     assert len(data) == 96
@@ -186,7 +186,7 @@ def test_the_earlier_winnings_claimed(user: Address, amount: int, fee: int) -> N
 @settings(max_examples=300)
 @given(tag=st.sampled_from([bytes(e.discriminator) for e in IDL.events]), body=st.binary())
 def test_whatever_decodes_encodes_to_the_same_bytes(tag: bytes, body: bytes) -> None:
-    """Random bytes are refused with a reason, or are the one encoding of what they decode to."""
+    """Random bytes are rejected with a reason, or are the one encoding of their decoded value."""
     try:
         event = CODEC.decode_event(tag + body)
     except errors.DecodeError:
@@ -198,7 +198,7 @@ def test_whatever_decodes_encodes_to_the_same_bytes(tag: bytes, body: bytes) -> 
 @settings(max_examples=10)
 @given(data=st.data())
 def test_events_of_another_length_are_refused(name: str, data: st.DataObject) -> None:
-    """A byte too many or too few is not the event, whichever it is."""
+    """Any event with a byte too many or too few is rejected."""
     encoded = CODEC.encode_event(events.EVENTS[name](**data.draw(borsh_values.bodies(name))))
     for wrong in (encoded + b"\0", encoded[:-1], encoded[:8]):
         with pytest.raises(errors.DecodeError, match=name):
@@ -208,14 +208,14 @@ def test_events_of_another_length_are_refused(name: str, data: st.DataObject) ->
 @pytest.mark.parametrize(
     ("text", "offset", "reason"),
     [
-        (EVENT_VECTORS[1][2], 72, "A bool is 0 or 1, not 2"),
-        (EVENT_VECTORS[3][2], 40, "tag is 0 or 1, not 2"),
-        (EVENT_VECTORS[3][2], 41, "A bool is 0 or 1, not 2"),
+        (EVENT_VECTORS[1][2], 72, "A bool must be 0 or 1, not 2"),
+        (EVENT_VECTORS[3][2], 40, "tag must be 0 or 1, not 2"),
+        (EVENT_VECTORS[3][2], 41, "A bool must be 0 or 1, not 2"),
         (EVENT_VECTORS[0][2], 0, "No event begins with"),
     ],
 )
 def test_bytes_that_are_not_canonical(text: str, offset: int, reason: str) -> None:
-    """A bool or tag above 1, or an unknown discriminator, is refused with the reason."""
+    """A bool or tag above 1, or an unknown discriminator, is rejected with the reason."""
     data = bytearray(base64.b64decode(text))
     data[offset] = 2
     with pytest.raises(errors.DecodeError, match=reason):
@@ -223,7 +223,7 @@ def test_bytes_that_are_not_canonical(text: str, offset: int, reason: str) -> No
 
 
 def test_no_bytes_at_all() -> None:
-    """Nothing is no event, no account and no instruction."""
+    """Empty bytes are neither an event, nor an account, nor an instruction."""
     for decode in (CODEC.decode_event, CODEC.decode_account, CODEC.decode_instruction):
         with pytest.raises(errors.DecodeError, match="begins with nothing"):
             decode(b"")
@@ -243,17 +243,17 @@ def test_accounts_end_in_zeros() -> None:
     assert CODEC.decode_account(data + b"\0\0") == ("VoteRecord", vote)
     with pytest.raises(errors.DecodeError, match="not zero"):
         CODEC.decode_account(data + b"\0\1")
-    with pytest.raises(errors.DecodeError, match="cut off"):
+    with pytest.raises(errors.DecodeError, match="is incomplete"):
         CODEC.decode_account(data[:-1])
     with pytest.raises(errors.DecodeError, match="VoteType has 2 variants"):
         CODEC.decode_account(data[:72] + b"\2" + data[73:])
 
 
 def test_instructions_may_be_followed_by_anything() -> None:
-    """The program ignores bytes after the arguments, so an instruction with some still counts."""
+    """The program ignores bytes after the arguments, so an instruction with trailing bytes is valid."""
     data = bytes.fromhex(INSTRUCTION_VECTORS[0][2])
     assert CODEC.decode_instruction(data + b"memo")[0] == "buy_shares"
-    with pytest.raises(errors.DecodeError, match="cut off"):
+    with pytest.raises(errors.DecodeError, match="is incomplete"):
         CODEC.decode_instruction(data[:-1])
 
 
@@ -277,7 +277,7 @@ def test_arguments_that_do_not_fit(name: str, args: dict[str, Any]) -> None:
 
 
 def test_an_unknown_type_stops_the_compilation() -> None:
-    """A codec for an IDL with a type it cannot encode does not come into being."""
+    """A codec for an IDL with an unsupported type cannot be created."""
     text = idl.load()
     body = idl.Body(kind="struct", fields=[idl.IdlField("price", "f64")])
     changed = [idl.TypeDefinition("VoteRecord", body)]

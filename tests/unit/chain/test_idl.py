@@ -1,4 +1,4 @@
-"""Our description of the program against its own rules and, where it is at hand, the program's."""
+"""Our description of the program against its own rules and, if it is available, the program's IDL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ THEIRS = Path(__file__).parents[4] / "shared/data/zmart_core.idl.json"
 @pytest.mark.skipif(not THEIRS.exists(), reason="the program's own IDL is not at hand")
 @pytest.mark.parametrize("part", ["address", "instructions", "accounts", "events", "errors", "types"])
 def test_equal_to_the_programs(part: str) -> None:
-    """Every part says what the program's own IDL says, in the same order."""
+    """Every part equals the program's own IDL, in the same order."""
     ours = msgspec.to_builtins(idl.load())[part]
     theirs = msgspec.to_builtins(idl.parse(THEIRS.read_bytes()))[part]
     if part == "errors":
@@ -45,13 +45,13 @@ def test_discriminators() -> None:
 
 
 def test_errors_are_the_domains() -> None:
-    """The IDL and the table of refusals agree on number, name and message."""
+    """The IDL and the table of errors agree on number, name and message."""
     described = [(each.code, each.name, each.msg) for each in idl.load().errors]
     assert described == [(each.code, each.name, each.value) for each in ErrorCode]
 
 
 def test_nothing_of_the_file_is_lost() -> None:
-    """What the model holds is all that the file says."""
+    """The model has all content of the file."""
     text = resources.files("zmart.chain").joinpath("idl/zmart_core.json").read_bytes()
     filled = json.loads(msgspec.json.encode(idl.load()))
     assert _without_empty(filled) == _without_empty(json.loads(text))
@@ -59,8 +59,8 @@ def test_nothing_of_the_file_is_lost() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"version": "0.69.0", "instructions": []}'])
 def test_other_formats_are_refused(text: bytes) -> None:
-    """A file that is not an IDL of the present format stops the start and says so."""
-    with pytest.raises(errors.ConfigurationError, match=r"Anchor 0\.30"):
+    """A file that is not an IDL of the present format stops the start with a message."""
+    with pytest.raises(errors.ConfigurationError, match=r"Anchor IDL of version 0\.30"):
         idl.parse(text)
 
 

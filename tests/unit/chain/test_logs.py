@@ -1,4 +1,4 @@
-"""Which lines of a transaction's log are believed."""
+"""The lines of a transaction's log that are trusted."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ PAUSED = events.ProtocolPauseStatusChanged(True, WALLET, 9)
 
 
 def data(event: events.Event) -> str:
-    """The line an event leaves."""
+    """Return the line of an event."""
     return f"Program data: {base64.b64encode(codec.default().encode_event(event)).decode()}"
 
 
 def invoke(program: str, depth: int) -> str:
-    """The line of a program's start."""
+    """Return the line of a program's start."""
     return f"Program {program} invoke [{depth}]"
 
 
 def success(program: str) -> str:
-    """The line of a program's end."""
+    """Return the line of a program's end."""
     return f"Program {program} success"
 
 
@@ -62,12 +62,12 @@ def test_a_buy() -> None:
 
 
 def test_several_instructions() -> None:
-    """Ordinals go on over the instructions of a transaction."""
+    """Ordinals continue over the instructions of a transaction."""
     assert found([*BUY, *BUY]) == [(0, BOUGHT), (1, BOUGHT)]
 
 
 def test_called_by_another() -> None:
-    """Our program speaks for itself at any depth, and its caller does not speak for it."""
+    """Our program's events count at any depth, and its caller's lines do not."""
     lines = [
         invoke(OTHER, 1),
         data(PAUSED),
@@ -82,7 +82,7 @@ def test_called_by_another() -> None:
 
 
 def test_forged_by_a_program_we_call() -> None:
-    """What a program below ours emits is not ours."""
+    """Events of a program below ours are not ours."""
     lines = [
         invoke(OURS, 1),
         invoke(OTHER, 2),
@@ -105,7 +105,7 @@ def test_forged_by_a_program_we_call() -> None:
     ],
 )
 def test_forged_in_printed_text(text: str) -> None:
-    """Printed text is never looked into, not even when it holds lines of its own."""
+    """Printed text is never parsed, even if it contains line breaks."""
     lines = [invoke(OTHER, 1), f"Program log: {text}", data(BOUGHT), success(OTHER)]
     assert logs.read(lines, OURS) == logs.ParsedLog([], [], truncated=False)
     assert found([invoke(OURS, 1), f"Program log: {text}", success(OURS)]) == []
@@ -114,32 +114,32 @@ def test_forged_in_printed_text(text: str) -> None:
 @pytest.mark.parametrize("text", ["invoke [1]", "invoke [2]"])
 @pytest.mark.parametrize("opening", [logs.TEXT, logs.DATA])
 def test_printed_text_that_reads_like_a_move(opening: str, text: str) -> None:
-    """`Program log: invoke [1]` starts no program called `log:`; what follows is still ours, before and after."""
+    """`Program log: invoke [1]` starts no program called `log:`; the lines before and after it are still ours."""
     lines = [invoke(OURS, 1), data(PAUSED), f"{opening}{text}", data(BOUGHT), success(OURS)]
     assert [event for _, event in found(lines)] == [PAUSED, BOUGHT]
 
 
 @pytest.mark.parametrize("ending", [[f"Program {OTHER} failed: custom program error: 0x1"], []])
 def test_an_inner_call_that_failed(ending: list[str]) -> None:
-    """A failed call, said or unsaid, does not cost the events of later instructions."""
+    """A failed call, logged or not, does not affect the events of later instructions."""
     lines = [invoke(OURS, 1), invoke(OTHER, 2), *ending]
     assert found([*lines, invoke(SYSTEM, 2), success(SYSTEM), success(OURS), *BUY]) == [(0, BOUGHT)]
     assert found([*lines, *BUY]) == [(0, BOUGHT)]
 
 
 def test_a_failed_call_ends() -> None:
-    """After a call that failed, what follows is its caller's."""
+    """After a call that failed, the following lines are its caller's."""
     lines = [invoke(OURS, 1), invoke(OTHER, 2), f"Program {OTHER} failed: no", data(BOUGHT)]
     assert found(lines) == [(0, BOUGHT)]
 
 
 def test_an_ending_closes_what_is_inside() -> None:
-    """A program that ends takes unfinished calls with it."""
+    """The end of a program ends its unfinished calls, too."""
     assert found([invoke(OURS, 1), invoke(OTHER, 2), success(OURS), data(BOUGHT)]) == []
 
 
 def test_lines_that_are_no_events() -> None:
-    """Undecodable lines of our program are kept with the reason and count for the ordinals."""
+    """Undecodable lines of our program are returned with the reason and count for the ordinals."""
     lines = [
         invoke(OURS, 1),
         "Program data: ",
@@ -173,7 +173,7 @@ def test_lines_that_are_no_events() -> None:
     ],
 )
 def test_truncation(line: str, truncated: bool) -> None:
-    """Only a line that is the runtime's own says that lines are missing."""
+    """Only a line of the runtime itself means that lines are missing."""
     assert logs.read([*BUY, line], OURS).truncated is truncated
 
 
@@ -204,7 +204,7 @@ def test_any_lines_are_read(lines: list[str]) -> None:
 
 @st.composite
 def calls(draw: st.DrawFn, program: str = OTHER, depth: int = 1) -> list[str]:
-    """The log of one call of a program that is not ours and says whatever it can."""
+    """The log of one call of a program that is not ours, with arbitrary lines."""
     lines = [invoke(program, depth)]
     for _ in range(draw(st.integers(0, 4))):
         kind = draw(st.sampled_from(["log", "data", "call"]))

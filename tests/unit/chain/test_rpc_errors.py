@@ -1,4 +1,4 @@
-"""What nodes say, and which of our errors it becomes."""
+"""Errors of nodes, and the classes that they become."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ ANCHOR = (
 
 
 def custom(code: int, index: int = 2) -> dict[str, Any]:
-    """A transaction's err for a program's number."""
+    """Return a transaction's err for a program's number."""
     return {"InstructionError": [index, {"Custom": code}]}
 
 
 def failed(code: int, program: str = PROGRAM) -> str:
-    """The runtime's line for it."""
+    """Return the runtime's line for it."""
     return f"Program {program} failed: custom program error: {code:#x}"
 
 
 @pytest.mark.parametrize("refused", idl.load().errors, ids=lambda refused: refused.name)
 @pytest.mark.parametrize("logs", [[], [failed(0)]], ids=["silent", "logged"])
 def test_every_number_of_the_program_has_its_name(refused: idl.IdlErrorCode, logs: list[str]) -> None:
-    """A custom number is read as the program's own, with logs or without."""
+    """A custom number is decoded as the program's own, with logs or without."""
     logs = [failed(refused.code)] if logs else []
     error = rpc_errors.error_from_transaction(custom(refused.code), logs, program_id=PROGRAM)
 
@@ -41,7 +41,7 @@ def test_every_number_of_the_program_has_its_name(refused: idl.IdlErrorCode, log
 
 
 def test_an_anchor_error_has_its_name_and_message() -> None:
-    """The name in the logs is believed, and its message carried along."""
+    """The name in the logs is used, with its message."""
     error = rpc_errors.error_from_transaction(custom(6025), [ANCHOR, failed(6025)], program_id=PROGRAM)
 
     assert str(error) == "InsufficientVotes (6025): Insufficient votes to meet threshold"
@@ -92,7 +92,7 @@ def test_an_account_that_exists(logs: list[str]) -> None:
     ],
 )
 def test_the_chain_s_own_refusals(err: Any, kind: type[errors.ZmartError]) -> None:
-    """Whether the same transaction may land later is in the branch."""
+    """The class decides whether the same transaction may land later."""
     assert type(rpc_errors.error_from_transaction(err)) is kind
 
 
@@ -130,7 +130,7 @@ def test_json_rpc_codes(code: int, message: str, data: Any, kind: type[errors.Zm
 
 
 def test_preflight_without_data_keeps_the_number() -> None:
-    """Where a node leaves `data` out, the message still tells instruction and number."""
+    """If a node omits `data`, the message still has instruction and number."""
     text = f"{PREFLIGHT}Error processing Instruction 2: custom program error: 0x1789"
     error = rpc_errors.error_from_rpc(
         rpc_errors.JsonRpcError(-32002, text), method="sendTransaction", program_id=PROGRAM
@@ -141,7 +141,7 @@ def test_preflight_without_data_keeps_the_number() -> None:
 
 
 def test_a_lagging_node_reports_its_slots_behind() -> None:
-    """The number of slots is carried along."""
+    """The number of slots is in the error."""
     error = rpc_errors.error_from_rpc(rpc_errors.JsonRpcError(-32005, "behind", {"numSlotsBehind": 42}), method="m")
 
     assert isinstance(error, rpc_errors.NodeBehind)
@@ -170,7 +170,7 @@ def test_http_statuses(
     kind: type[errors.ZmartError],
     seconds: float | None,
 ) -> None:
-    """A status has a type, and what says when to come again is read."""
+    """A status has a type, and Retry-After is parsed."""
     found = rpc_errors.error_from_http(status, headers, error, method="m", node="n", now=60.0)
 
     assert type(found) is kind
@@ -190,7 +190,7 @@ JSON = st.recursive(
     logs=st.lists(st.text(max_size=30) | JSON, max_size=3),
 )
 def test_any_node_error_becomes_a_zmart_error(words: Any, err: Any, logs: list[Any]) -> None:
-    """Reading an error never raises another."""
+    """Parsing an error never raises another."""
     error = rpc_errors.JsonRpcError.of(words)
 
     assert isinstance(rpc_errors.error_from_rpc(error, method="m"), errors.ZmartError)

@@ -1,4 +1,4 @@
-"""Keys: where they come from, who may read them, and that nothing shows them."""
+"""Keys: sources, permissions, and no output that shows them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_both_spellings_of_a_key(text: str) -> None:
 
 
 def test_a_key_signs(key_file: Path) -> None:
-    """What it signs, its address verifies."""
+    """Its signature is valid for its address."""
     ours = signer.load(key_file)
     pause = transactions.instruction(
         "emergency_pause", "6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw", {"admin": ours.address}
@@ -55,7 +55,7 @@ def test_a_key_signs(key_file: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o610])
 def test_a_key_that_others_can_open(key_file: Path, mode: int) -> None:
-    """A key file is its owner's alone, and the message says how to make it so."""
+    """Only the owner may read a key file, and the message has the command that restricts it."""
     key_file.chmod(mode)
     with pytest.raises(errors.ConfigurationError, match=rf"mode {mode:04o}.*chmod 600 .*key.json"):
         signer.load(key_file, name="BACKEND_KEYPAIR_PATH")
@@ -63,7 +63,7 @@ def test_a_key_that_others_can_open(key_file: Path, mode: int) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_key_of_another_user(key_file: Path) -> None:
-    """Whoever owns the file could change the key."""
+    """The owner of the file could change the key."""
     key_file.chmod(0o600)
     os.chown(key_file, 65534, 65534)
     with pytest.raises(errors.ConfigurationError, match="belongs to another user"):
@@ -71,7 +71,7 @@ def test_a_key_of_another_user(key_file: Path) -> None:
 
 
 def test_a_key_that_is_no_file(tmp_path: Path) -> None:
-    """A folder and a missing file are told apart from a bad key."""
+    """A folder and a missing file have other errors than a bad key."""
     with pytest.raises(errors.ConfigurationError, match="cannot be read: Is a directory"):
         signer.load(tmp_path)
     with pytest.raises(errors.ConfigurationError, match="cannot be read: No such file"):
@@ -94,38 +94,38 @@ def test_a_key_that_is_no_file(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_key(text: str) -> None:
-    """It is refused by the name of the setting, and never repeated."""
+    """The error has the name of the setting, and never the key."""
     with pytest.raises(errors.ConfigurationError, match=r"^ADMIN_KEYPAIR_PATH: ") as caught:
         signer.parse(text, name="ADMIN_KEYPAIR_PATH")
     assert not text or text not in str(caught.value)
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
-    """A binary file is no key."""
+    """A binary file is not a key."""
     path = tmp_path / "key"
     path.write_bytes(b"\xff" * 64)
     path.chmod(0o600)
-    with pytest.raises(errors.ConfigurationError, match="holds no key"):
+    with pytest.raises(errors.ConfigurationError, match="does not contain a key"):
         signer.load(path)
 
 
 def test_a_signer_shows_nothing(key_file: Path) -> None:
-    """Neither printing, formatting, pickling nor copying leads to the secret."""
+    """Neither printing, formatting, pickling nor copying shows the secret."""
     ours = signer.load(key_file)
 
     assert repr(ours) == str(ours) == f"{ours}" == f"Signer({KEY.pubkey()})"
     assert not hasattr(ours, "__dict__")
     for way in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="neither copied nor pickled"):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
             way(ours)
 
 
 def test_a_refusal_shows_nothing(tmp_path: Path) -> None:
-    """The traceback of a key that is almost right holds none of it."""
+    """The traceback of a key that is almost right contains none of it."""
     path = tmp_path / "key.json"
     path.write_text(json.dumps([*RAW[:63], RAW[63] ^ 1]))
     path.chmod(0o600)
-    with pytest.raises(errors.ConfigurationError, match="two halves") as caught:
+    with pytest.raises(errors.ConfigurationError, match="public half") as caught:
         signer.load(path)
     shown = "".join(traceback.format_exception(caught.value))
     assert str(list(RAW[:4]))[1:-1] not in shown
@@ -133,7 +133,7 @@ def test_a_refusal_shows_nothing(tmp_path: Path) -> None:
 
 
 def test_saving_a_new_key(tmp_path: Path) -> None:
-    """It is written for its owner alone, reads back the same, and is never overwritten."""
+    """Only its owner can read it, it reads back the same, and it is never overwritten."""
     path, ours = tmp_path / "keys" / "mine.json", signer.Signer.generate()
     ours.save(path)
 
@@ -157,7 +157,7 @@ def test_the_configured_keys(key_file: Path, tmp_path: Path) -> None:
 
 
 def test_two_keys_for_one_role(key_file: Path, tmp_path: Path) -> None:
-    """Which of two is meant is not guessed."""
+    """If both are set, none is chosen."""
     secret = tmp_path / "secret"
     secret.write_text(base58.encode(RAW))
     secret.chmod(0o600)

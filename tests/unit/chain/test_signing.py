@@ -1,4 +1,4 @@
-"""Transactions out of instructions: what they cost, how large they may be, who signs them."""
+"""Transactions from instructions: cost, size, signers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def built(
 
 @pytest.mark.parametrize(("name", "given", "args", "_"), CASES, ids=[case[0] for case in CASES])
 def test_every_instruction_fits_a_transaction(name: str, given: dict, args: dict, _: object) -> None:  # type: ignore[type-arg]
-    """All eighteen compile into a v0 transaction within a packet, behind the two that say what it may cost."""
+    """All eighteen compile into a v0 transaction within a packet, after the two that set the compute budget."""
     signer = next(
         role
         for role in ("admin", "creator", "authority", "user", "resolver", "initiator", "backend_authority")
@@ -57,7 +57,7 @@ def test_every_instruction_fits_a_transaction(name: str, given: dict, args: dict
 
 
 def test_cost_goes_first() -> None:
-    """The limit and the price are the chain's own instructions; a price of nothing is left out."""
+    """The limit and the price are the chain's own instructions; a price of zero is omitted."""
     assert COST.instructions() == [set_compute_unit_limit(200_000), set_compute_unit_price(1)]
     assert Cost(units=5).instructions() == [set_compute_unit_limit(5)]
     assert len(built(cost=None).message.instructions) == 1
@@ -70,20 +70,20 @@ def test_what_the_priority_costs(units: int, price: int, lamports: int) -> None:
 
 
 def test_what_landing_costs() -> None:
-    """5,000 lamports a signature, and the priority."""
+    """5,000 lamports per signature, and the priority fee."""
     assert built().fee_lamports == 5_001
     assert built(pause(BOB)).fee_lamports == 10_001
 
 
 @pytest.mark.parametrize(("units", "price"), [(0, 1), (1_400_001, 1), (1, -1), (1, 1 << 64)])
 def test_costs_that_cannot_be(units: int, price: int) -> None:
-    """The chain's limits are refused here, in words."""
+    """Values beyond the chain's limits are rejected with a message."""
     with pytest.raises(errors.InvalidInput):
         Cost(units=units, micro_lamports_per_unit=price)
 
 
 def test_unsigned_for_wallets() -> None:
-    """The unsigned form is the signed one with zeros for signatures, and names who has to sign."""
+    """The unsigned form is the signed one with zeros for signatures, and lists the required signers."""
     ours = built(pause(BOB))
     raw, signed = base64.b64decode(ours.base64), ours.sign([BOB, ALICE]).raw
 
@@ -95,15 +95,15 @@ def test_unsigned_for_wallets() -> None:
 
 
 def test_signing_again_gives_the_same_bytes() -> None:
-    """A signature depends on nothing but key and message, so a restart can tell what it sent."""
+    """A signature depends on key and message only, so a restart can recompute it."""
     assert built().sign([ALICE]) == built().sign([ALICE])
 
 
 def test_missing_and_superfluous_keys() -> None:
-    """Exactly those who have to sign do."""
+    """Exactly the required signers sign."""
     with pytest.raises(errors.InvalidInput, match=f"signature of {BOB.address} is missing"):
         built(pause(BOB)).sign([ALICE])
-    with pytest.raises(errors.InvalidInput, match=f"{BOB.address} has nothing to sign"):
+    with pytest.raises(errors.InvalidInput, match=f"signature of {BOB.address}"):
         built().sign([ALICE, BOB])
 
 
@@ -115,33 +115,33 @@ def test_one_packet() -> None:
 
     room = transactions.MAX_TRANSACTION_BYTES - len(built(padded(200)).raw) + 200
     assert len(built(padded(room)).raw) == transactions.MAX_TRANSACTION_BYTES
-    with pytest.raises(errors.InvalidInput, match="1,233 bytes, a packet holds 1,232"):
+    with pytest.raises(errors.InvalidInput, match="1,233 bytes; the limit is 1,232"):
         built(padded(room + 1))
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"instructions": []}, "needs an instruction"),
-        ({"payer": "nobody"}, "'nobody' is no address"),
-        ({"blockhash": "yesterday"}, "No transaction comes out of this"),
+        ({"instructions": []}, "needs at least one instruction"),
+        ({"payer": "nobody"}, "'nobody' is not an address"),
+        ({"blockhash": "yesterday"}, "The transaction cannot be compiled"),
     ],
 )
 def test_invalid_transaction_parts_are_rejected(words: dict[str, object], message: str) -> None:
-    """What is wrong is told."""
+    """The message has the fault."""
     good: dict[str, object] = {"instructions": [pause()], "payer": ALICE.address, "blockhash": BLOCKHASH}
     with pytest.raises(errors.InvalidInput, match=message):
         transactions.transaction(**{**good, **words})  # type: ignore[arg-type]
 
 
 def test_an_instruction_with_a_bad_address() -> None:
-    """A text that is no address is named."""
-    with pytest.raises(errors.InvalidInput, match="'me' is no address"):
+    """The message has the text that is not an address."""
+    with pytest.raises(errors.InvalidInput, match="'me' is not an address"):
         transactions.instruction("emergency_pause", PROGRAM, {"admin": "me"})  # type: ignore[dict-item]
 
 
 def test_more_accounts_than_a_message_can_number() -> None:
-    """What solders cannot compile is our error, too."""
+    """A transaction that solders cannot compile is our error, too."""
     metas = [AccountMeta(Pubkey.new_unique(), is_signer=False, is_writable=False) for _ in range(300)]
-    with pytest.raises(errors.InvalidInput, match="No transaction comes out of this"):
+    with pytest.raises(errors.InvalidInput, match="The transaction cannot be compiled"):
         built(Instruction(pause().program_id, b"", metas))

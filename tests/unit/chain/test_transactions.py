@@ -1,4 +1,4 @@
-"""Instructions as they go on the wire."""
+"""Instructions in the wire format."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RATES = dict.fromkeys(
     100,
 )
 
-#: Name, what is given, arguments, and the wire as address and flags (protocol.md 1.4).
+#: Name, given accounts, arguments, and the wire as address and flags (protocol.md 1.4).
 CASES: list[tuple[str, dict[str, Address], dict[str, Any], list[tuple[str, str]]]] = [
     (
         "initialize_global_config",
@@ -170,7 +170,7 @@ def test_a_market_by_its_id() -> None:
 
 
 def test_a_given_address_overrides_the_derived_one() -> None:
-    """An address that is given stands, even where another could be derived."""
+    """A given address is used, also if another could be derived."""
     wrong = {"admin": WALLET, "global_config": WALLET}
     instruction = transactions.instruction("emergency_pause", PROGRAM, wrong)
     assert str(instruction.accounts[1].pubkey) == WALLET
@@ -182,20 +182,20 @@ def test_a_given_address_overrides_the_derived_one() -> None:
         ("emergency_pause", {}, {}, "needs the account admin"),
         ("approve_proposal", {"admin": WALLET}, {}, "needs the account market"),
         ("submit_proposal_vote", {"market": MARKET}, {"vote": True}, "needs the account user"),
-        ("emergency_pause", {"admin": WALLET, "owner": WALLET}, {}, "no account owner"),
-        ("emergency_pause", {"admin": WALLET}, {"paused": True}, "takes nothing"),
+        ("emergency_pause", {"admin": WALLET, "owner": WALLET}, {}, "no account named owner"),
+        ("emergency_pause", {"admin": WALLET}, {"paused": True}, "takes the fields nothing"),
         ("launch", {}, {}, "no instruction launch"),
     ],
 )
 def test_missing_and_unknown_parts_are_named(
     name: str, given: dict[str, Address], args: dict[str, Any], message: str
 ) -> None:
-    """A missing or unknown account, argument or instruction is told by name."""
+    """The message for a missing or unknown account, argument or instruction has its name."""
     with pytest.raises(errors.InvalidInput, match=message):
         transactions.instruction(name, PROGRAM, given, args)
 
 
 def test_a_received_instruction_with_too_few_accounts() -> None:
-    """Fewer accounts than the program takes cannot be named."""
+    """Fewer accounts than the program takes are rejected."""
     with pytest.raises(errors.DecodeError, match="takes 3 accounts, not 1"):
         transactions.named_accounts("approve_proposal", [WALLET])

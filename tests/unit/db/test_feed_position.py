@@ -73,13 +73,13 @@ def test_what_is_no_position_is_refused(text: str) -> None:
 
 @given(st.text())
 def test_no_text_surprises_the_parser(text: str) -> None:
-    """A stranger's text is either a position or InvalidInput, nothing else."""
+    """Any text is either a position or InvalidInput, nothing else."""
     with contextlib.suppress(errors.InvalidInput):
         feed.FeedPosition.parse(text)
 
 
 def test_a_hole_is_named() -> None:
-    """The first missing seq is what the error speaks of."""
+    """The error has the first missing seq."""
     with pytest.raises(feed.Gap, match="no entry 8") as caught:
         feed.check_contiguous(5, [6, 7, 9, 11])
     assert (caught.value.after, caught.value.found) == (7, 9)
@@ -87,13 +87,13 @@ def test_a_hole_is_named() -> None:
 
 @pytest.mark.parametrize("seqs", [[7], [5], [6, 6], [6, 5]])
 def test_only_successors_are_accepted(seqs: list[int]) -> None:
-    """A jump, a repetition and a step back are all holes."""
+    """A jump, a repetition and a step back are all gaps."""
     with pytest.raises(feed.Gap):
         feed.check_contiguous(5, seqs)
 
 
 def test_a_position_belongs_to_one_log() -> None:
-    """Another epoch and a seq past the end are told apart, and each says where the log ends."""
+    """Another epoch and a seq past the end have different errors, and each has the end of the log."""
     end = feed.FeedPosition(EPOCH, 10)
     feed.check_position(end.with_seq(10), end)
     with pytest.raises(feed.FuturePosition) as future:

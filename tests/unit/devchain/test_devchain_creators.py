@@ -1,4 +1,4 @@
-"""Creators tell what they anchored, once, and however late the API is."""
+"""Creators publish their metadata, once, and with any delay of the API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from devchain.metadata_bot import MetadataBot
 
 
 class FakeApi:
-    """As much of the API as creators use; it can be away, behind, and tired of a token."""
+    """The part of the API that creators use; it can be unavailable, behind, and reject a token."""
 
     def __init__(self) -> None:
         self.is_away = True
@@ -48,7 +48,7 @@ NOT_FOUND = httpx.Response(404, json={})
 
 
 async def test_each_creator_publishes_its_metadata_once() -> None:
-    """Not while the API is away, not before it knows the market, again with a new token, and never twice."""
+    """Not while the API is unavailable, not before it knows the market, again with a new token, and never twice."""
     history = History(seed=3)
     list(history.play(200))
     api = FakeApi()
@@ -73,7 +73,7 @@ async def test_each_creator_publishes_its_metadata_once() -> None:
 
 
 def test_published_metadata_matches_the_anchored_cid() -> None:
-    """Until a resolution takes its place, the account holds the content id of the words told (protocol.md 1.4.7)."""
+    """Until a resolution replaces it, the account has the content id of the published metadata (protocol.md 1.4.7)."""
     history = History(seed=3)
     list(history.play(200))
     on_chain = history.accounts()["markets"].values()

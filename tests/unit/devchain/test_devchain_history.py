@@ -1,4 +1,4 @@
-"""A played history: complete, repeatable, and true to the accounts it ends with."""
+"""A generated history: complete, repeatable, and consistent with its final accounts."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def decoded(items: list[dict[str, Any]]) -> list[Any]:
 
 
 def test_every_kind_of_event_appears(played: tuple[history.History, list[dict[str, Any]]]) -> None:
-    """Six hundred transactions hold all eighteen kinds of event."""
+    """Six hundred transactions contain all eighteen kinds of event."""
     assert {event.name for event in decoded(played[1])} == set(events.EVENTS)
 
 
 def test_the_same_seed_is_the_same_history() -> None:
-    """Two plays of one seed are equal to the last byte, two seeds are not."""
+    """Two runs with one seed are equal to the last byte, two seeds are not."""
     first, again, other = (list(history.play(seed, 60)) for seed in (5, 5, 6))
     assert first == again
     assert first != other
@@ -52,7 +52,7 @@ def test_play_goes_on_where_it_stopped() -> None:
 
 
 def test_items_are_in_chain_order(played: tuple[history.History, list[dict[str, Any]]]) -> None:
-    """Slot and index only grow, and no signature comes twice."""
+    """Slot and index only grow, and no signature occurs twice."""
     places = [(item["slot"], item["indexWithinBlock"]) for item in played[1]]
     assert places == sorted(set(places))
     signatures = [item["transaction"]["signatures"][0] for item in played[1]]
@@ -60,7 +60,7 @@ def test_items_are_in_chain_order(played: tuple[history.History, list[dict[str, 
 
 
 def test_lamports_are_only_moved(played: tuple[history.History, list[dict[str, Any]]]) -> None:
-    """What a transaction's accounts lose together is its fee."""
+    """The accounts of a transaction together lose exactly its fee."""
     for item in played[1]:
         meta = item["meta"]
         assert sum(meta["preBalances"]) - sum(meta["postBalances"]) == meta["fee"]
@@ -69,7 +69,7 @@ def test_lamports_are_only_moved(played: tuple[history.History, list[dict[str, A
 def test_events_add_up_to_the_accounts(
     played: tuple[history.History, list[dict[str, Any]]],
 ) -> None:
-    """Shares, volume and invested amounts summed over events are what the accounts hold."""
+    """Shares, volume and invested amounts summed over events equal the accounts."""
     chain, items = played
     shares: collections.Counter[tuple[bytes, bool]] = collections.Counter()
     invested: collections.Counter[tuple[bytes, str]] = collections.Counter()
@@ -100,7 +100,7 @@ def test_some_transactions_fail_and_pay(
 
 
 def test_batches_are_the_items_in_pieces() -> None:
-    """Batches hold every item once, in order."""
+    """Batches contain every item once, in order."""
     items = list(history.play(5, 25))
     pieces = list(history.batches(items, 10))
     assert [len(piece) for piece in pieces] == [10, 10, 5]

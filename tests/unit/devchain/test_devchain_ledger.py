@@ -1,4 +1,4 @@
-"""The ledger: blocks, fees, blockhashes, forks, and what a file remembers."""
+"""The ledger: blocks, fees, blockhashes, forks, and its file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def chain() -> Ledger:
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Callable[[], Ledger]:
-    """Opens one chain's file, again and again."""
+    """Opens one chain's file repeatedly."""
 
     def opened() -> Ledger:
         store = LedgerStore(tmp_path / "ledger.sqlite", program_id=PROGRAM_ID)
@@ -49,7 +49,7 @@ def stored(tmp_path: Path) -> Callable[[], Ledger]:
 
 
 def somebody(chain: Ledger, name: str = "somebody", lamports: int = 10 * SOL) -> SigningKey:
-    """A wallet with money."""
+    """A funded wallet."""
     signer = chain.genesis.signer(name)
     chain.airdrop(signer.address, lamports)
     return signer
@@ -62,7 +62,7 @@ def payment(source: SigningKey, destination: Address, lamports: int) -> Instruct
 
 
 def test_a_transfer_costs_its_fee(chain: Ledger) -> None:
-    """Five thousand lamports a signature, and the balances say so."""
+    """Five thousand lamports per signature, in the balances, too."""
     alice, bob = somebody(chain, "alice"), somebody(chain, "bob")
     landed = chain.send([payment(alice, bob.address, SOL)], [alice])
     assert (landed.err, landed.fee_lamports) == (None, 5_000)
@@ -71,7 +71,7 @@ def test_a_transfer_costs_its_fee(chain: Ledger) -> None:
 
 
 def test_a_failed_transaction_lands_and_pays(chain: Ledger) -> None:
-    """Its error and its fee are all that stays of it."""
+    """Only its error and its fee remain."""
     alice = somebody(chain, lamports=SOL)
     landed = chain.send([payment(alice, chain.faucet.address, 2 * SOL)], [alice])
     assert landed.err == {"InstructionError": [0, {"Custom": 1}]}
@@ -81,7 +81,7 @@ def test_a_failed_transaction_lands_and_pays(chain: Ledger) -> None:
 
 
 def test_a_priority_fee_is_paid_by_the_unit(chain: Ledger) -> None:
-    """Units times price, in millionths of a lamport, rounded up."""
+    """Units times price, in micro-lamports, rounded up."""
     alice = somebody(chain)
     price = Instruction(
         Pubkey.from_string(accounts.COMPUTE_BUDGET_PROGRAM),
@@ -135,7 +135,7 @@ def test_a_blockhash_is_good_for_150_blocks(chain: Ledger) -> None:
     ],
 )
 def test_a_payer_who_cannot_pay_is_turned_away(chain: Ledger, lamports: int, error: object) -> None:
-    """No account, not the fee, or not the rent after the fee: nothing lands."""
+    """No account, no fee, or no rent after the fee: nothing lands."""
     alice = chain.genesis.signer("alice")
     chain.put(alice.address, Account(lamports))
     with pytest.raises(TransactionRejected) as rejected:
@@ -144,7 +144,7 @@ def test_a_payer_who_cannot_pay_is_turned_away(chain: Ledger, lamports: int, err
 
 
 def test_nobody_is_left_below_rent(chain: Ledger) -> None:
-    """A transfer that would leave its receiver with less fails, by the account's index."""
+    """A transfer that would leave its receiver with less than the rent fails, with the account's index."""
     alice = somebody(chain)
     bob = chain.genesis.signer("bob")
     landed = chain.send([payment(alice, bob.address, 890_879)], [alice])
@@ -160,7 +160,7 @@ def test_an_unknown_program_fails_the_transaction(chain: Ledger) -> None:
 
 
 def test_skipped_slots_have_no_block(chain: Ledger) -> None:
-    """The slot moves on, the height by one."""
+    """The slot advances by the skip, the height by one."""
     before = chain.open
     chain.advance(NOW, skipped_slots=3)
     assert (chain.open.slot - before.slot, chain.open.height - before.height) == (4, 1)
@@ -168,14 +168,14 @@ def test_skipped_slots_have_no_block(chain: Ledger) -> None:
 
 
 def test_time_never_goes_back(chain: Ledger) -> None:
-    """A clock that was set back leaves the chain's where it is."""
+    """A clock that was set back does not move the chain's."""
     chain.advance(NOW + 5)
     chain.advance(NOW - 5)
     assert chain.clock.unix_timestamp == NOW + 5
 
 
 def test_older_slots_can_be_read_until_they_are_final(chain: Ledger) -> None:
-    """An account as each commitment sees it."""
+    """An account at each commitment."""
     alice = somebody(chain, lamports=SOL)
     address, seen = alice.address, {}
     for _ in range(40):
@@ -189,7 +189,7 @@ def test_older_slots_can_be_read_until_they_are_final(chain: Ledger) -> None:
 
 
 def test_a_fork_undoes_what_its_blocks_did(chain: Ledger) -> None:
-    """Accounts are as before, signatures are unknown, blockhashes dead, and life goes on."""
+    """Accounts are restored, signatures are unknown, blockhashes invalid, and new blocks follow."""
     alice = somebody(chain, lamports=SOL)
     chain.advance(NOW)
     before = dict(chain.accounts)
@@ -209,7 +209,7 @@ def test_a_fork_undoes_what_its_blocks_did(chain: Ledger) -> None:
 
 
 def test_a_fork_stops_at_what_is_final(chain: Ledger) -> None:
-    """Finalized blocks stay, however deep the fork is asked to be."""
+    """Finalized blocks stay, for any depth of the fork."""
     for _ in range(50):
         chain.airdrop(chain.genesis.signer("alice").address, SOL)
         chain.advance(NOW)
@@ -234,7 +234,7 @@ def test_a_file_takes_up_where_it_ended(stored: Callable[[], Ledger]) -> None:
 
 
 def test_the_open_block_dies_with_the_process(stored: Callable[[], Ledger]) -> None:
-    """What was not closed was never there; nothing of it is half there."""
+    """A block that was not closed is not there, not even partly."""
     first = stored()
     alice = somebody(first)
     first.advance(NOW)
@@ -247,7 +247,7 @@ def test_the_open_block_dies_with_the_process(stored: Callable[[], Ledger]) -> N
 
 
 def test_a_copied_file_at_any_moment_is_a_whole_chain(stored: Callable[[], Ledger], tmp_path: Path) -> None:
-    """What a killed process leaves, write-ahead log included, opens at a block's end."""
+    """The file of a killed process, write-ahead log included, opens at a block's end."""
     chain = stored()
     alice, draw = somebody(chain), random.Random(1)
     for round_ in range(6):
@@ -283,7 +283,7 @@ def test_forks_are_forgotten_by_the_file_too(stored: Callable[[], Ledger]) -> No
 
 
 def test_another_programs_chain_is_refused(stored: Callable[[], Ledger], tmp_path: Path) -> None:
-    """The file says whose it is, and what to do."""
+    """The message has the file's program, and the next step."""
     stored()
     other = LedgerStore(tmp_path / "ledger.sqlite", program_id=accounts.MEMO_PROGRAM)
     with pytest.raises(errors.ConfigurationError, match="remove the file"):
@@ -291,7 +291,7 @@ def test_another_programs_chain_is_refused(stored: Callable[[], Ledger], tmp_pat
 
 
 def test_signatures_of_an_address_come_newest_first(stored: Callable[[], Ledger]) -> None:
-    """Both ends of the range are left out."""
+    """Both ends of the range are excluded."""
     chain = stored()
     alice = somebody(chain)
     sent = []
@@ -308,14 +308,14 @@ def test_signatures_of_an_address_come_newest_first(stored: Callable[[], Ledger]
 
 
 def test_two_chains_are_two_clusters() -> None:
-    """Every seed has its genesis hash, and none of them is a real cluster's."""
+    """Every seed has its genesis hash, and none is a real cluster's."""
     hashes = {Genesis.from_seed(bytes([n]) * 32, NOW).hash for n in range(20)}
     assert len(hashes) == 20
     assert "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d" not in hashes
 
 
 def test_a_dead_blockhash_is_not_revived_by_a_restart(stored: Callable[[], Ledger]) -> None:
-    """A hash nobody produced is never valid."""
+    """An unknown hash is never valid."""
     assert not stored().is_valid_blockhash(str(Hash(bytes([9]) * 32)))
 
 
@@ -331,7 +331,7 @@ def test_a_dead_blockhash_is_not_revived_by_a_restart(stored: Callable[[], Ledge
     )
 )
 def test_lamports_neither_appear_nor_vanish(steps: list[tuple[Any, ...]]) -> None:
-    """Whatever is paid, closed and undone: balances and the fees of what still stands add up."""
+    """For any payments, blocks and forks, balances and the fees of the remaining blocks add up."""
     chain = Ledger(Genesis.from_seed(bytes(32), NOW), program_id=PROGRAM_ID)
     total = sum(account.lamports for account in chain.accounts.values())
     wallets = [somebody(chain, f"wallet {n}", lamports=SOL) for n in range(3)]

@@ -1,4 +1,4 @@
-"""The program by its tables: what it writes, what it refuses, and what its log says."""
+"""The program by its tables: its writes, its errors and its logs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CID = b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG"
 
 
 class ProgramHarness:
-    """A ledger with actors, and the instructions in short."""
+    """A ledger with actors, and short forms of the instructions."""
 
     def __init__(self, *, faulty_sells: bool = False) -> None:
         genesis = Genesis.from_seed(bytes(32), NOW)
@@ -49,13 +49,13 @@ class ProgramHarness:
     def do(
         self, name: str, signer: SigningKey, args: dict[str, Any] | None = None, **given: Address
     ) -> LandedTransaction:
-        """One instruction in a transaction of its own, in a block of its own."""
+        """Send one instruction in a transaction and a block of its own."""
         self.ledger.advance(self.ledger.clock.unix_timestamp)
         built = transactions.instruction(name, PROGRAM_ID, self.named(name, signer) | given, args, market_id=MARKET_ID)
         return self.ledger.send([built], [signer])
 
     def named(self, name: str, signer: SigningKey) -> dict[str, Address]:
-        """The accounts that cannot be derived."""
+        """Return the accounts that cannot be derived."""
         role = ROLES[name]
         named = {role: signer.address}
         if name in ("buy_shares", "sell_shares", "initialize_global_config"):
@@ -65,11 +65,11 @@ class ProgramHarness:
         return named
 
     def wait(self, seconds: int) -> None:
-        """Let the chain's clock move on."""
+        """Advance the chain's clock."""
         self.ledger.advance(self.ledger.clock.unix_timestamp + seconds)
 
     def record(self, kind: type[Any], user: SigningKey | None = None) -> Any:
-        """The market, or somebody's position in it."""
+        """Return the market, or a wallet's position in it."""
         address = self.market
         if user is not None:
             address = addresses.position_address(PROGRAM_ID, self.market, user.address)
@@ -79,18 +79,18 @@ class ProgramHarness:
         return account.record
 
     def lamports(self, address: Address) -> int:
-        """A balance."""
+        """Return a balance."""
         account = self.ledger.account(address)
         return account.lamports if account else 0
 
     def initialized(self) -> ProgramHarness:
-        """With a configuration."""
+        """A stage with a configuration."""
         args = {"backend_authority": self.backend.address}
         assert self.do("initialize_global_config", self.admin, args).err is None
         return self
 
     def created(self, b: int = 100 * SOL, liquidity: int = SOL // 10) -> ProgramHarness:
-        """With a proposed market."""
+        """A stage with a proposed market."""
         assert self.initialized().create(b, liquidity).err is None
         return self
 
@@ -105,7 +105,7 @@ class ProgramHarness:
         return self.do("create_market", self.creator, args)
 
     def active(self, b: int = 100 * SOL, liquidity: int = SOL // 10) -> ProgramHarness:
-        """With an open market."""
+        """A stage with an open market."""
         self.created(b, liquidity)
         counts = {"final_likes": 7, "final_dislikes": 3}
         assert self.do("aggregate_proposal_votes", self.backend, counts).err is None
@@ -114,14 +114,14 @@ class ProgramHarness:
         return self
 
     def traded(self) -> ProgramHarness:
-        """After the trades of protocol.md 2.7, rows 2 and 3, by different wallets."""
+        """A stage after the trades of protocol.md 2.7, rows 2 and 3, by different wallets."""
         self.active()
         assert self.buy(self.alice, True, SOL).err is None
         assert self.buy(self.bob, False, SOL // 2).err is None
         return self
 
     def resolving(self) -> ProgramHarness:
-        """With YES proposed."""
+        """A stage with YES proposed."""
         self.traded()
         self.wait(10)
         args = {"proposed_outcome": True, "ipfs_evidence_hash": CID}
@@ -129,30 +129,30 @@ class ProgramHarness:
         return self
 
     def disputed(self) -> ProgramHarness:
-        """With the outcome contested."""
+        """A stage with the outcome disputed."""
         self.resolving()
         self.wait(10)
         assert self.do("initiate_dispute", self.bob).err is None
         return self
 
     def finalized(self) -> ProgramHarness:
-        """With YES as the outcome."""
+        """A stage with YES as the outcome."""
         self.resolving()
         self.wait(259_200)
         assert self.finalize().err is None
         return self
 
     def finalize(self, agree: int | None = None, disagree: int | None = None) -> LandedTransaction:
-        """By the backend."""
+        """Finalize as the backend authority."""
         args = {"dispute_agree": agree, "dispute_disagree": disagree}
         return self.do("finalize_market", self.backend, args)
 
     def buy(self, who: SigningKey, outcome: bool, target: int) -> LandedTransaction:
-        """Buy for at most that much."""
+        """Buy for at most this amount."""
         return self.do("buy_shares", who, {"outcome": outcome, "target_cost": target})
 
     def sell(self, who: SigningKey, outcome: bool, shares: int, at_least: int = 0) -> LandedTransaction:
-        """Sell that many."""
+        """Sell this number of shares."""
         args = {"outcome": outcome, "shares_to_sell": shares, "min_proceeds": at_least}
         return self.do("sell_shares", who, args)
 
@@ -193,14 +193,14 @@ ROLES = {
 
 
 def event(landed: LandedTransaction) -> Any:
-    """The one event of a transaction that succeeded."""
+    """Return the one event of a successful transaction."""
     assert landed.err is None, landed.logs
     ((_, found),) = logs.program_events(landed.logs, PROGRAM_ID)
     return found
 
 
 def code(landed: LandedTransaction) -> int:
-    """The number a transaction failed with."""
+    """Return the error number of a failed transaction."""
     assert isinstance(landed.err, dict), landed.logs
     return int(landed.err["InstructionError"][1]["Custom"])
 
@@ -209,7 +209,7 @@ def code(landed: LandedTransaction) -> int:
 
 
 def test_the_buys_of_the_worked_example_come_out_to_the_lamport() -> None:
-    """Protocol.md 2.7, rows 5 to 7: shares, cost, price, and the state they leave."""
+    """Protocol.md 2.7, rows 5 to 7: shares, cost, price, and the resulting state."""
     stage = ProgramHarness().active(b=1_000 * SOL)
     expected = [
         (True, 1, 2_099_871_638, 999_736_100, 500_524_967),
@@ -240,7 +240,7 @@ def test_a_buy_pays_market_and_protocol_by_two_calls() -> None:
 
 
 def test_the_smallest_first_buy_is_where_the_chain_has_it() -> None:
-    """Protocol.md 2.6: b of 100 SOL takes 1,071,510 lamports and refuses one less."""
+    """Protocol.md 2.6: b of 100 SOL accepts 1,071,510 lamports and rejects one less."""
     assert code(ProgramHarness().active().buy(*_alice(ProgramHarness()), 1_071_509)) == 6034
     stage = ProgramHarness().active()
     assert event(stage.buy(stage.alice, True, 1_071_510)).shares > 0
@@ -294,13 +294,13 @@ def test_a_faulty_sell_fails_in_the_runtime() -> None:
     [(10 * SOL, 0, 6014), (10_000, 0, 6018), (SOL, SOL, 6015), (SOL, 0, 6016)],
 )
 def test_sells_are_refused_in_order(shares: int, at_least: int, number: int) -> None:
-    """More than is held, too small, too little for the seller, more than the ledger has."""
+    """More than the seller has, too small, too low proceeds, more than the ledger has."""
     stage = ProgramHarness().traded()
     assert code(stage.sell(stage.alice, True, shares, at_least)) == number
 
 
 def test_a_wallet_cannot_sell_the_position_of_another() -> None:
-    """The position is derived from the signer, so another's is a wrong address."""
+    """The position is derived from the signer, so another wallet's is a wrong address."""
     stage = ProgramHarness().traded()
     theirs = addresses.position_address(PROGRAM_ID, stage.market, stage.alice.address)
     args = {"outcome": True, "shares_to_sell": 1, "min_proceeds": 0}
@@ -308,7 +308,7 @@ def test_a_wallet_cannot_sell_the_position_of_another() -> None:
 
 
 def test_fees_that_are_not_ten_percent_break_buys() -> None:
-    """Protocol.md 1.4.16: the divisor is hard-coded, and no fee at all divides by zero."""
+    """Protocol.md 1.4.16: the divisor is hard-coded, and a fee of zero divides by zero."""
     stage = ProgramHarness().active()
     assert stage.configure(500, 500, 500).err is None
     assert code(stage.buy(stage.alice, True, SOL)) == 6015
@@ -320,7 +320,7 @@ def test_fees_that_are_not_ten_percent_break_buys() -> None:
 
 
 def test_the_second_initialization_is_refused_by_the_system_program() -> None:
-    """Protocol.md 1.4.1: the account is in use, whoever asks."""
+    """Protocol.md 1.4.1: the account is in use, for any caller."""
     stage = ProgramHarness().initialized()
     landed = stage.do("initialize_global_config", stage.bob, {"backend_authority": stage.bob.address})
     assert code(landed) == 0
@@ -336,12 +336,12 @@ def test_the_second_initialization_is_refused_by_the_system_program() -> None:
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(change: dict[str, int], number: int) -> None:
-    """Rates above 100 %, thresholds above 100 %, a period of nothing."""
+    """Rates above 100 %, thresholds above 100 %, a period of zero."""
     assert code(ProgramHarness().initialized().configure(300, 200, 500, **change)) == number
 
 
 def test_a_pause_stops_creating_and_trading_and_nothing_else() -> None:
-    """Protocol.md 1.4.17: votes, resolution and settlement go on."""
+    """Protocol.md 1.4.17: votes, resolution and settlement continue."""
     stage = ProgramHarness().traded()
     assert event(stage.do("emergency_pause", stage.admin)).is_paused
     assert code(stage.buy(stage.alice, True, SOL)) == 6010
@@ -353,7 +353,7 @@ def test_a_pause_stops_creating_and_trading_and_nothing_else() -> None:
 
 
 def test_creating_under_a_pause_is_refused() -> None:
-    """ProtocolPaused, and nothing of the account stays."""
+    """ProtocolPaused, and no part of the account remains."""
     stage = ProgramHarness().initialized()
     assert stage.do("emergency_pause", stage.admin).err is None
     assert code(stage.create()) == 6010
@@ -367,7 +367,7 @@ def test_a_market_of_nothing_is_refused(b: int, liquidity: int, number: int) -> 
 
 
 def test_a_market_begins_with_shares_of_nobody() -> None:
-    """Protocol.md 1.4.2: b/1000 on each side, the liquidity a number, the question's hash kept."""
+    """Protocol.md 1.4.2: b/1000 on each side, the liquidity a number, the question's hash stored."""
     stage = ProgramHarness().created(b=100 * SOL + 999, liquidity=7)
     market = stage.record(MarketRecord)
     assert market.shares_yes == market.shares_no == 100_000_000
@@ -390,7 +390,7 @@ def test_approval_takes_counts_and_a_share_of_them() -> None:
 
 
 def test_a_vote_is_a_record_and_there_is_one() -> None:
-    """Protocol.md 1.4.12: the second attempt fails in the System program, counters stay."""
+    """Protocol.md 1.4.12: the second attempt fails in the System program, and the counters do not change."""
     stage = ProgramHarness().created()
     cast = event(stage.do("submit_proposal_vote", stage.bob, {"vote": True}))
     assert cast == events.ProposalVoteSubmitted(MARKET_ID, stage.bob.address, True, NOW)
@@ -453,7 +453,7 @@ def test_an_active_market_refuses_what_belongs_elsewhere(name: str, args: dict[s
     ],
 )
 def test_roles_are_checked(name: str) -> None:
-    """Somebody else's signature is Unauthorized, blamed on the account."""
+    """Another wallet's signature is Unauthorized, with the account's name."""
     stage = ProgramHarness().created()
     args = {"final_likes": 1, "final_dislikes": 0} if name.startswith("aggregate") else None
     landed = stage.do(name, stage.bob, args)
@@ -490,7 +490,7 @@ def test_the_dispute_window_closes_for_disputes_and_opens_for_finalizing() -> No
 
 @pytest.mark.parametrize(("agree", "outcome"), [(59, True), (60, False)])
 def test_a_dispute_turns_the_outcome_at_the_threshold(agree: int, outcome: bool) -> None:
-    """Protocol.md 1.4.9: at once, without waiting, by the counts the backend signs."""
+    """Protocol.md 1.4.9: at once, without a wait, by the counts that the backend signs."""
     stage = ProgramHarness().disputed()
     assert code(stage.finalize()) == 6024
     assert code(stage.finalize(0, 0)) == 6024
@@ -512,7 +512,7 @@ def test_a_bounced_dispute_confirms_what_voters_rejected_and_is_forgotten() -> N
 
 
 def test_a_failed_dispute_ends_the_market_without_an_outcome() -> None:
-    """FINALIZED, no outcome, finalized_at zero; claims give back what was invested."""
+    """FINALIZED, no outcome, finalized_at zero; claims return the invested amount."""
     stage = ProgramHarness().disputed()
     counts = {"final_agrees": 0, "final_disagrees": 0}
     assert not event(stage.do("aggregate_dispute_votes", stage.backend, counts)).dispute_succeeded
@@ -539,7 +539,7 @@ def test_claims_pay_out_of_the_ledger_and_the_first_pays_the_resolver() -> None:
 
 
 def test_a_claim_beyond_the_lamports_fails() -> None:
-    """With 100 SOL declared the claim computes far more than the account holds."""
+    """With 100 SOL declared the claim computes far more than the account has."""
     stage = ProgramHarness().active(liquidity=100 * SOL)
     stage.buy(stage.alice, True, SOL)
     stage.wait(10)
@@ -551,14 +551,14 @@ def test_a_claim_beyond_the_lamports_fails() -> None:
 
 
 def test_a_claim_names_the_resolver() -> None:
-    """Another account in the resolver's place is InvalidResolver."""
+    """Another account in place of the resolver is InvalidResolver."""
     stage = ProgramHarness().finalized()
     landed = stage.do("claim_winnings", stage.alice, resolver=stage.bob.address)
     assert code(landed) == 6031
 
 
 def test_withdrawing_empties_the_market_and_the_claims_with_it() -> None:
-    """Protocol.md 1.4.11: everything above rent and 10,000; then claims find nothing."""
+    """Protocol.md 1.4.11: everything above rent and 10,000; later claims get nothing."""
     stage = ProgramHarness().finalized()
     held = stage.lamports(stage.market)
     taken = event(stage.do("withdraw_liquidity", stage.creator)).amount
@@ -585,7 +585,7 @@ def test_the_log_of_a_buy_is_what_anchor_prints() -> None:
 
 
 def test_the_log_of_a_refusal_names_the_error() -> None:
-    """What clients match: name, number and message, then the failed line in hexadecimal."""
+    """The lines that clients match: name, number and message, then the failed line in hexadecimal."""
     stage = ProgramHarness().active()
     lines = stage.buy(stage.alice, True, 9_999).logs
     assert any(
@@ -610,7 +610,7 @@ def test_the_log_of_a_refusal_names_the_error() -> None:
 def test_wrong_accounts_meet_anchors_own_errors(
     wrong: Callable[[Any], dict[str, Address]], number: int, name: str
 ) -> None:
-    """Wrong owner, nothing there, another type, a wrong address, each by its number."""
+    """Wrong owner, a missing account, another type, a wrong address, each with its number."""
 
     class Wrong(ProgramHarness):
         nowhere = Address("4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA")
@@ -625,7 +625,7 @@ def test_wrong_accounts_meet_anchors_own_errors(
 
 
 def test_unknown_instructions_and_cut_arguments_are_anchors_errors() -> None:
-    """101 for bytes no instruction begins with, 102 for arguments that end too early."""
+    """101 for an unknown discriminator, 102 for arguments that end too early."""
     from solders.instruction import Instruction
     from solders.pubkey import Pubkey
 
@@ -639,7 +639,7 @@ def test_unknown_instructions_and_cut_arguments_are_anchors_errors() -> None:
 
 
 def test_a_missing_signature_is_3010() -> None:
-    """An account that must sign and is only named."""
+    """An account that must sign and does not."""
     from solders.instruction import AccountMeta, Instruction
 
     stage = ProgramHarness().initialized()
@@ -670,7 +670,7 @@ def test_two_instructions_happen_together_or_not_at_all() -> None:
 
 
 def test_a_long_log_is_cut_where_validators_cut_it() -> None:
-    """Ten thousand bytes, then `Log truncated`; later lines that would fit are lost or kept."""
+    """Ten thousand bytes, then `Log truncated`; later lines that would fit are lost or printed."""
     stage = ProgramHarness().initialized()
     named = stage.named("emergency_pause", stage.admin)
     toggle = transactions.instruction("emergency_pause", PROGRAM_ID, named)

@@ -1,4 +1,4 @@
-"""The actors: never idle, never amnesiac, and no two histories alike."""
+"""The actors: always active, resuming after a restart, and different for each seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zmart.domain.market import MarketState
 
 
 def act(history: History, traders: Traders, begin: int, seconds: float) -> list[tuple[float, str]]:
-    """Play in slots of 0.4 s; the times of successful events with their names."""
+    """Run in slots of 0.4 s; return the times of successful events with their names."""
     seen, now, ledger = [], float(begin), history.ledger
     while now < begin + seconds:
         for move in traders.step(now):
@@ -40,7 +40,7 @@ def test_somebody_trades_at_least_every_five_seconds() -> None:
 
 
 def test_several_markets_are_alive_at_once() -> None:
-    """After a while of play, more than one is open and others are on their way."""
+    """After a while, more than one is open and others are in earlier states."""
     history = History(12)
     list(history.play(800))
     states = [fields["state"] for fields in history.accounts()["markets"].values()]
@@ -49,7 +49,7 @@ def test_several_markets_are_alive_at_once() -> None:
 
 
 def test_actors_go_on_after_a_restart() -> None:
-    """New actors over the same chain finish what the old ones began, and begin more."""
+    """New actors over the same chain finish the markets of the old ones, and create more."""
     history = History(13)
     list(history.play(500))
     ledger = history.ledger
@@ -83,13 +83,13 @@ def test_popularity_and_outcomes_are_skewed() -> None:
 
 
 def test_a_fate_is_a_function_of_seed_and_number() -> None:
-    """The same plan whenever it is asked for, another for another seed."""
+    """The same plan at every call, another for another seed."""
     assert plan_market(1, 5, Tempo()) == plan_market(1, 5, Tempo())
     assert plan_market(1, 5, Tempo()).market_id != plan_market(2, 5, Tempo()).market_id
 
 
 def test_leaving_the_backend_out_leaves_its_work_undone() -> None:
-    """With `plays_backend` off nobody tallies, approves or finalizes."""
+    """With `plays_backend` off there are no tallies, approvals and finalizations."""
     history = History(15, tempo=Tempo(plays_backend=False))
     begin = history.ledger.clock.unix_timestamp
     names = {name for _, name in act(history, history.traders, begin, 200)}
@@ -103,7 +103,7 @@ def test_a_content_id_is_the_one_ipfs_computes() -> None:
 
 
 def test_where_keepers_play_the_backend_traders_leave_it_to_them() -> None:
-    """No tally, approval or ending; both keys have money, and what nobody approves does not block new markets."""
+    """No tally, approval or ending; both keys are funded, and unapproved markets do not block new ones."""
     history = History(5, tempo=Tempo(plays_backend=False, proposal_seconds=5, markets=3))
     begin = history.ledger.clock.unix_timestamp
     seen = {name for _, name in act(history, history.traders, begin, 400)}

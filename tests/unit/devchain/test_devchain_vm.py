@@ -57,7 +57,7 @@ def test_what_the_program_refuses_fails_and_pays(chain: VmLedger) -> None:
 
 
 def test_lamports_move_in_the_ledger(chain: VmLedger) -> None:
-    """Two transfers after one another, and one that is too much."""
+    """Two transfers in sequence, and one that exceeds the balance."""
     alice, bob = (chain.genesis.signer(name) for name in ("alice", "bob"))
     chain.airdrop(alice.address, SOL)
     for lamports in (10_000_000, 20_000_000):
@@ -73,7 +73,7 @@ def test_lamports_move_in_the_ledger(chain: VmLedger) -> None:
 
 
 def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:
-    """With what to do, whether it is missing or nonsense."""
+    """With the next step, for a missing and for an invalid file."""
     nonsense = tmp_path / "nonsense.so"
     nonsense.write_bytes(b"nonsense")
     for file in (nonsense, tmp_path / "missing.so"):

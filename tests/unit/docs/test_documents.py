@@ -25,7 +25,7 @@ def module(path: Path) -> ModuleType:
 
 
 def test_every_setting_is_in_the_example() -> None:
-    """A variable that the settings read stands in .env.example, and none stands there that nothing reads."""
+    """.env.example has every variable that the settings read, and no other."""
     source = "".join(path.read_text() for path in Path(settings.__file__).parent.glob("[a-z]*.py"))
     read = set(re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"', source)) - set(settings.REPLACED_VARIABLES)
     named = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
@@ -36,14 +36,14 @@ def test_every_setting_is_in_the_example() -> None:
 
 
 def test_the_marts_page_equals_the_generated_one() -> None:
-    """docs/marts.md is generated; whoever changes a model writes it again."""
+    """docs/marts.md equals the generator's output for the current models."""
     reference = module(ROOT / "docs" / "reference.py")
 
     assert reference.PAGE.read_text() == reference.page(), "run: python docs/reference.py"
 
 
 def test_every_model_and_column_is_described() -> None:
-    """Each model has a yml beside it, and each of its columns a sentence."""
+    """Each model has a yml file, and each of its columns a sentence."""
     described = {}
     for path in ROOT.glob("sql_models/**/*.yml"):
         for model in yaml.safe_load(path.read_text()).get("models", []):
@@ -55,7 +55,7 @@ def test_every_model_and_column_is_described() -> None:
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
-    """The pages in docs/adr count from 0001."""
+    """The pages in docs/adr are numbered from 0001."""
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
 
     assert numbers == list(range(1, len(numbers) + 1))

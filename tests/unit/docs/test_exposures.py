@@ -1,4 +1,4 @@
-"""Whoever changes a mart sees in its lineage which endpoints and topics read it; so the list must be true."""
+"""The exposures list the endpoints and topics that read each mart, so the list must be correct."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.live import topics
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPOSURES = yaml.safe_load((ROOT / "sql_models" / "exposures.yml").read_text())["exposures"]
-#: What is read from no mart: tokens, messages to sign, a transaction's fate.
+#: Endpoints that read no mart: tokens, messages to sign, the status of a transaction.
 WITHOUT_MARTS = {"/api/auth/nonce", "/api/votes/message", "/api/transactions/{signature}"}
 
 
@@ -23,7 +23,7 @@ def _meta(exposure: dict[str, Any], name: str) -> list[str]:
 
 
 def test_each_reading_endpoint_is_exposed_once() -> None:
-    """The endpoints named are those of the OpenAPI document, no fewer, no more."""
+    """The endpoints are those of the OpenAPI document, no fewer, no more."""
     paths = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
     reading = {path for path, methods in paths.items() if path.startswith("/api/") and "get" in methods}
 
@@ -33,7 +33,7 @@ def test_each_reading_endpoint_is_exposed_once() -> None:
 
 
 def test_each_topic_is_exposed() -> None:
-    """The topics named are those that a stream can be asked for."""
+    """The topics are those that a stream accepts."""
     named = [topic for exposure in EXPOSURES for topic in _meta(exposure, "topics")]
 
     assert ", ".join(named) == topics.KNOWN_TOPICS
@@ -41,7 +41,7 @@ def test_each_topic_is_exposed() -> None:
 
 @pytest.mark.parametrize("exposure", EXPOSURES, ids=lambda exposure: exposure["name"])
 def test_an_exposure_depends_on_what_its_sql_reads(exposure: dict[str, Any]) -> None:
-    """The marts named are those that stand in the SQL it runs."""
+    """The marts are those in the SQL that it runs."""
     texts = [(ROOT / file).read_text() for file in _meta(exposure, "files")]
     read = {mart for text in texts for mart in re.findall(r"\bmarts\.([a-z_0-9]+)", text)}
 
@@ -49,7 +49,7 @@ def test_an_exposure_depends_on_what_its_sql_reads(exposure: dict[str, Any]) -> 
 
 
 def test_all_sql_of_the_api_is_accounted_for() -> None:
-    """No file that reads marts is forgotten."""
+    """No file that reads marts is missing."""
     named = {file for exposure in EXPOSURES for file in _meta(exposure, "files")}
     reading = {
         str(path.relative_to(ROOT))

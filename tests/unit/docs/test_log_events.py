@@ -18,7 +18,7 @@ _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def is_structlog(node: ast.expr) -> bool:
-    """Whether an expression makes a logger of structlog, also with `.bind(...)` after it."""
+    """Return whether an expression creates a logger of structlog, also with `.bind(...)` after it."""
     return "structlog.get_logger(" in ast.unparse(node)
 
 
@@ -45,7 +45,7 @@ def log_calls(tree: ast.AST) -> Iterator[ast.Call]:
 
 
 def is_snake_case_event(call: ast.Call) -> bool:
-    """Whether the event of a call is a constant in snake_case."""
+    """Return whether the event of a call is a constant in snake_case."""
     assert isinstance(call.func, ast.Attribute)
     match call.args[METHODS[call.func.attr] :]:
         case [ast.Constant(value=str(event))]:

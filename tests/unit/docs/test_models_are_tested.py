@@ -1,4 +1,4 @@
-"""A model comes with its tests: rows in and rows out, and what names one of its rows."""
+"""A model has its tests: rows in and rows out, and a test of its key."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _kinds(tests: list[Any]) -> set[str]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_has_a_unit_test(name: str) -> None:
-    """Every select has been seen to make the rows that its description promises."""
+    """Every select has a unit test with the rows that its description promises."""
     assert name in UNIT_TESTED
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if not name.startswith("stg_")])
 def test_a_mart_names_its_rows(name: str) -> None:
-    """A unique column, or a grain of several; what nobody stores has neither."""
+    """A unique column, or a grain of several; ephemeral models have neither."""
     model = DESCRIBED[name]
     columns = [_kinds(column.get("data_tests", [])) for column in model["columns"]]
     assert "grain" in _kinds(model.get("data_tests", [])) or any("unique" in kinds for kinds in columns)

@@ -93,7 +93,7 @@ def documented(where: str) -> dict[str, frozenset[str]]:
 
 
 def is_present(rename: Rename, name: str) -> bool:
-    """Whether `where` has this name, in the sense of the line's kind."""
+    """Return whether `where` has this name, in the sense of the line's kind."""
     path = ROOT / (name if rename.kind in FILES else rename.where)
     if rename.kind in FILES:
         return path.is_file()

@@ -16,21 +16,21 @@ from orchestration.snapshots.errors import SNAPSHOT_ERRORS
 
 ROOT = Path(__file__).parents[3]
 SOURCES = [path for name in ("ingest", "orchestration", "zmart") for path in (ROOT / name).rglob("*.py")]
-#: What raises an alert, and where among its arguments the kind stands.
+#: The functions that raise an alert, and the position of the kind among their arguments.
 RAISERS = {"alert": 0, "raise_alert": 1, "_sync_alerts": 1}
-#: Kinds that are made, by the expression that makes them.
+#: Computed kinds, by the expression that computes them.
 MADE = {
     "_alert_kind(reason)": {
         f"keeper_{reason.name.lower()}" for reason in (*runner.ALERT_SEVERITY, *runner.GENERAL_ALERT_SEVERITY)
     },
     "fault.kind": {fault.kind for fault in SNAPSHOT_ERRORS},
 }
-#: Where a raiser is handed a kind and hands it on.
+#: Functions that receive a kind and pass it on.
 HANDED_ON = {"kind"}
 
 
 def calls() -> Iterator[tuple[Path, ast.expr]]:
-    """Each call that raises an alert: where, and the expression of its kind."""
+    """Yield the place and the expression of the kind for each call that raises an alert."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
             name = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
@@ -39,12 +39,12 @@ def calls() -> Iterator[tuple[Path, ast.expr]]:
 
 
 def _is_raised(call: ast.Call, place: int) -> bool:
-    """Not a method of the same name: a function is handed the connection first, then kind, severity and words."""
+    """Not a method of the same name: a function receives the connection first, then kind, severity and message."""
     return bool(call.args) if place == 0 else len(call.args) >= 4 and ast.unparse(call.args[0]) == "connection"
 
 
 def raised() -> set[str]:
-    """Every kind; fails on an expression that it cannot tell the kind of."""
+    """Return every kind; fail for an expression whose kind is unknown."""
     kinds = {f"dead_letter_{code}" for code in dead_letter_rows.ALERTING_REASONS}
     for path, expression in calls():
         text = ast.unparse(expression)
@@ -56,20 +56,20 @@ def raised() -> set[str]:
             module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
             kinds.add(getattr(module, text))
         elif text not in HANDED_ON:
-            pytest.fail(f"{path.relative_to(ROOT)} raises an alert of kind {text}: say in MADE what that can be")
+            pytest.fail(f"{path.relative_to(ROOT)} raises an alert of kind {text}: list its values in MADE")
     for path in ROOT.glob("zmart/db/functions/*/*.sql"):
         kinds |= set(re.findall(r"ops\.raise_alert\('(\w+)'", path.read_text()))
     return kinds
 
 
 def sections() -> dict[str, str]:
-    """The runbook's sections by kind."""
+    """Return the runbook's sections by kind."""
     text = (ROOT / "docs" / "runbook.md").read_text()
     return dict(re.findall(r"^## (\w+)\n(.*?)(?=^#|\Z)", text, flags=re.MULTILINE | re.DOTALL))
 
 
 def test_every_alert_has_its_section_and_no_section_is_left_over() -> None:
-    """Whoever adds an alert says what to do about it."""
+    """Every alert has a section with the operator's next step."""
     assert sorted(sections()) == sorted(raised())
 
 

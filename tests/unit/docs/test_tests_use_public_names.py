@@ -28,17 +28,17 @@ BY_TEXT = {"getattr", "setattr", "delattr", "hasattr", "object"}
 
 
 def is_private(name: str) -> bool:
-    """Whether a name begins with one underscore."""
+    """Return whether a name begins with one underscore."""
     return name.startswith("_") and not name.startswith("__") and name not in NAMED_TUPLE
 
 
 def is_own(node: ast.expr) -> bool:
-    """Whether an attribute of this expression belongs to the class that is being defined."""
+    """Return whether an attribute of this expression belongs to the class that is being defined."""
     return isinstance(node, ast.Name) and node.id in {"self", "cls"}
 
 
 def names_in_text(call: ast.Call) -> Iterator[str]:
-    """Yield the last parts of the dotted names that `setattr` and its like are called with."""
+    """Yield the last parts of the dotted names in calls of `setattr` and similar functions."""
     function = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
     if function in BY_TEXT and not (call.args and is_own(call.args[0])):
         for argument in call.args[:2]:
@@ -47,7 +47,7 @@ def names_in_text(call: ast.Call) -> Iterator[str]:
 
 
 def private_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Yield the line and the name of each private member or import of something else."""
+    """Yield the line and the name of each private member or import of another module."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=value, attr=name) if is_private(name) and not is_own(value):
@@ -73,7 +73,7 @@ def test_tests_use_public_names() -> None:
 
 
 def test_every_allowed_name_is_used() -> None:
-    """The list of allowed names holds no entry that is not needed."""
+    """The list of allowed names has no unused entry."""
     assert set(ALLOWED) == {(file, name) for file, _, name in found_in_tests()}
 
 

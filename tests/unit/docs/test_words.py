@@ -24,7 +24,7 @@ FOLDERS = (
     "tests",
     "zmart",
 )
-#: Generated or vendored files, whose names are decided elsewhere.
+#: Generated or vendored files, whose names others choose.
 EXCLUDED = ("vendor", "node_modules", "__pycache__")
 
 #: Names that contain a listed word for a reason.
@@ -123,7 +123,7 @@ def test_files_have_standard_names(folder: str) -> None:
 
 
 def test_the_check_finds_listed_words() -> None:
-    """The check splits names at underscores and capitals, and spares dead letters."""
+    """The check splits names at underscores and capitals, and allows dead letters."""
     assert listed_words("was_told") == {"told"}
     assert listed_words("NodeTrouble") == {"trouble"}
     assert listed_words("OLD_TOWNS") == {"town"}

@@ -1,4 +1,4 @@
-"""Names and places of things."""
+"""Ids and order keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ places = st.tuples(slots, indexes, ordinals)
 
 @given(place=places)
 def test_order_keys_come_apart_again(place: tuple[int, int, int]) -> None:
-    """A key gives back its slot, index and ordinal, and fits a bigint."""
+    """A key decodes to its slot, index and ordinal, and fits a bigint."""
     key = ids.order_key(*place)
     assert ids.order_key_parts(key) == place
     assert 0 <= key < 1 << 63
@@ -32,19 +32,19 @@ def test_order_keys_order(one: tuple[int, int, int], other: tuple[int, int, int]
 
 @pytest.mark.parametrize("place", [(-1, 0, 0), (0, 1 << 15, 0), (0, 0, 512), (0, -1, 0)])
 def test_order_keys_refuse_what_does_not_fit(place: tuple[int, int, int]) -> None:
-    """A part beyond its bits is refused instead of moving the others."""
+    """A part beyond its bits is rejected instead of changing the others."""
     with pytest.raises(errors.InvalidInput):
         ids.order_key(*place)
 
 
 @given(data=st.binary(max_size=64))
 def test_base58_and_back(data: bytes) -> None:
-    """Base58 gives every byte back, leading zeros too."""
+    """Base58 restores every byte, leading zeros too."""
     assert base58.decode(base58.encode(data)) == data
 
 
 def test_market_ids() -> None:
-    """A market id's text is 64 lower-case hex digits, whatever case a stranger wrote."""
+    """A market id's text is 64 lower-case hex digits, for input in any case."""
     assert ids.parse_market_id("AB" * 32) == ids.market_id(b"\xab" * 32) == "ab" * 32
     assert ids.market_id_bytes(ids.market_id(b"\xab" * 32)) == b"\xab" * 32
     for wrong in ("", "ab", "zz" * 32, "ab" * 33, " " + "ab" * 31 + "a"):
@@ -55,7 +55,7 @@ def test_market_ids() -> None:
 
 
 def test_addresses_and_signatures() -> None:
-    """Base58 of another length, or not base58, is no address and no signature."""
+    """Base58 of another length, or invalid base58, is neither an address nor a signature."""
     assert ids.parse_address(WALLET) == WALLET
     assert ids.parse_address("1" * 32) == "1" * 32
     signature = base58.encode(bytes(range(64)))
@@ -68,7 +68,7 @@ def test_addresses_and_signatures() -> None:
 
 
 def test_events_know_their_names() -> None:
-    """Eighteen events, found by the program's name, which their instances carry too."""
+    """Eighteen events, found by the program's name, which their instances have too."""
     assert len(events.EVENTS) == 18
     assert all(name == event.name == event.__name__ for name, event in events.EVENTS.items())
     assert events.WinningsClaimedV0.name == "WinningsClaimed"

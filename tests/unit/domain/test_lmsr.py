@@ -1,4 +1,4 @@
-"""The market maker's arithmetic against the program's own results and against its laws."""
+"""The market maker's arithmetic against the program's own results and against its rules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ rates = st.integers(1, 3_000)
 
 
 def answered(call: Any, *args: Any, **kwargs: Any) -> Any:
-    """A function's result as JSON would hold it, or the name of the program's refusal."""
+    """Return a function's result as JSON, or the name of the program's error."""
     try:
         result = call(*args, **kwargs)
     except errors.ProgramError as exc:
@@ -32,7 +32,7 @@ def answered(call: Any, *args: Any, **kwargs: Any) -> Any:
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the program's computed cases are not at hand")
 def test_all_cases_of_the_program() -> None:
-    """Every value and every refusal of the program's own 1,500 cases comes out the same."""
+    """Every value and every error of the program's own 1,500 cases is the same."""
     differing = []
     for case in json.loads(VECTORS.read_text()):
         q = case["q_yes"], case["q_no"], case["b"]
@@ -193,7 +193,7 @@ def test_sell_quotes(shares: int, gross: int, fees: tuple[int, ...]) -> None:
 
 
 def test_there_and_back() -> None:
-    """Five shares cost what they bring back when nothing happened in between."""
+    """Five shares cost the amount that their sale returns when nothing happened in between."""
     there = lmsr.cost(25 * SOL, 10 * SOL, 1_000 * SOL) - lmsr.cost(20 * SOL, 10 * SOL, 1_000 * SOL)
     assert there == 2_518_866_000
     assert lmsr.sell(25 * SOL, 10 * SOL, 1_000 * SOL, yes=True, shares=5 * SOL) == there
@@ -211,12 +211,12 @@ def test_there_and_back() -> None:
     ],
 )
 def test_fees(amount: int, expected: tuple[int, ...]) -> None:
-    """The default rates split as in protocol.md 2.5, the remainder going to the LP."""
+    """The default rates split as in protocol.md 2.5, with the remainder for the LP."""
     assert lmsr.fees(amount, protocol_bps=300, resolver_bps=200, lp_bps=500) == expected
 
 
 def test_no_rates_divide_by_zero() -> None:
-    """A configuration without fees breaks every trade, even of nothing."""
+    """A configuration without fees breaks every trade, even of zero."""
     with pytest.raises(errors.ProgramError) as refused:
         lmsr.fees(0, protocol_bps=0, resolver_bps=0, lp_bps=0)
     assert (refused.value.name, refused.value.code) == ("DivisionByZero", 6035)
@@ -246,7 +246,7 @@ def test_no_rates_divide_by_zero() -> None:
     ],
 )
 def test_refusals(call: Any, name: str) -> None:
-    """What the program cannot compute is refused by the program's name for it."""
+    """A value that the program cannot compute gives the program's error."""
     assert answered(call) == name
 
 
@@ -278,7 +278,7 @@ def test_prices_of_both_sides_make_one(b: int, yes: int, no: int) -> None:
 def test_a_buy_stays_within_its_budget_and_sells_back_for_its_cost(
     b: int, own: int, other: int, budget: st.DataObject
 ) -> None:
-    """A buy keeps to its budget, and the same shares bring exactly the cost back, never more."""
+    """A buy stays within its budget, and a sale of the same shares returns exactly the cost, never more."""
     q_yes, q_no = b * own // P, b * other // P
     lamports = budget.draw(st.integers(10_000, b))
     try:
@@ -286,25 +286,25 @@ def test_a_buy_stays_within_its_budget_and_sells_back_for_its_cost(
     except errors.ProgramError as exc:
         assume(exc.name != "UnderflowError")
         raise
-    # The last midpoint known to be affordable is one below the answer: a step of C may lie between.
+    # The last midpoint known to be affordable is one below the result: a step of C may be between them.
     assert cost <= lamports + b // P + 1
     assert lmsr.sell(q_yes + shares, q_no, b, yes=True, shares=shares) == cost
 
 
 @given(cost=st.integers(0, 10**15), fee_bps=st.integers(0, 9_999))
 def test_cost_before_fees_is_found_again(cost: int, fee_bps: int) -> None:
-    """A buyer's total leads back to the one cost it came from."""
+    """A buyer's total gives the one cost that it came from."""
     assert lmsr.cost_before_fees(cost + cost * fee_bps // 10_000, fee_bps=fee_bps) == cost
 
 
 def test_no_cost_gives_every_total() -> None:
-    """A total that no cost makes is refused."""
+    """A total that no cost gives is rejected."""
     assert answered(lmsr.cost_before_fees, 10, fee_bps=1_000) == "InvalidInput"
 
 
 @given(gross=st.integers(0, 10**12), fee_bps=st.integers(0, 5_000))
 def test_gross_before_fees_is_among_the_candidates(gross: int, fee_bps: int) -> None:
-    """A seller's net leads back to its gross, alone or beside the neighbours that share the net."""
+    """A seller's net gives its gross, alone or with the neighbours that have the same net."""
     net = gross - gross * fee_bps // 10_000
     candidates = lmsr.gross_before_fees(net, fee_bps=fee_bps)
     assert gross in candidates
@@ -312,7 +312,7 @@ def test_gross_before_fees_is_among_the_candidates(gross: int, fee_bps: int) -> 
 
 
 def test_gross_is_ambiguous_at_multiples_of_nine() -> None:
-    """At 10 % a net of 9k came from 10k - 1 or 10k, and only balances can tell."""
+    """At 10 % a net of 9k came from 10k - 1 or 10k, and only balances can decide."""
     assert lmsr.gross_before_fees(9 * 7, fee_bps=1_000) == (69, 70)
     assert lmsr.gross_before_fees(64, fee_bps=1_000) == (71,)
 

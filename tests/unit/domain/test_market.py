@@ -1,4 +1,4 @@
-"""A market's life as the program allows it, and what it pays."""
+"""A market's life by the program's rules, and its payouts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PERIOD = market.DISPUTE_PERIOD_SECONDS
 
 
 def refused(call: Callable[[], object]) -> str | None:
-    """The program's name for the refusal, or None."""
+    """Return the name of the program's error, or None."""
     try:
         call()
     except errors.ProgramError as exc:
@@ -74,7 +74,7 @@ def test_every_possible_step() -> None:
     ],
 )
 def test_entry_states(instruction: str, accepted: str, name: str) -> None:
-    """An instruction in a wrong state is refused by the error it uses for that."""
+    """An instruction in a wrong state has the program's error for it."""
     for state in MarketState:
         answer = refused(partial(market.require_state, instruction, state))
         if instruction == "cancel_market" and state is MarketState.CANCELLED:
@@ -132,7 +132,7 @@ def test_entry_states(instruction: str, accepted: str, name: str) -> None:
     ],
 )
 def test_requirements(call: Callable[[], object], name: str | None) -> None:
-    """Each requirement refuses at its edge and not one lamport, vote or second earlier."""
+    """Each requirement rejects at its limit and not one lamport, vote or second earlier."""
     assert refused(call) == name
 
 
@@ -146,14 +146,14 @@ def test_requirements(call: Callable[[], object], name: str | None) -> None:
     ],
 )
 def test_the_dispute_window(now: int, dispute: str | None, finalize: str | None) -> None:
-    """An outcome can be contested or confirmed at any instant after its own, never both."""
+    """An outcome can be disputed or confirmed at any instant after its own, never both."""
     window = {"resolution_proposed_at": 1_000, "dispute_period_seconds": PERIOD}
     assert refused(lambda: market.require_dispute_open(now, **window)) == dispute
     assert refused(lambda: market.require_dispute_closed(now, **window)) == finalize
 
 
 def test_bounded_loss() -> None:
-    """A ledger may lose b ln 2 and no lamport more (protocol.md 2.7)."""
+    """A ledger may lose b ln 2 and not one lamport more (protocol.md 2.7)."""
 
     def with_current(current: int) -> str | None:
         return refused(
@@ -194,7 +194,7 @@ def test_beginning() -> None:
     ],
 )
 def test_disputed_outcome(proposed: bool | None, agree: int, disagree: int, expected: bool | None) -> None:
-    """Agreement at the threshold turns the outcome; below it the outcome stands."""
+    """Agreement at the threshold reverses the outcome; below it the outcome is confirmed."""
     settled = market.disputed_outcome(proposed, agree=agree, disagree=disagree, threshold_bps=6_000)
     assert settled is expected
 
@@ -235,7 +235,7 @@ def test_claims_without_anything() -> None:
 
 
 def test_an_invalid_market_refunds() -> None:
-    """Without an outcome everything invested comes back and the resolver gets nothing."""
+    """Without an outcome the whole investment is returned and the resolver gets nothing."""
     paid = market.claim_payout(final_outcome=None, current_liquidity=0, **POSITION)
     assert paid == 999_928_380
     assert market.resolver_payout(None, 5) == 0
@@ -250,14 +250,14 @@ def test_claims_never_exceed_the_ledger(liquidity: int, holders: list[int]) -> N
     """All holders of the winning side together get at most the ledger's liquidity."""
     paid = 0
     for shares in holders:
-        # A part too small for one lamport is refused, which pays nothing.
+        # A part too small for one lamport is rejected, so it pays nothing.
         with contextlib.suppress(errors.ProgramError):
             paid += market.winnings(winning_shares=shares, all_winning_shares=sum(holders), current_liquidity=liquidity)
     assert paid <= liquidity
 
 
 def test_withdrawal_leaves_rent_and_a_margin() -> None:
-    """The creator takes all but rent and 10,000 lamports, and nothing where there is no more."""
+    """The creator gets all but rent and 10,000 lamports, and nothing if there is no more."""
     rent = 4_287_360
     assert market.withdrawable_lamports(market_lamports=rent + 10_001, rent_lamports=rent) == 1
     assert (
@@ -267,7 +267,7 @@ def test_withdrawal_leaves_rent_and_a_margin() -> None:
 
 
 def test_votes_are_floored() -> None:
-    """Shares and percentages are floored, nobody's vote is no share, counts overflow at u32."""
+    """Shares and percentages are floored, no votes give no share, counts overflow at u32."""
     assert votes.share_bps(2, 1) == 6_666
     assert votes.percentage(2, 1) == 66
     assert votes.share_bps(0, 0) == 0

@@ -21,7 +21,7 @@ ASKED = MarketQuestion(
 
 
 def test_there_is_one_way_of_writing_it() -> None:
-    """Names in order, no blanks, UTF-8 as it is, instants in UTC."""
+    """Names in order, no blanks, plain UTF-8, instants in UTC."""
     assert ASKED.document().decode() == (
         '{"category":"entertainment","creator":"11111111111111111111111111111111","description":null,'
         f'"ends_at":"2026-12-01T00:00:00Z","market_id":"{"ab" * 32}",'
@@ -30,7 +30,7 @@ def test_there_is_one_way_of_writing_it() -> None:
 
 
 def test_every_word_is_in_its_name() -> None:
-    """Nothing can be changed without anchoring something else."""
+    """Any change gives another content id."""
     changes: list[dict[str, object]] = [
         {"market_id": MarketId("ac" * 32)},
         {"creator": Address("So11111111111111111111111111111111111111112")},
@@ -46,7 +46,7 @@ def test_every_word_is_in_its_name() -> None:
 
 
 def test_demo_questions_fit_what_users_may_write() -> None:
-    """Ten to two hundred characters under a category that exists."""
+    """Ten to two hundred characters in an existing category."""
     for number in range(500):
         words = demo.generate_question(1, number)
         assert 10 <= len(words.question) <= 200

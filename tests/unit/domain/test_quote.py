@@ -1,4 +1,4 @@
-"""Quotes are what the program would do: the worked examples, the smallest trades, and the refusals."""
+"""Quotes equal the program's results: the worked examples, the smallest trades, and the errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOL = 1_000_000_000
 
 
 def pool(b: int = 100 * SOL, **more: int) -> quote.MarketSnapshot:
-    """A fresh market with that b and default fees."""
+    """A new market with this b and default fees."""
     fresh = quote.MarketSnapshot(
         state=MarketState.ACTIVE,
         is_paused=False,
@@ -41,7 +41,7 @@ def test_the_worked_examples_to_the_lamport() -> None:
 
 
 def test_a_sale_of_the_worked_state() -> None:
-    """One YES share out of the state after trades 5 to 7 (protocol.md 2.7)."""
+    """A sale of one YES share after trades 5 to 7 (protocol.md 2.7)."""
     state = pool(1000 * SOL, shares_yes=21_193_457_609, shares_no=4_637_075_426)
     sale = quote.sell(state, yes=True, shares=SOL)
     assert (sale.before_fees, sale.total) == (504_654_000, 454_188_600)
@@ -49,7 +49,7 @@ def test_a_sale_of_the_worked_state() -> None:
 
 
 def test_the_smallest_first_buy() -> None:
-    """1,071,510 lamports on a balanced market of b = 100 SOL; one less is refused (protocol.md 2.6)."""
+    """1,071,510 lamports on a balanced market of b = 100 SOL; one less is rejected (protocol.md 2.6)."""
     assert quote.smallest_buy(pool(), yes=True) == 1_071_510
     with pytest.raises(errors.ProgramError, match="UnderflowError"):
         quote.buy(pool(), yes=True, target_cost=1_071_509)
@@ -75,7 +75,7 @@ def test_the_smallest_sale_works_and_one_less_does_not(yes: bool) -> None:
     ],
 )
 def test_an_untradable_market_has_no_smallest_amount(changed: dict[str, int], refusal: str) -> None:
-    """A market that takes no trade refuses as the program does, and has no smallest one."""
+    """A market without possible trades has the program's error, and no smallest trade."""
     closed = pool(**changed)
     with pytest.raises(errors.ProgramError, match=refusal):
         quote.buy(closed, yes=True, target_cost=SOL)
@@ -84,7 +84,7 @@ def test_an_untradable_market_has_no_smallest_amount(changed: dict[str, int], re
 
 
 def test_refusals_of_amounts() -> None:
-    """Too little, more than there is, more than the ledger holds."""
+    """Too little, more than the seller has, more than the ledger has."""
     with pytest.raises(errors.ProgramError, match="TradeTooSmall"):
         quote.buy(pool(), yes=True, target_cost=9_999)
     with pytest.raises(errors.ProgramError, match="InsufficientShares"):
@@ -94,7 +94,7 @@ def test_refusals_of_amounts() -> None:
 
 
 def test_the_turning_point() -> None:
-    """Beyond 2 sqrt(3) b the shown price falls although shares cost more."""
+    """Beyond 2 sqrt(3) b the displayed price falls although shares cost more."""
     b = 100 * SOL
     below, beyond = pool(shares_yes=346 * SOL, shares_no=0), pool(shares_yes=347 * SOL, shares_no=0)
     assert (below.is_past_turning_point, beyond.is_past_turning_point) == (False, True)

@@ -1,4 +1,4 @@
-"""Honest defaults for what ingest tests talk about."""
+"""Default objects for ingest tests."""
 
 from __future__ import annotations
 

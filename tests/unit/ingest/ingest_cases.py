@@ -31,7 +31,7 @@ FINALIZED = events.MarketFinalized(MARKET, True, True, NOW)
 
 
 def call(name: str, args: Mapping[str, Any] | None = None, market_id: bytes = MARKET) -> Instruction:
-    """An instruction of our program with the accounts the tests use."""
+    """An instruction of our program with the tests' accounts."""
     wanted = {
         "buy_shares": {"user": USER, "protocol_fee_wallet": FEES},
         "sell_shares": {"user": USER, "protocol_fee_wallet": FEES},
@@ -69,6 +69,6 @@ def create(market_id: bytes = MARKET, question: bytes = CID) -> Instruction:
 
 
 def transfer(*accounts: str) -> Instruction:
-    """Something of the System program that names these accounts."""
+    """An instruction of the System program with these accounts."""
     metas = [AccountMeta(Pubkey.from_string(account), False, True) for account in accounts]
     return Instruction(Pubkey.from_string(addresses.SYSTEM_PROGRAM), b"\2\0\0\0", metas)

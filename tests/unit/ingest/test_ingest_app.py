@@ -1,4 +1,4 @@
-"""The HTTP side: every answer, and what is committed behind it."""
+"""The HTTP side: every response, and the commit behind it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BODY = testing.body(testing.item(PROGRAM, [BOUGHT]))
 
 
 class FailingWriter(testing.MemoryWriter):
-    """A writer that fails when told to."""
+    """A writer that fails on request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class FailingWriter(testing.MemoryWriter):
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
     ) -> testing.MemoryAppendResult:
-        """Fail, or keep."""
+        """Fail, or store."""
         if self.error is not None:
             raise self.error
         return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
@@ -53,13 +53,13 @@ class FailingWriter(testing.MemoryWriter):
 
 @pytest.fixture
 def writer() -> FailingWriter:
-    """What the server commits to."""
+    """The transactions that the server commits."""
     return FailingWriter()
 
 
 @pytest.fixture
 def parts(writer: FailingWriter) -> Callable[..., Parts]:
-    """Make the parts of a server; any of them can be another."""
+    """Create the parts of a server; any of them can be replaced."""
 
     def make(*, limits: BatchLimits | None = None, **overrides: Any) -> Parts:
         async def connect() -> BatchWriter:
@@ -84,7 +84,7 @@ async def client(parts: Callable[..., Parts]) -> AsyncIterator[AsyncTestClient[A
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Check that an answer is a problem of RFC 9457 with the older members beside it."""
+    """Check that a response is a problem of RFC 9457 with the older members."""
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
@@ -98,14 +98,14 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
 async def test_a_delivery_is_committed_before_it_is_acknowledged(
     client: AsyncTestClient[Any], writer: FailingWriter, path: str
 ) -> None:
-    """Both addresses take it."""
+    """Both addresses accept it."""
     answer = await client.post(path, content=BODY, headers=AUTHORIZED_HEADERS)
     assert answer.status_code == 200
     assert list(writer.transactions) == [testing.signature(1)]
 
 
 async def test_an_empty_array_is_acknowledged(client: AsyncTestClient[Any]) -> None:
-    """There is nothing to lose."""
+    """There is nothing to commit."""
     assert (await client.post(WEBHOOK, content=b"[]", headers=AUTHORIZED_HEADERS)).status_code == 200
 
 
@@ -143,7 +143,7 @@ async def test_an_unauthorized_delivery_is_refused_with_one_log_line(
 
 
 async def post_stream(server: Parts, chunk: bytes, headers: dict[str, str]) -> tuple[Any, int]:
-    """Send a hundred chunks without announcing a length; the answer and how many were read."""
+    """Send a hundred chunks without a length; return the response and the number of chunks read."""
     read = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -162,7 +162,7 @@ async def post_stream(server: Parts, chunk: bytes, headers: dict[str, str]) -> t
 
 
 async def test_an_unauthorized_body_is_not_read(parts: Callable[..., Parts]) -> None:
-    """Without a signature to check, a stranger's body is not worth a byte."""
+    """Without a signature to verify, no byte of an unproven body is read."""
     answer, read = await post_stream(parts(), b"[]", {})
     assert_problem(answer, 401, "unauthorized")
     assert read == 0
@@ -176,16 +176,16 @@ async def test_an_unauthorized_body_is_not_read(parts: Callable[..., Parts]) -> 
 async def test_a_body_that_is_no_array_is_rejected_with_the_expectation(
     client: AsyncTestClient[Any], body: bytes
 ) -> None:
-    """422 names the expectation and what came."""
+    """422 has the expected and the received form."""
     problem = assert_problem(
         await client.post(WEBHOOK, content=body, headers=AUTHORIZED_HEADERS), 422, "not_transactions"
     )
     assert "Expected a JSON array of transactions" in problem["detail"]
-    assert problem["detail"].endswith(" came.")
+    assert "webhooks send it, received " in problem["detail"]
 
 
 async def test_one_bad_item_does_not_affect_the_others(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
-    """Good, bad, enhanced and foreign items each end where they belong, and the answer is 200."""
+    """Good, bad, enhanced and foreign items are each processed in their way, and the response is 200."""
     body = testing.body(
         testing.item(PROGRAM, [BOUGHT], number=1),
         {"slot": "no"},
@@ -213,7 +213,7 @@ async def test_more_than_the_limit_is_refused_by_its_announced_length(
 async def test_an_announced_length_beyond_the_limit_is_not_read(
     parts: Callable[..., Parts],
 ) -> None:
-    """The announcement alone is enough to refuse."""
+    """The announced length alone is enough for a rejection."""
     announced = AUTHORIZED_HEADERS | {"Content-Length": str(100 << 18)}
     answer, read = await post_stream(parts(body_limit_bytes=1 << 20), b" " * (1 << 18), announced)
     assert_problem(answer, 413, "too_large")
@@ -221,7 +221,7 @@ async def test_an_announced_length_beyond_the_limit_is_not_read(
 
 
 async def test_more_than_the_limit_is_refused_while_it_streams(parts: Callable[..., Parts]) -> None:
-    """A body that announces no length is counted, not read to its end, and its room given back."""
+    """A body without a length is counted, not read to its end, and its budget is returned."""
     server = parts(body_limit_bytes=1 << 20)
     answer, read = await post_stream(server, b" " * (1 << 18), AUTHORIZED_HEADERS)
     assert_problem(answer, 413, "too_large")
@@ -230,7 +230,7 @@ async def test_more_than_the_limit_is_refused_while_it_streams(parts: Callable[.
 
 
 async def test_a_full_budget_returns_503_with_retry_after(parts: Callable[..., Parts]) -> None:
-    """503 with Retry-After, and the bytes that were read are given back."""
+    """503 with Retry-After, and the budget of the bytes is returned."""
     server = parts(limits=BatchLimits(budget_bytes=100))
     async with AsyncTestClient(create_app(server)) as client:
         answer = await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
@@ -251,7 +251,7 @@ async def test_a_full_budget_returns_503_with_retry_after(parts: Callable[..., P
 async def test_an_uncommitted_delivery_is_never_acknowledged(
     client: AsyncTestClient[Any], writer: FailingWriter, error: Exception, code: str
 ) -> None:
-    """Every failure behind the door is 503 with Retry-After, so that Helius delivers again."""
+    """Every later failure is 503 with Retry-After, so that Helius delivers again."""
     writer.error = error
     answer = await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     problem = assert_problem(answer, 503, code)
@@ -264,7 +264,7 @@ async def test_an_uncommitted_delivery_is_never_acknowledged(
 async def test_a_bug_is_logged_with_its_traceback_and_no_secret(
     client: AsyncTestClient[Any], writer: FailingWriter
 ) -> None:
-    """Whoever looks finds the line of code, not the header or the body."""
+    """The log has the line of code, not the header or the body."""
     writer.error = ValueError("a bug")
     with capture_logs([structlog.processors.format_exc_info]) as lines:
         await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
@@ -277,7 +277,7 @@ async def test_a_bug_is_logged_with_its_traceback_and_no_secret(
 
 
 async def test_a_decoder_with_a_bug_is_no_500(parts: Callable[..., Parts]) -> None:
-    """Even the unexpected keeps the delivery at its sender."""
+    """An unexpected error is 503 as well, so that the sender repeats the delivery."""
 
     class Broken(Decoder):
         def decode_item(self, raw: bytes) -> None:
@@ -290,7 +290,7 @@ async def test_a_decoder_with_a_bug_is_no_500(parts: Callable[..., Parts]) -> No
 
 
 async def test_health_returns_the_process_fields(client: AsyncTestClient[Any]) -> None:
-    """The fields clients know, whatever the database does."""
+    """The fields that clients know, with any state of the database."""
     body = (await client.get("/health")).json()
     assert body.keys() == {"status", "service", "timestamp", "uptime", "environment"}
     assert (body["status"], body["service"], body["environment"]) == (
@@ -301,14 +301,14 @@ async def test_health_returns_the_process_fields(client: AsyncTestClient[Any]) -
 
 
 async def test_ready_is_ready(client: AsyncTestClient[Any]) -> None:
-    """Nothing to say against it."""
+    """Without any reason."""
     answer = await client.get("/ready")
     body = answer.json()
     assert (answer.status_code, body["status"], body["reasons"]) == (200, "ready", [])
 
 
 async def test_ready_names_the_failing_checks(parts: Callable[..., Parts]) -> None:
-    """Each reason begins with what is not as it should be."""
+    """Each reason begins with the name of the failing part."""
 
     async def no_database() -> None:
         raise errors.Unavailable("Postgres is not answering.")
@@ -323,7 +323,7 @@ async def test_ready_names_the_failing_checks(parts: Callable[..., Parts]) -> No
     assert answer.json()["status"] == "unready"
     assert answer.json()["reasons"] == [
         "database: Postgres is not answering.",
-        "chain: the check failed; the log says why.",
+        "chain: the check failed; the log contains the reason.",
     ]
 
 
@@ -338,7 +338,7 @@ async def test_ready_reports_a_failed_last_commit(client: AsyncTestClient[Any], 
 
 
 async def test_metrics_count_deliveries_by_outcome(client: AsyncTestClient[Any]) -> None:
-    """In Prometheus' text format, to a caller with the right to it."""
+    """In Prometheus' text format, to an authorized client."""
     await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     await client.post(WEBHOOK, content=BODY)
     client.app.state["parts"].metrics.deliveries.labels("committed")
@@ -348,7 +348,7 @@ async def test_metrics_count_deliveries_by_outcome(client: AsyncTestClient[Any])
 
 
 async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writer: FailingWriter) -> None:
-    """What was not acknowledged, and a rate of what was."""
+    """The unacknowledged deliveries, and the rate of the acknowledged ones."""
     await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)
     await client.post(WEBHOOK, content=BODY)
     await client.post(WEBHOOK, content=b"{}", headers=AUTHORIZED_HEADERS)
@@ -362,19 +362,19 @@ async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writ
 
 
 async def test_unverified_bodies_cannot_use_the_verified_budget(parts: Callable[..., Parts]) -> None:
-    """A body whose proof is in it waits in a room of its own: full, it is told apart and refused, others are taken."""
+    """A body with its own proof waits in a separate budget: a full one is reported and rejects; others are accepted."""
     server = parts(unverified_budget=ByteBudget(100))
     unverified_headers = {auth.SIGNATURE_HEADER: "00" * 32}
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=unverified_headers), 503, "overloaded")
         assert (await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)).status_code == 200
         reasons = (await client.get("/ready")).json()["reasons"]
-    assert [reason.split(":")[0] for reason in reasons] == ["room for signed deliveries"]
+    assert [reason.split(":")[0] for reason in reasons] == ["memory for signed deliveries"]
     assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
 
 
 async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: Callable[..., Parts]) -> None:
-    """Then its bytes are in the pipeline's room like all others, and refused there when that is full."""
+    """Then its bytes are in the pipeline's budget like all others, and rejected when that is full."""
     server = parts(limits=BatchLimits(budget_bytes=100))
     signed = {auth.SIGNATURE_HEADER: auth.signature(BODY, KEY)}
     async with AsyncTestClient(create_app(server)) as client:
@@ -383,7 +383,7 @@ async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: C
 
 
 async def test_metrics_need_the_token_from_other_hosts(parts: Callable[..., Parts]) -> None:
-    """Elsewhere than on this machine they take the token; a proxy's word counts as elsewhere."""
+    """From other machines they need the token; a request through a proxy counts as another machine's."""
     async with AsyncTestClient(create_app(parts(metrics_token="token"))) as client:
         assert_problem(await client.get("/metrics"), 403, "forbidden")
         wrong = {"Authorization": "Bearer tokem"}
@@ -399,5 +399,5 @@ async def test_metrics_need_the_token_from_other_hosts(parts: Callable[..., Part
 async def test_not_found_is_a_problem_document(
     client: AsyncTestClient[Any], method: str, path: str, status: int, code: str
 ) -> None:
-    """The same form for every refusal."""
+    """The same form for every rejection."""
     assert_problem(await client.request(method, path), status, code)

@@ -1,4 +1,4 @@
-"""The endpoint is total: whatever is sent, the answer is one of those that the documentation names."""
+"""The endpoint is total: for any request, the response is one of the documented ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ingest.webhook.auth import Verifier
 HEADER, KEY = "hush-header-value", "hush-signing-key"
 LIMIT_BYTES = 4_096
 BODY = testing.body(testing.item(PROGRAM, [BOUGHT]))
-#: Of docs/helius.md; 503 is what a sender tries again, and nothing here gives cause for it.
+#: Of docs/helius.md; 503 asks the sender to retry, and nothing here causes it.
 WEBHOOK = {200, 400, 401, 408, 413, 422}
 BODIES = st.one_of(
     st.binary(max_size=300),
@@ -46,7 +46,7 @@ PROOFS = st.one_of(
 
 
 class AppServer:
-    """The application on a loop of its own, asked without a socket in between."""
+    """The application on a separate loop, called without a socket in between."""
 
     def __init__(self) -> None:
         self.writer = testing.MemoryWriter()
@@ -77,7 +77,7 @@ class AppServer:
     def request(
         self, method: str, path: str, headers: list[tuple[bytes, bytes]], chunks: list[bytes], *, hangs_up: bool = False
     ) -> int:
-        """The status of an answer."""
+        """Return the status of a response."""
         return self.loop.run_until_complete(self._request(method, path, headers, chunks, hangs_up))
 
     async def _request(
@@ -105,7 +105,7 @@ class AppServer:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[AppServer]:
-    """One for all examples: what one leaves behind must not hurt the next."""
+    """One for all examples: no example may affect the next."""
     server = AppServer()
     yield server
     server.close()
@@ -119,7 +119,7 @@ KINDLY = settings(deadline=None, suppress_health_check=[HealthCheck.function_sco
 def test_any_delivery_gets_a_documented_answer(
     server: AppServer, proof: list[tuple[bytes, bytes]], body: bytes, cuts: list[int], hangs_up: bool
 ) -> None:
-    """Headers, bytes, how they arrive and whether the sender stays: no crash, no 5xx, no room kept, well after."""
+    """Headers, bytes, chunks and disconnects: no crash, no 5xx, no budget lost, and it works afterwards."""
     edges = [0, *sorted(cuts), len(body)]
     chunks = [body[a:b] for a, b in itertools.pairwise(edges)]
     status = server.request("POST", "/helius/webhook", proof, chunks, hangs_up=hangs_up)
@@ -140,5 +140,5 @@ def test_any_delivery_gets_a_documented_answer(
 def test_any_request_gets_an_answer(
     server: AppServer, method: str, path: str, headers: list[tuple[bytes, bytes]]
 ) -> None:
-    """Other paths and methods are refused as what they are."""
+    """Other paths and methods have their own errors."""
     assert server.request(method, path, headers, [b""]) in {200, 204, 400, 401, 403, 404, 405}

@@ -1,4 +1,4 @@
-"""Who may deliver."""
+"""Verification of deliveries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BODY = b'[{"slot": 1}]'
 
 
 def test_with_nothing_to_prove_nothing_starts() -> None:
-    """There is no open mode; the refusal names both variables."""
+    """There is no open mode; the error has both variables."""
     with pytest.raises(errors.ConfigurationError, match=r"HELIUS_AUTH_HEADER.*HELIUS_WEBHOOK_SECRET"):
         Verifier()
 
 
 @pytest.mark.parametrize("mode", ["development", "test", "localnet"])
 def test_no_environment_disables_the_check(mode: str) -> None:
-    """The earlier backend skipped the check in development (protocol.md 8.1); nothing does here."""
+    """The earlier backend skipped the check in development (protocol.md 8.1); no setting does here."""
     environ = {"NODE_ENV": mode, "WEBHOOK_DEV_MODE": "true", "SOLANA_CLUSTER": "localnet"}
     with pytest.raises(errors.ConfigurationError):
         Verifier.of(settings.load(environ).ingest)
@@ -74,7 +74,7 @@ def test_a_signature_is_over_the_raw_body() -> None:
 
 @pytest.mark.parametrize("given", [None, "", "00", "0" * 64, "zz" * 32, "\u00ff" * 64])
 def test_a_wrong_signature_is_none(given: str | None) -> None:
-    """Whatever the header holds, it is compared and refused."""
+    """Any content of the header is compared and rejected."""
     assert not Verifier(secret="the key").is_signed(given, BODY)
 
 
@@ -86,5 +86,5 @@ def test_without_a_key_no_signature_counts() -> None:
 
 
 def test_nothing_secret_is_in_its_repr() -> None:
-    """A verifier in a traceback or log line gives nothing away."""
+    """A verifier in a traceback or log line shows no secret."""
     assert "hush" not in repr(Verifier(["hush"], "hush"))

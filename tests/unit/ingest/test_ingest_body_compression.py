@@ -1,4 +1,4 @@
-"""Bodies come out of their bundles byte for byte, whatever they are and however large."""
+"""Bodies are decompressed byte for byte, with any content and size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_bodies_come_back_as_they_were(bodies: list[bytes]) -> None:
 
 
 def test_a_bundle_ends_where_the_next_body_would_be_too_much() -> None:
-    """A body that is too large for company is alone; the others share."""
+    """A body that is too large for a bundle is alone; the others share one."""
     small, large = b"s" * 1000, b"l" * (body_compression.BUNDLE_BYTES + 1)
 
     _, places = body_compression.compress([small, small, large, small])
@@ -31,5 +31,5 @@ def test_no_bodies_make_no_bundle() -> None:
 
 
 def test_a_body_by_itself_is_opened_without_a_place() -> None:
-    """As logs kept them before there were bundles."""
+    """As earlier releases stored them, before there were bundles."""
     assert body_compression.decompress(body_compression.compress_one(b"{}")) == b"{}"

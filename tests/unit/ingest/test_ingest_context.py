@@ -1,4 +1,4 @@
-"""What a transaction tells beyond its events."""
+"""The data of a transaction beyond its events."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def test_a_creation_context_has_liquidity_and_question() -> None:
 
 
 def test_creations_are_matched_by_market_id() -> None:
-    """Two markets in one transaction each get their own arguments, whatever the order."""
+    """Two markets in one transaction each get their own arguments, in any order."""
     other = CREATED._replace(market_id=OTHER_MARKET)
     found = contexts([CREATED, other], create(OTHER_MARKET, b"\0" * 46), create(MARKET))
     assert [t and t["ipfs_question_hash"] for t in found] == [CID.decode(), "0x" + "00" * 46]
 
 
 def test_a_creation_called_by_another_program_is_found() -> None:
-    """Inner instructions are read like the others."""
+    """Inner instructions are decoded like the others."""
     (context,) = contexts([CREATED], transfer(USER), inner={0: [create()]})
     assert context is not None
     assert context["initial_liquidity"] == "5000000000"
@@ -71,7 +71,7 @@ def test_a_creation_called_by_another_program_is_found() -> None:
 def test_a_finalization_context_has_the_dispute_counts(
     counts: tuple[int | None, int | None],
 ) -> None:
-    """Null counts are said as null: the caller sent none."""
+    """Null counts are stored as null: the caller sent none."""
     args = dict(zip(("dispute_agree", "dispute_disagree"), counts, strict=True))
     (context,) = contexts([FINALIZED], call("finalize_market", args))
     assert context is not None
@@ -87,7 +87,7 @@ def test_counts_of_another_market_are_ignored() -> None:
 
 
 def test_balances_are_stored_with_the_last_event_of_a_market() -> None:
-    """They are of after the transaction, so earlier events of the market say nothing."""
+    """They are from after the transaction, so earlier events of the market get none."""
     other = BOUGHT._replace(market_id=OTHER_MARKET)
     lamports = {ACCOUNT: (1, 2), OTHER_ACCOUNT: (3, 2**63)}
     found = contexts([BOUGHT, other, BOUGHT], buy(), buy(OTHER_MARKET), lamports=lamports)
@@ -95,7 +95,7 @@ def test_balances_are_stored_with_the_last_event_of_a_market() -> None:
 
 
 def test_a_single_sell_has_the_lamports_change_of_the_market() -> None:
-    """The change settles which of two prices before fees it was (protocol.md 8.6)."""
+    """The change decides between two prices before fees (protocol.md 8.6)."""
     assert contexts([SOLD], sell(), lamports=BALANCES) == [AFTER | MOVED]
 
 
@@ -122,19 +122,19 @@ def test_calls_that_move_no_lamports_of_the_market_do_not_hide_the_change(still:
 
 @pytest.mark.parametrize("mover", [buy(), sell(), call("claim_winnings"), transfer(USER, ACCOUNT)])
 def test_another_movement_on_the_market_hides_the_change(mover: Instruction) -> None:
-    """Then nobody can say how much of the change was the sell."""
+    """Then the part of the sell in the change is unknown."""
     found = contexts([SOLD], sell(), mover, lamports=BALANCES)
     assert found == [AFTER]
 
 
 def test_a_movement_of_another_instruction_hides_the_change() -> None:
-    """An inner transfer to the market counts where the sell did not call it."""
+    """An inner transfer to the market counts if the sell did not call it."""
     found = contexts([SOLD], sell(), transfer(USER), inner={1: [transfer(ACCOUNT)]}, lamports=BALANCES)
     assert found == [AFTER]
 
 
 def test_a_sell_without_its_instruction_hides_the_change() -> None:
-    """Without instructions nothing is known about who moved what."""
+    """Without instructions the cause of a change is unknown."""
     found = contexts([SOLD], transfer(USER, ACCOUNT), lamports=BALANCES)
     assert found == [AFTER]
 
@@ -151,7 +151,7 @@ def test_accounts_of_a_look_up_table_follow_the_static_ones() -> None:
 
 
 def test_balances_that_do_not_match_the_keys_are_not_believed() -> None:
-    """A list of another length would tell another account's lamports."""
+    """A list of another length would give another account's lamports."""
     item = testing.item(PROGRAM, [BOUGHT], instructions=[buy()], lamports=BALANCES)
     item["meta"]["postBalances"].pop(0)
     row = Decoder(PROGRAM).decode_item(msgspec.json.encode(item))
@@ -161,7 +161,7 @@ def test_balances_that_do_not_match_the_keys_are_not_believed() -> None:
 
 @pytest.mark.parametrize("data", ["", "0OIl", "1", "z" * 100_000])
 def test_invalid_instruction_data_adds_no_context(data: str) -> None:
-    """Broken base58, and an item forged to keep the decoder busy, cost the context alone."""
+    """Broken base58, and an item built to take long, lose the context alone."""
     item = testing.item(PROGRAM, [CREATED], instructions=[create()])
     item["transaction"]["message"]["instructions"][0]["data"] = data
     row = Decoder(PROGRAM).decode_item(msgspec.json.encode(item))

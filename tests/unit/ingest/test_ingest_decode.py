@@ -1,4 +1,4 @@
-"""What becomes of one delivered item."""
+"""The result of decoding one delivered item."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from zmart.domain import events
 
 
 def row_of(decoder: Decoder, item: object) -> TransactionRow:
-    """The transaction an item becomes."""
+    """Return the transaction of an item."""
     outcome = decoder.decode_item(item if isinstance(item, bytes) else msgspec.json.encode(item))
     assert isinstance(outcome, TransactionRow), outcome
     return outcome
 
 
 def dead_letter_of(decoder: Decoder, item: object) -> DeadLetter:
-    """The dead letter an item becomes."""
+    """Return the dead letter of an item."""
     outcome = decoder.decode_item(item if isinstance(item, bytes) else msgspec.json.encode(item))
     assert isinstance(outcome, DeadLetter), outcome
     return outcome
 
 
 def only_event(decoder: Decoder, event: events.Event) -> EventRow:
-    """The row an event becomes when it comes alone."""
+    """Return the row of an event that is alone."""
     (row,) = row_of(decoder, testing.item(PROGRAM, [event])).events
     return row
 
 
 def test_a_transaction_row_has_the_delivered_values(decoder: Decoder) -> None:
-    """Signature, slot, index, time, fee and the body's own bytes arrive in the row."""
+    """Signature, slot, index, time, fee and the body's own bytes are in the row."""
     raw = json.dumps(testing.item(PROGRAM, [BOUGHT], number=5), indent=1).encode()
     row = row_of(decoder, raw)
     assert (row.signature, row.slot, row.index_in_block) == (testing.signature(5), 400_000_000, 7)
@@ -114,7 +114,7 @@ PAYLOADS = [
 def test_every_event_uses_the_names_of_the_program(
     decoder: Decoder, event: events.Event, wallet: str | None, payload: dict[str, object]
 ) -> None:
-    """Each kind names who acted where it says so, keeps its other fields, and repeats no column."""
+    """Each kind has the wallet that acted if it names one, its other fields, and no column twice."""
     row = only_event(decoder, event)
     assert (row.name, row.wallet, row.clock) == (event.name, wallet, NOW)
     assert json.loads(row.payload) == payload
@@ -124,7 +124,7 @@ def test_every_event_uses_the_names_of_the_program(
 
 
 def test_a_claim_names_the_account_alone(decoder: Decoder) -> None:
-    """WinningsClaimed carries the market's address; its id stays unknown here (protocol.md 1.7)."""
+    """WinningsClaimed has the market's address; its id is unknown here (protocol.md 1.7)."""
     row = only_event(decoder, events.WinningsClaimed(ACCOUNT, USER, None, 999_928_380, NOW))
     assert (row.name, row.market_id, row.market_account, row.wallet) == (
         "WinningsClaimed", None, ACCOUNT, USER,
@@ -133,7 +133,7 @@ def test_a_claim_names_the_account_alone(decoder: Decoder) -> None:
 
 
 def test_a_claim_of_the_earlier_build_is_read_by_its_length(decoder: Decoder) -> None:
-    """The 96-byte layout has the same name and discriminator, and carries the id."""
+    """The 96-byte layout has the same name and discriminator, and contains the id."""
     row = only_event(decoder, events.WinningsClaimedV0(MARKET, USER, 7, 3, NOW))
     assert (row.name, row.market_id, row.market_account, row.wallet) == (
         "WinningsClaimed", MARKET.hex(), ACCOUNT, USER,
@@ -143,7 +143,7 @@ def test_a_claim_of_the_earlier_build_is_read_by_its_length(decoder: Decoder) ->
 
 @pytest.mark.parametrize("raw", [b"\0" * 46, b"\xff" * 46, b"line\n" + b"x" * 41])
 def test_a_hash_that_is_no_text_is_hex(decoder: Decoder, raw: bytes) -> None:
-    """Nothing unprintable reaches jsonb, U+0000 least of all."""
+    """No control character reaches jsonb, in particular not U+0000."""
     row = only_event(decoder, events.MarketResolved(MARKET, USER, True, raw, NOW))
     assert json.loads(row.payload)["evidence_hash"] == "0x" + raw.hex()
 
@@ -180,7 +180,7 @@ def test_what_another_program_prints_is_not_our_event(decoder: Decoder) -> None:
 
 
 def test_a_transaction_without_our_program_is_ignored(decoder: Decoder) -> None:
-    """Even when somebody prints our events, or our address, in it."""
+    """Also if a user prints our events, or our address, in it."""
     item = testing.item(
         OTHER_PROGRAM,
         lines=testing.log_lines(OTHER_PROGRAM, [testing.data_line(BOUGHT), f"Program log: {PROGRAM}"]),
@@ -196,7 +196,7 @@ def test_our_program_counts_where_only_a_look_up_table_names_it(decoder: Decoder
 
 
 def test_a_failed_transaction_has_no_events(decoder: Decoder) -> None:
-    """Its logs may show some; they never happened. The error is kept as JSON."""
+    """Its logs may show some; they are not valid. The error is stored as JSON."""
     item = testing.item(PROGRAM, [BOUGHT], err={"InstructionError": [2, {"Custom": 6000}]})
     row = row_of(decoder, item)
     assert (row.events, row.dead_letters) == ((), ())
@@ -212,7 +212,7 @@ def test_a_truncated_log_adds_a_dead_letter_to_the_events(decoder: Decoder) -> N
 
 
 def test_a_program_cannot_pretend_that_the_log_was_cut(decoder: Decoder) -> None:
-    """The words inside a program's own line say nothing."""
+    """The same text inside a program's own line has no meaning."""
     lines = testing.log_lines(PROGRAM, ["Program log: Log truncated", testing.data_line(BOUGHT)])
     assert row_of(decoder, testing.item(PROGRAM, lines=lines)).dead_letters == ()
 
@@ -249,7 +249,7 @@ def test_events_beyond_the_ordinal_limit_are_dead_letters(decoder: Decoder) -> N
 
 
 def test_nul_in_a_log_line_survives_and_breaks_nothing(decoder: Decoder) -> None:
-    """A program may print U+0000; the body keeps it and the events count."""
+    """A program may print U+0000; the body contains it and the events count."""
     printed = ["Program log: \0", testing.data_line(BOUGHT)]
     raw = msgspec.json.encode(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, printed)))
     row = row_of(decoder, raw)
@@ -258,7 +258,7 @@ def test_nul_in_a_log_line_survives_and_breaks_nothing(decoder: Decoder) -> None
 
 
 def test_half_a_surrogate_pair_in_a_log_line_survives_and_breaks_nothing(decoder: Decoder) -> None:
-    """The stored body is what came; what is decoded has a replacement sign in its place."""
+    """The stored body is the delivered one; the decoded text has a replacement character."""
     printed = ["Program log: \ud800", testing.data_line(BOUGHT)]
     raw = json.dumps(testing.item(PROGRAM, lines=testing.log_lines(PROGRAM, printed))).encode()
     neighbour = msgspec.json.encode(testing.item(PROGRAM, [SOLD], number=2))
@@ -268,7 +268,7 @@ def test_half_a_surrogate_pair_in_a_log_line_survives_and_breaks_nothing(decoder
 
 
 def test_a_surrogate_after_an_odd_extra_is_mended_too(decoder: Decoder) -> None:
-    """Two oddities in one item do not add up to a loss."""
+    """Two unusual parts in one item lose nothing."""
     item = testing.item(PROGRAM, [BOUGHT])
     item["blockTime"] = "soon"
     item["meta"]["logMessages"].append("\ud800")
@@ -317,7 +317,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformed_item_is_a_dead_letter_with_its_bytes(decoder: Decoder, raw: bytes) -> None:
-    """And its neighbours in the same delivery are stored."""
+    """Its neighbours in the same delivery are stored."""
     dead_letter = dead_letter_of(decoder, raw)
     assert (dead_letter.reason_code, dead_letter.bytes, dead_letter.ordinal) == ("malformed", raw, None)
     assert dead_letter.reason.endswith(".")
@@ -350,7 +350,7 @@ EXTRAS = {
 
 @pytest.mark.parametrize("raw", EXTRAS.values(), ids=EXTRAS.keys())
 def test_a_missing_or_odd_extra_costs_no_event(decoder: Decoder, raw: bytes) -> None:
-    """Only signature, slot, error and log lines have to be right."""
+    """Only signature, slot, error and log lines must be valid."""
     row = row_of(decoder, raw)
     assert [(event.name, event.wallet) for event in row.events] == [("SharesBought", USER)]
     assert row.fee_lamports in (5_000, None)
@@ -359,7 +359,7 @@ def test_a_missing_or_odd_extra_costs_no_event(decoder: Decoder, raw: bytes) -> 
 
 
 def test_an_enhanced_item_becomes_a_pending_signature(decoder: Decoder) -> None:
-    """It has no logs by nature (protocol.md 8.3): its signature is noted for fetching."""
+    """It never has logs (protocol.md 8.3): its signature is queued for fetching."""
     outcome = decoder.decode_item(msgspec.json.encode(testing.enhanced_item(PROGRAM, 3)))
     assert outcome == PendingSignature(testing.signature(3))
 
@@ -370,7 +370,7 @@ def test_an_enhanced_item_of_others_is_ignored(decoder: Decoder) -> None:
 
 
 def test_a_raw_item_without_logs_becomes_a_pending_signature(decoder: Decoder) -> None:
-    """Null log lines are not the same as none: another node may have them."""
+    """Null log lines differ from an empty list: another node may have them."""
     outcome = decoder.decode_item(changed("meta", "logMessages", to=None))
     assert outcome == PendingSignature(testing.signature(1))
 
@@ -402,7 +402,7 @@ def test_the_digest_depends_on_slot_error_and_lines_only(decoder: Decoder) -> No
 
 
 def test_duplicates_in_one_body_are_handed_on(decoder: Decoder) -> None:
-    """Whether something is known is the log's business, not the decoder's."""
+    """The log decides whether a transaction is known, not the decoder."""
     item = testing.item(PROGRAM, [BOUGHT])
     rows = decoder.decode_body(testing.body(item, item)).transactions
     assert rows[0] == rows[1]

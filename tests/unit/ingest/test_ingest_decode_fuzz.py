@@ -1,4 +1,4 @@
-"""Decoding is total: whatever an item is, something comes out and nothing is raised."""
+"""Decoding is total: for any item there is a result, and nothing is raised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingest import testing
 from ingest.decode.decoder import DecodedDelivery, Decoder
 
 DECODER = Decoder(PROGRAM)
-#: Every sign JSON can spell, lone surrogates and U+0000 among them.
+#: Every character that JSON can represent, lone surrogates and U+0000 among them.
 TEXT = st.text(st.characters(codec=None), max_size=12)
 SCALARS = (
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
@@ -77,7 +77,7 @@ def decoded(item: object) -> DecodedDelivery:
 
 
 def assert_storable(delivery: DecodedDelivery) -> None:
-    """Check what Postgres would refuse: U+0000, lone surrogates, numbers out of range."""
+    """Check for values that Postgres would reject: U+0000, lone surrogates, numbers out of range."""
     dead_letters = [
         *delivery.dead_letters,
         *(dead_letter for row in delivery.transactions for dead_letter in row.dead_letters),
@@ -98,13 +98,13 @@ def assert_storable(delivery: DecodedDelivery) -> None:
 
 @given(JSON)
 def test_any_json_is_decoded_without_an_error(item: object) -> None:
-    """Arbitrary values never raise and never cost a neighbour."""
+    """Arbitrary values never raise and never lose a neighbour."""
     assert_storable(decoded(item))
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), JSON), min_size=1, max_size=3))
 def test_a_mutated_item_is_decoded_without_an_error(changes: list[tuple[Any, object]]) -> None:
-    """Any member of a real item may be replaced by anything."""
+    """Any member of a real item may be replaced by any value."""
     item = json.loads(json.dumps(GOOD))
     for path, value in changes:
         at: Any = item
@@ -120,7 +120,7 @@ def test_a_mutated_item_is_decoded_without_an_error(changes: list[tuple[Any, obj
 
 @given(LINES, st.none() | JSON)
 def test_any_log_is_decoded_without_an_error(lines: list[str], err: object) -> None:
-    """Whatever was printed, in whatever order; a failed transaction has no events."""
+    """Any lines in any order; a failed transaction has no events."""
     delivery = decoded(testing.item(PROGRAM, lines=lines, err=err))
     assert_storable(delivery)
     if err is not None:

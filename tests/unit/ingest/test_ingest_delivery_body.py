@@ -13,13 +13,13 @@ from zmart import errors
 
 
 def test_items_are_the_bytes_that_came() -> None:
-    """Spaces, order of members and escapes inside an item are kept as delivered."""
+    """Spaces, order of members and escapes inside an item are stored as delivered."""
     first, second = b'{ "b":1,\n "a": "\\u0041" }', b"[1, 2]"
     assert delivery_body.split_items(b" [" + first + b" , " + second + b"]\n") == [first, second]
 
 
 def test_an_empty_array_has_no_items() -> None:
-    """Helius may send nothing, and that is fine."""
+    """Helius may send an empty array, which is valid."""
     assert delivery_body.split_items(b"[]") == []
 
 
@@ -33,37 +33,37 @@ def test_an_empty_array_has_no_items() -> None:
         (b"null", "null"),
         (b"12", "a JSON number"),
         (b"not json", "something that is not JSON"),
-        (b'[{"a":1}', "an array that does not end"),
+        (b'[{"a":1}', "an array without an end"),
         (b'[{"a":1},]', "something that is not JSON"),
         (b'[{"a":1}{"b":2}]', "something that is not JSON"),
         (b"[] []", "something that is not JSON"),
         (b"[NaN]", "something that is not JSON"),
         (b"\xff\xfe", "something that is not JSON"),
-        (b'["\\ud800"] x', "an array with something after it"),
+        (b'["\\ud800"] x', "an array with trailing data"),
         (b'["\\ud8zz"]', "something that is not JSON"),
     ],
 )
 def test_a_refusal_names_what_was_expected_and_what_came(body: bytes, came: str) -> None:
-    """Whoever points something else at the webhook learns what arrived."""
+    """The error has the expected and the received form."""
     with pytest.raises(errors.InvalidInput, match=r"Expected a JSON array of transactions") as caught:
         delivery_body.split_items(body)
-    assert f"but {came} came." in str(caught.value)
+    assert f", received {came}." in str(caught.value)
 
 
 def test_half_a_surrogate_pair_does_not_affect_other_items() -> None:
-    """JSON may hold `\\ud800`; the item keeps its bytes and its neighbours stay items."""
+    """JSON may contain `\\ud800`; the item's bytes are unchanged and its neighbours stay items."""
     odd = b'{"log":["\\ud800","\\udc00 ]","\\\\ud800"]}'
     assert delivery_body.split_items(b"[" + odd + b',{"a":2}]') == [odd, b'{"a":2}']
 
 
 def test_deep_nesting_does_not_affect_other_items() -> None:
-    """An item nested absurdly deep is split off like any other."""
+    """An extremely nested item is split off like any other."""
     deep = b"[" * 100_000 + b"]" * 100_000
     assert delivery_body.split_items(b'[{"a":"]"},' + deep + b"]") == [b'{"a":"]"}', deep]
 
 
 def test_only_lone_surrogates_are_replaced() -> None:
-    """Only what no decoder takes is replaced, and nothing moves."""
+    """Only characters that no decoder accepts are replaced, and no offset changes."""
     raw = rb'"\ud83d\ude00 \ud83d \udc00x \\ud800 \n"'
     assert delivery_body.replace_lone_surrogates(raw) == rb'"\ud83d\ude00 \ufffd \ufffdx \\ud800 \n"'
 

@@ -1,4 +1,4 @@
-"""Group commit: when a batch closes, who is told what, and how much may be in hand."""
+"""Group commit: the end of a batch, the senders' results, and the limit of bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ONE = rows(1)[0]
 
 
 class BlockingWriter(testing.MemoryWriter):
-    """A writer that waits to be let through, and fails when told to."""
+    """A writer that waits for permission, and fails on request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class BlockingWriter(testing.MemoryWriter):
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
     ) -> testing.MemoryAppendResult:
-        """Note the batch, wait for the gate, then do as told."""
+        """Store the batch, wait for permission, then commit or fail."""
         self.batches.append(len(transactions))
         self.append_started.set()
         await self.released.wait()
@@ -71,7 +71,7 @@ def pipeline_to(writer: BatchWriter, **limits: float) -> Pipeline:
 
 
 def queued_delivery(row_count: int, arrived_at: float = 0.0, source: str = "webhook") -> QueuedDelivery:
-    """A piece that nobody waits for."""
+    """A delivery without a waiting sender."""
     return QueuedDelivery(
         transactions=[ONE] * row_count,
         dead_letters=(),
@@ -98,7 +98,7 @@ def queued_delivery(row_count: int, arrived_at: float = 0.0, source: str = "webh
     ],
 )
 def test_a_batch_closes_when_full_or_when_its_first_has_waited(weights: list[int], now: float, expected: int) -> None:
-    """Ten transactions or five milliseconds here, and never half a piece."""
+    """Ten transactions or five milliseconds here, and never a part of a delivery."""
     assert batch_size([queued_delivery(weight) for weight in weights], now, LIMITS) == expected
 
 
@@ -110,20 +110,20 @@ def test_a_batch_has_one_source() -> None:
 
 
 def test_the_first_of_a_batch_decides_how_long_it_waits() -> None:
-    """Company that has just arrived keeps nobody waiting; and one who was first long ago does not hurry the next."""
+    """A delivery that has just arrived delays no other; and one that arrived long ago does not hurry the next."""
     queue = [queued_delivery(1, arrived_at=0.0), queued_delivery(1, arrived_at=0.004)]
     assert batch_size(queue, 0.005, LIMITS) == 2
     assert batch_size(queue[1:], 0.005, LIMITS) == 0
 
 
 def test_closing_commits_queued_deliveries_at_once() -> None:
-    """What is queued when a stop is asked for is committed at once."""
+    """Deliveries queued at a stop are committed at once."""
     assert batch_size([queued_delivery(1)], 0.0, LIMITS, closing=True) == 1
 
 
 @given(st.lists(st.integers(0, 12), max_size=8), st.floats(0, 0.01))
 def test_batches_exceed_the_limit_only_for_a_single_delivery(weights: list[int], now: float) -> None:
-    """And whenever something has waited long enough, something is taken."""
+    """Whenever a delivery has waited long enough, a batch is taken."""
     taken = batch_size([queued_delivery(weight) for weight in weights], now, LIMITS)
     assert taken <= 1 or sum(weights[:taken]) <= LIMITS.transactions
     assert taken > 0 or not weights or now < LIMITS.wait_seconds
@@ -161,7 +161,7 @@ async def test_deliveries_during_a_commit_wait_for_the_next(writer: BlockingWrit
 
 
 async def test_deliveries_are_committed_in_the_order_they_came(writer: BlockingWriter) -> None:
-    """Within a batch and from batch to batch: of two versions of a transaction the log keeps the first."""
+    """Within a batch and from batch to batch: of two versions of a transaction the log stores the first."""
     writer.released.set()
     async with pipeline_to(writer, transactions=3) as pipeline:
         await asyncio.gather(*(pipeline.submit(rows(1, first=n)) for n in range(7)))
@@ -169,7 +169,7 @@ async def test_deliveries_are_committed_in_the_order_they_came(writer: BlockingW
 
 
 async def test_a_large_submission_is_committed_in_parts(writer: BlockingWriter) -> None:
-    """No single delivery holds the writer lock for thousands of transactions."""
+    """No single delivery locks the writer for thousands of transactions."""
     writer.released.set()
     async with pipeline_to(writer, transactions=10) as pipeline:
         await pipeline.submit(rows(25), [DeadLetter(None, None, "malformed", "No.", b"1")])
@@ -179,7 +179,7 @@ async def test_a_large_submission_is_committed_in_parts(writer: BlockingWriter) 
 
 
 async def test_nothing_to_commit_is_committed(writer: BlockingWriter) -> None:
-    """An empty delivery does not even wait."""
+    """An empty delivery does not wait."""
     async with pipeline_to(writer) as pipeline:
         await pipeline.submit([])
     assert writer.batches == []
@@ -187,7 +187,7 @@ async def test_nothing_to_commit_is_committed(writer: BlockingWriter) -> None:
 
 @pytest.mark.parametrize("error", [errors.Unavailable("Postgres is gone."), ValueError("a bug")])
 async def test_a_failed_commit_fails_only_its_own_waiters(writer: BlockingWriter, error: Exception) -> None:
-    """The next batch is tried as if nothing had happened."""
+    """The next batch is not affected."""
     writer.released.set()
     writer.error = error
     async with pipeline_to(writer, wait_seconds=0.02) as pipeline:
@@ -213,7 +213,7 @@ async def test_a_part_that_fails_fails_the_whole_submission(writer: BlockingWrit
 
 
 async def test_an_unavailable_writer_is_connected_again() -> None:
-    """Ingest may start before Postgres; the first batch after it is up goes through."""
+    """Ingest may start before Postgres; the first batch after Postgres starts is committed."""
     attempts: list[testing.MemoryWriter] = []
 
     async def connect() -> BatchWriter:
@@ -233,7 +233,7 @@ async def test_an_unavailable_writer_is_connected_again() -> None:
 
 
 async def test_a_cancelled_sender_does_not_cancel_its_delivery(writer: BlockingWriter) -> None:
-    """Its piece is committed with the others, and its bytes are given back."""
+    """Its delivery is committed with the others, and its budget is returned."""
     async with pipeline_to(writer, wait_seconds=0.02) as pipeline:
         gone, stays = (asyncio.create_task(pipeline.submit([row], (), 100)) for row in rows(2))
         await writer.append_started.wait()
@@ -248,7 +248,7 @@ async def test_a_cancelled_sender_does_not_cancel_its_delivery(writer: BlockingW
 
 
 async def test_a_delivery_beyond_the_budget_is_overloaded(writer: BlockingWriter) -> None:
-    """Bytes count until they are committed; what is refused takes none."""
+    """Bytes count until they are committed; rejected ones do not."""
     async with pipeline_to(writer, budget_bytes=100) as pipeline:
         first = asyncio.create_task(pipeline.submit([ONE], (), 60))
         await writer.append_started.wait()
@@ -264,7 +264,7 @@ async def test_a_delivery_beyond_the_budget_is_overloaded(writer: BlockingWriter
 
 
 async def test_closing_commits_what_is_queued(writer: BlockingWriter) -> None:
-    """And takes no more."""
+    """It accepts no more."""
     writer.released.set()
     pipeline = pipeline_to(writer, wait_seconds=60)
     pipeline.start()
@@ -278,7 +278,7 @@ async def test_closing_commits_what_is_queued(writer: BlockingWriter) -> None:
 
 
 async def test_closing_gives_up_after_the_grace_period(writer: BlockingWriter) -> None:
-    """A stuck commit is given up after the grace, and everyone is told to deliver again."""
+    """A blocked commit is cancelled after the grace period, and all senders are asked to deliver again."""
     pipeline = pipeline_to(writer, transactions=1)
     pipeline.start()
     waiters = [asyncio.create_task(pipeline.submit([row], (), 10)) for row in rows(2)]
@@ -291,7 +291,7 @@ async def test_closing_gives_up_after_the_grace_period(writer: BlockingWriter) -
 
 
 async def test_sources_are_appended_separately() -> None:
-    """Each append says who delivered."""
+    """Each append has its source."""
     appended: list[tuple[str, int]] = []
 
     class RecordingWriter(testing.MemoryWriter):
@@ -332,7 +332,7 @@ async def test_the_counters_count_committed_rows(writer: BlockingWriter) -> None
 
 
 class PreparingWriter(BlockingWriter):
-    """A writer that notes what it prepares, and what of it it is handed."""
+    """A writer that records the batches it prepares, and those it appends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -341,7 +341,7 @@ class PreparingWriter(BlockingWriter):
         self.is_refusing = False
 
     def prepare(self, transactions: Sequence[TransactionRow]) -> Sequence[TransactionRow]:
-        """A tuple, to be told from what is not prepared."""
+        """A tuple, to distinguish it from an unprepared batch."""
         self.prepared_at.append((len(transactions), len(self.batches)))
         if self.is_refusing:
             raise ValueError("no column takes this")
@@ -355,7 +355,7 @@ class PreparingWriter(BlockingWriter):
         dead_letters: Sequence[DeadLetter] = (),
         wanted: Sequence[str] = (),
     ) -> testing.MemoryAppendResult:
-        """Note whether it was prepared."""
+        """Record whether it was prepared."""
         self.handed.append(isinstance(transactions, tuple))
         return await super().append(transactions, source=source, dead_letters=dead_letters, wanted=wanted)
 
@@ -367,7 +367,7 @@ async def settle() -> None:
 
 
 async def test_a_full_batch_is_prepared_while_another_commits() -> None:
-    """What needs no database is done in that time; what is not full waits for company instead."""
+    """Work without the database is done in that time; a batch that is not full waits for more deliveries."""
     writer = PreparingWriter()
     async with pipeline_to(writer, transactions=4, wait_seconds=0.0) as pipeline:
         first = asyncio.create_task(pipeline.submit(rows(1)))
@@ -386,7 +386,7 @@ async def test_a_full_batch_is_prepared_while_another_commits() -> None:
 
 
 async def test_an_unprepared_batch_is_appended_as_it_is() -> None:
-    """The writer finds the culprit when it appends; the pipeline goes on."""
+    """The writer finds the failing item when it appends; the pipeline continues."""
     writer = PreparingWriter()
     writer.released.set()
     async with pipeline_to(writer) as pipeline:
@@ -398,7 +398,7 @@ async def test_an_unprepared_batch_is_appended_as_it_is() -> None:
 
 
 async def test_a_batch_waiting_for_a_commit_fails_when_ingest_stops() -> None:
-    """It was closed and prepared, and is committed by nobody: its deliverer hears that."""
+    """It was closed and prepared, and is not committed: its sender gets an error."""
     writer = PreparingWriter()
     pipeline = pipeline_to(writer, transactions=2, wait_seconds=0.0)
     pipeline.start()
@@ -414,7 +414,7 @@ async def test_a_batch_waiting_for_a_commit_fails_when_ingest_stops() -> None:
 
 
 async def test_a_commit_under_way_is_waited_for_at_the_end() -> None:
-    """Closing commits what is queued, and returns when the last commit has."""
+    """Closing commits the queue, and returns after the last commit."""
     writer = PreparingWriter()
     pipeline = pipeline_to(writer, wait_seconds=0.0)
     pipeline.start()
@@ -430,7 +430,7 @@ async def test_a_commit_under_way_is_waited_for_at_the_end() -> None:
 
 
 async def test_the_next_batch_starts_before_the_last_one_is_acknowledged() -> None:
-    """Whoever is answered sends more, and Postgres would wait for that to be read."""
+    """A sender that is answered sends more, and Postgres would wait until that is read."""
     writer, story = PreparingWriter(), []
     async with pipeline_to(writer, transactions=2, wait_seconds=0.0) as pipeline:
 

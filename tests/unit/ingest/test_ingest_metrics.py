@@ -1,4 +1,4 @@
-"""What ingest counts: rates over a minute, and a list in the documentation that is the whole list."""
+"""The metrics of ingest: rates over a minute, and a list in the documentation that is complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROW = re.compile(r"^\| `(zmart_ingest_\w+)` \| ([a-z, ]*) \| (\w+):", re.MULTILI
 
 
 class SettableClock:
-    """A clock that shows the time it is set to."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -64,7 +64,7 @@ def test_the_page_lists_every_metric_with_its_labels_and_kind() -> None:
 
 
 def test_a_rate_is_of_the_last_minute() -> None:
-    """What is older than sixty seconds no longer counts."""
+    """Events older than sixty seconds no longer count."""
     clock = SettableClock()
     rate = Rate(clock)
     rate.add(2)
@@ -80,7 +80,7 @@ def test_a_rate_is_of_the_last_minute() -> None:
 
 
 def test_open_dead_letters_are_counted_by_reason() -> None:
-    """A reason whose last letter was resolved is gone from the list."""
+    """A reason whose last dead letter was resolved is not in the list."""
     metrics = Metrics()
     seen = LogStatsSample(open_dead_letters={"malformed": 2, "differs": 1})
     metrics.register_log_stats(lambda: seen)
@@ -92,13 +92,13 @@ def test_open_dead_letters_are_counted_by_reason() -> None:
 
 
 def test_size_per_million_events_needs_enough_events() -> None:
-    """Of a nearly empty log it would say nothing."""
+    """For a nearly empty log it would have no meaning."""
     assert LogStatsSample(events=9_999, database_bytes=8_000_000).bytes_per_million_events is None
     assert LogStatsSample(events=2_000_000, database_bytes=1_600_000_000).bytes_per_million_events == 800_000_000
 
 
 def test_a_budget_is_full_near_its_limit_and_shortly_after_a_refusal() -> None:
-    """So that whoever looks between two refusals is told."""
+    """So that a check between two rejections fails, too."""
     clock = SettableClock()
     room = ByteBudget(100, clock=clock)
     hold = room.reserve()

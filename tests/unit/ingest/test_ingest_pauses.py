@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from ingest import testing as deliveries
-from ingest.store import behind_marts
+from ingest.store import mart_retries
 from ingest.store.group_commit import BatchWriter, Pipeline
 from ingest.sync.database import SyncDatabase
 from ingest.sync.task import LONGEST_PAUSE_SECONDS, SyncTask
@@ -44,7 +44,7 @@ async def test_a_node_that_is_away_is_asked_less_and_less_often(monkeypatch: pyt
 
 def test_a_database_that_is_away_is_asked_less_and_less_often() -> None:
     """By the task that retries marts, which otherwise looks every second."""
-    assert [behind_marts.pause_seconds(failures) for failures in (0, 1, 2, 3, 6, 60)] == [
+    assert [mart_retries.pause_seconds(failures) for failures in (0, 1, 2, 3, 6, 60)] == [
         1.0,
         1.0,
         2.0,

@@ -30,7 +30,7 @@ class Node:
         self.asked: list[int] = []
 
     async def block_signatures(self, slot: int, *, commitment: str) -> BlockSignatures | None:
-        """A block, or what this node answers instead."""
+        """Return a block, or this node's replacement."""
         assert commitment == "finalized"
         self.asked.append(slot)
         if slot not in self.blocks and self.other is not None:
@@ -39,7 +39,7 @@ class Node:
 
 
 def is_absent(node: Any, *, top: int = TOP) -> bool:
-    """Whether the node proves that transaction s of SLOT is not on the chain."""
+    """Return whether the node proves that transaction s of SLOT is not on the chain."""
     return asyncio.run(reconcile.FinalizedBlocks(node).prove_absence("s", SLOT, top))
 
 
@@ -79,7 +79,7 @@ NOT_SERVED = [
 def test_absence_needs_a_served_block_or_parent_links(
     blocks: dict[int, BlockSignatures], proves: bool, other: errors.ZmartError | None
 ) -> None:
-    """Whatever a node answers for blocks that it does not serve."""
+    """For any response to blocks that it does not serve."""
     assert is_absent(Node(blocks, other)) is proves
 
 
@@ -91,13 +91,13 @@ def test_blocks_above_the_list_prove_nothing() -> None:
 
 
 def test_a_rate_limit_ends_the_proof() -> None:
-    """It is no answer about a block; the walk ends without any conclusion."""
+    """It is not a response about a block; the walk ends without any conclusion."""
     with pytest.raises(rpc_errors.RateLimited):
         is_absent(Node({}, rpc_errors.RateLimited("wait")))
 
 
 def test_neighbouring_slots_share_their_blocks() -> None:
-    """Each block is asked for once, however many transactions need it."""
+    """Each block is fetched once, for any number of transactions."""
     node: Any = Node({SLOT + 4: block(SLOT - 1), SLOT - 1: block(SLOT - 2)})
     blocks = reconcile.FinalizedBlocks(node)
 

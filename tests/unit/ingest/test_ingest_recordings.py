@@ -24,21 +24,21 @@ BODIES = record.bodies()
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
 def test_a_recorded_delivery_decodes_to_the_recorded_rows(path: Path) -> None:
-    """Every column of every row is what it was when the recording was accepted."""
+    """Every column of every row is the recorded one."""
     decoded = Decoder(PROGRAM).decode_body(path.read_bytes())
     assert record.rows_as_json(decoded) == json.loads(path.with_suffix(".rows.json").read_text())
 
 
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
 def test_the_bytes_of_a_recorded_item_are_stored(path: Path) -> None:
-    """What the log stores of each transaction is a line of the file."""
+    """The stored bytes of each transaction are a line of the file."""
     lines = {line.rstrip(b",") for line in path.read_bytes().splitlines()}
     for row in Decoder(PROGRAM).decode_body(path.read_bytes()).transactions:
         assert row.body in lines
 
 
 def test_the_lifecycle_has_every_event() -> None:
-    """So that no kind of event goes without a recording."""
+    """So that no kind of event is without a recording."""
     decoded = Decoder(PROGRAM).decode_body((RECORDINGS / "lifecycle.json").read_bytes())
     names = {event.name for row in decoded.transactions for event in row.events}
     assert names == set(events.EVENTS)

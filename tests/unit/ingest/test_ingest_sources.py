@@ -1,4 +1,4 @@
-"""Sources: what they hand over, when they are tried again, and the one that the documentation shows."""
+"""Sources: their deliveries, their retries, and the documented example."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ NO_BACKOFF = Backoff(first_seconds=0.0, max_seconds=0.0)
 
 @pytest.fixture
 def writer() -> testing.MemoryWriter:
-    """What the sources' transactions end in."""
+    """The sink of the sources' transactions."""
     return testing.MemoryWriter()
 
 
 @pytest.fixture
 async def intake(writer: testing.MemoryWriter) -> AsyncIterator[Intake]:
-    """The way in."""
+    """The intake."""
 
     async def connect() -> testing.MemoryWriter:
         return writer
@@ -49,7 +49,7 @@ def bodies(count: int) -> list[bytes]:
 
 
 async def test_items_are_committed_and_signatures_are_pending(intake: Intake, writer: testing.MemoryWriter) -> None:
-    """Both are in the log when the call returns; what an item became is told."""
+    """Both are in the log when the call returns; the results of the items are returned."""
     item = json.dumps(testing.item(PROGRAM, [BOUGHT], number=1)).encode()
     decoded = await intake.submit_items([item, b"nothing"], source="test")
     await intake.submit_signatures([testing.signature(2)], source="test")
@@ -60,7 +60,7 @@ async def test_items_are_committed_and_signatures_are_pending(intake: Intake, wr
 
 
 async def test_the_documented_source_works(intake: Intake, writer: testing.MemoryWriter, tmp_path: Path) -> None:
-    """The example of docs/ingest.md, word for word, brings what lies in its folder, and only once."""
+    """The example of docs/ingest.md, unchanged, delivers the files of its folder, and only once."""
     (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     namespace: dict[str, Any] = {}
     exec(compile(code, str(DOCUMENT), "exec"), namespace)
@@ -74,7 +74,7 @@ async def test_the_documented_source_works(intake: Intake, writer: testing.Memor
 
 
 async def test_a_file_is_a_source(intake: Intake, writer: testing.MemoryWriter, tmp_path: Path) -> None:
-    """One body a line; empty lines are nothing."""
+    """One body per line; empty lines are skipped."""
     file = tmp_path / "bodies.jsonl"
     file.write_bytes(b"\n\n".join(bodies(2)))
 
@@ -84,7 +84,7 @@ async def test_a_file_is_a_source(intake: Intake, writer: testing.MemoryWriter, 
 
 
 class FlakySource:
-    """A source that goes through these troubles before it is done."""
+    """A source that raises these errors before it is done."""
 
     name = "unsteady"
 
@@ -93,7 +93,7 @@ class FlakySource:
         self.runs = 0
 
     async def run(self, intake: Intake) -> None:
-        """Fail, or hint at something."""
+        """Fail, or report a signature."""
         self.runs += 1
         if self.failures:
             raise self.failures.pop(0)
@@ -101,21 +101,21 @@ class FlakySource:
 
 
 async def test_a_transient_error_is_retried(intake: Intake, writer: testing.MemoryWriter) -> None:
-    """As often as it takes."""
+    """Any number of times."""
     source = FlakySource(rpc_errors.Unreachable("gone"), rpc_errors.RateLimited("slower"), errors.Unavailable("no log"))
     await run_with_retries(source, intake, backoff=NO_BACKOFF)
     assert (source.runs, writer.wanted) == (4, {"done"})
 
 
 async def test_a_rejection_is_not_retried(intake: Intake, writer: testing.MemoryWriter) -> None:
-    """Until a person has done something."""
+    """Until an operator acts."""
     source = FlakySource(rpc_errors.Unreachable("gone"), rpc_errors.ApiKeyRejected("not you"))
     await run_with_retries(source, intake, backoff=NO_BACKOFF)
     assert (source.runs, writer.wanted) == (2, set())
 
 
 class RecordingSyncDatabase(SyncDatabase):
-    """A notebook that keeps what it is told, or has no database."""
+    """A database that stores the calls, or is unavailable."""
 
     def __init__(self, *, is_away: bool = False) -> None:
         super().__init__("nowhere")
@@ -124,11 +124,11 @@ class RecordingSyncDatabase(SyncDatabase):
         self.was_called = asyncio.Event()
 
     async def alert(self, kind: str, message: str, *, subject: str = "", severity: str = "warning") -> None:
-        """Keep it."""
+        """Store the call."""
         self._record(kind, subject, message)
 
     async def resolve(self, kind: str, subject: str = "") -> None:
-        """Keep it."""
+        """Store the call."""
         self._record(kind, subject)
 
     def _record(self, *call: str) -> None:
@@ -139,7 +139,7 @@ class RecordingSyncDatabase(SyncDatabase):
 
 
 class TimedSource(FlakySource):
-    """Runs that take time, on a clock of their own: (seconds, how it ended) each."""
+    """Runs with durations on their own clock: (seconds, end) of each."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *runs: tuple[float, Exception]) -> None:
         super().__init__(*(error for _, error in runs))
@@ -148,7 +148,7 @@ class TimedSource(FlakySource):
         monkeypatch.setattr("ingest.sync.sources.time", types.SimpleNamespace(monotonic=lambda: self.now))
 
     async def run(self, intake: Intake) -> None:
-        """Let time pass, then fail or be done."""
+        """Advance the clock, then fail or finish."""
         self.now += self.lengths.pop(0) if self.lengths else 0.0
         await super().run(intake)
 
@@ -162,32 +162,32 @@ GONE = rpc_errors.Unreachable("gone")
         ((0.0, 59.9), 0),
         ((0.0, 59.9, 0.1), 1),
         ((0.0, 30.0, 30.0, 5.0), 2),
-        # A minute's run ends the history of failures: what comes after it is a new one.
+        # A run of a minute ends the series of failures: a later one starts a new one.
         ((0.0, 59.0, 60.0, 59.0), 0),
     ],
 )
 async def test_a_source_failing_for_a_minute_raises_an_alert(
     intake: Intake, monkeypatch: pytest.MonkeyPatch, runs: tuple[float, ...], alerts: int
 ) -> None:
-    """From the first trouble on, not before, and each time again: the database counts; its end takes it back."""
+    """From the first failure that counts on, each time again: the database counts; a success resolves it."""
     database = RecordingSyncDatabase()
     source = TimedSource(monkeypatch, *((seconds, GONE) for seconds in runs))
 
     await run_with_retries(source, intake, database, backoff=NO_BACKOFF)
 
-    expected_alert = ("source_stopped", "unsteady", "The source unsteady brings nothing: gone")
+    expected_alert = ("source_stopped", "unsteady", "The source unsteady fails: gone")
     assert database.calls == [expected_alert] * alerts + [("source_stopped", "unsteady")]
 
 
 async def test_a_rejection_raises_an_alert_at_once(intake: Intake) -> None:
-    """And it stays told: nobody takes it back."""
+    """It stays open: nothing resolves it."""
     database = RecordingSyncDatabase()
     await run_with_retries(FlakySource(rpc_errors.ApiKeyRejected("not you")), intake, database, backoff=NO_BACKOFF)
     assert database.calls == [("source_stopped", "unsteady", "The source unsteady has stopped: not you")]
 
 
 async def test_a_recovered_source_resolves_its_alert(intake: Intake) -> None:
-    """While it runs, once it has run for long enough; a start alone proves nothing."""
+    """While it runs, once it has run long enough; a start alone proves nothing."""
 
     class HangingSource(FlakySource):
         async def run(self, intake: Intake) -> None:
@@ -207,7 +207,7 @@ async def test_a_recovered_source_resolves_its_alert(intake: Intake) -> None:
 
 
 async def test_an_unavailable_database_does_not_stop_a_source(intake: Intake, writer: testing.MemoryWriter) -> None:
-    """Nobody can be told; the source goes on."""
+    """The alert cannot be stored; the source continues."""
     backoff = Backoff(first_seconds=0.0, max_seconds=0.0, alert_after_seconds=0.0)
     database = RecordingSyncDatabase(is_away=True)
     await run_with_retries(FlakySource(GONE, GONE), intake, database, backoff=backoff)
@@ -215,7 +215,7 @@ async def test_an_unavailable_database_does_not_stop_a_source(intake: Intake, wr
 
 
 async def test_sources_end_with_the_server(intake: Intake) -> None:
-    """A stop takes them along, and one that is done disturbs nobody."""
+    """A stop cancels them, and one that is done affects no other."""
 
     class CancellableSource:
         name = "endless"
@@ -240,11 +240,11 @@ async def test_sources_end_with_the_server(intake: Intake) -> None:
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (10_000, 30.0)])
 def test_backoff_doubles_up_to_a_bound(failures: int, seconds: float) -> None:
-    """However long it lasts, somebody looks again twice a minute."""
+    """For any duration, it tries again twice a minute."""
     assert Backoff().pause_seconds(failures, errors.Unavailable()) == seconds
 
 
 def test_backoff_obeys_retry_after() -> None:
-    """But not beyond the bound, and not the first time."""
+    """But not beyond the limit, and not the first time."""
     error = rpc_errors.RateLimited("slower", retry_after_seconds=12.0)
     assert [Backoff().pause_seconds(failures, error) for failures in (1, 2, 9)] == [0.5, 12.0, 30.0]

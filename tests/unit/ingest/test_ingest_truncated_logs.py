@@ -1,4 +1,4 @@
-"""Logs that the runtime cut: what the instructions tell is rebuilt exactly, and the rest is said to be lost."""
+"""Truncated logs: events are rebuilt exactly from the instructions, and the others are reported as lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from zmart.chain import transactions
 from zmart.domain import events
 
 DECODER = Decoder(PROGRAM)
-#: Kinds that a transaction alone always tells; the module's docstring says why.
+#: Kinds that a transaction alone always determines; the module's docstring has the reason.
 ALWAYS = truncated_logs.REBUILDABLE - {"ConfigUpdated", "LiquidityWithdrawn"}
 CONFIG = {
     "protocol_fee_bps": 300,
@@ -48,14 +48,14 @@ WITHDRAW = transactions.instruction("withdraw_liquidity", PROGRAM, {"creator": U
 
 
 def row_of(item: dict[str, Any]) -> TransactionRow:
-    """A transaction that must be one."""
+    """Decode a transaction that must be valid."""
     row = DECODER.decode_item(msgspec.json.encode(item))
     assert isinstance(row, TransactionRow)
     return row
 
 
 def cut_at(lines: Sequence[str], limit: int) -> list[str]:
-    """A log as validators keep it when there is room for `limit` bytes: shorter lines may follow the cut."""
+    """A log as validators store it with `limit` bytes: shorter lines may follow the cut."""
     result, written, is_cut = [], 0, False
     for line in lines:
         if written + len(line.encode()) < limit:
@@ -68,18 +68,18 @@ def cut_at(lines: Sequence[str], limit: int) -> list[str]:
 
 
 def event_fields(row: EventRow) -> tuple[Any, ...]:
-    """What an event says, however it was learned."""
+    """Return the fields of an event, read or rebuilt."""
     return row.ordinal, row.name, row.market_account, row.wallet, row.clock, json.loads(row.payload)
 
 
 def is_rebuilt(row: EventRow) -> bool:
-    """Whether its context says that the log did not say it."""
+    """Return whether its context marks it as rebuilt."""
     return row.context is not None and json.loads(row.context).get("rebuilt_from") == "instruction"
 
 
 @pytest.mark.parametrize("limit", [1, 400, 900])
 def test_a_truncated_history_yields_true_events_or_dead_letters(limit: int) -> None:
-    """Whatever is left of the logs of a chain: each event is told as it was or named as lost, under its own ordinal."""
+    """For any cut of the logs of a chain, each event is correct or named as lost, under its own ordinal."""
     fates: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     for item in History(seed=11).play(1_500):
         whole = row_of(item)
@@ -110,7 +110,7 @@ def cut_item(*instructions: Instruction, lines: Sequence[str] = (), **extra: Any
 
 
 def test_an_event_before_the_cut_is_stored_as_read() -> None:
-    """What was read stays as it was read, gets no second row, and lends its clock to what is rebuilt."""
+    """An event that was read is unchanged, gets no second row, and gives its clock to rebuilt ones."""
     lines = testing.log_lines(PROGRAM, [testing.data_line(BOUGHT._replace(timestamp=NOW + 7))])
     row = row_of(cut_item(buy(), VOTE, lines=lines))
     assert [(e.ordinal, e.name, e.clock, is_rebuilt(e)) for e in row.events] == [
@@ -131,7 +131,7 @@ def test_a_short_event_after_the_cut_keeps_its_place() -> None:
 
 
 def test_an_event_belongs_to_the_call_about_its_market() -> None:
-    """Of two votes that only differ in the market, the one that was said is not taken for the one that was lost."""
+    """Of two votes that differ only in the market, the logged one is not taken for the lost one."""
     other = transactions.instruction(
         "submit_proposal_vote", PROGRAM, {"user": USER}, {"vote": True}, market_id=OTHER_MARKET
     )
@@ -148,7 +148,7 @@ def _voted() -> events.ProposalVoteSubmitted:
 
 
 def test_a_withdrawal_is_rebuilt_from_the_balance_change() -> None:
-    """By the balances, where nothing else moved lamports there; with a trade beside it, nobody can tell."""
+    """By the balances, if no other instruction moved lamports there; with a trade beside it, it is unknown."""
     lamports = {ACCOUNT: (9_000_000, 4_297_360)}
     (alone,) = row_of(cut_item(WITHDRAW, lamports=lamports)).events
     assert json.loads(alone.payload) == {"amount": "4702640"}
@@ -162,7 +162,7 @@ def test_a_withdrawal_is_rebuilt_from_the_balance_change() -> None:
 
 @pytest.mark.parametrize("left_out", [None, "min_resolution_delay", "dispute_period"])
 def test_a_configuration_is_rebuilt_only_when_complete(left_out: str | None) -> None:
-    """A limit that was left out keeps a value that is nowhere in the transaction."""
+    """An omitted limit keeps a value that is nowhere in the transaction."""
     args = {**CONFIG, **({left_out: None} if left_out else {})}
     row = row_of(cut_item(transactions.instruction("update_global_config", PROGRAM, {"admin": USER}, args)))
     assert [event.name for event in row.events] == ([] if left_out else ["ConfigUpdated"])
@@ -180,14 +180,14 @@ def test_a_configuration_is_rebuilt_only_when_complete(left_out: str | None) -> 
     ],
 )
 def test_events_that_match_no_call_are_not_rebuilt(what: str, item: dict[str, Any]) -> None:
-    """Then the events after the cut are lost, and that is said."""
+    """Then the events after the cut are lost, and reported."""
     row = row_of(item)
     assert [event for event in row.events if is_rebuilt(event)] == [], what
     assert "truncated" in [dead_letter.reason_code for dead_letter in row.dead_letters]
 
 
 def test_a_call_of_another_program_is_not_rebuilt() -> None:
-    """Another program's instruction with our data emits nothing of ours."""
+    """Another program's instruction with our data emits no event of ours."""
     forged = Instruction(type(VOTE.program_id).from_string(OTHER_PROGRAM), bytes(VOTE.data), VOTE.accounts)
     row = row_of(cut_item(forged, inner={0: [VOTE]}))
     assert [event.name for event in row.events] == ["ProposalVoteSubmitted"]

@@ -1,4 +1,4 @@
-"""Everything Dagster shows: it loads, is named for operators, and changes only on purpose."""
+"""Dagster's definitions: they load, are named for operators, and changes need an edit here."""
 
 from __future__ import annotations
 
@@ -56,23 +56,23 @@ KEEPERS = {f"keepers/{name}" for name in actions.NAMES}
 
 @pytest.fixture(scope="module")
 def graph() -> dg.AssetGraph:
-    """The assets and checks, and what each stands on."""
+    """The assets and checks, with their dependencies."""
     return definitions.resolve_asset_graph()
 
 
 @pytest.fixture(scope="module")
 def models() -> dbt_manifest.Manifest:
-    """What dbt knows of the models."""
+    """Return dbt's description of the models."""
     return dbt_manifest.load()
 
 
 def test_definitions_load() -> None:
-    """What operators need comes up without a database."""
+    """The definitions load without a database."""
     dg.Definitions.validate_loadable(definitions)
 
 
 def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
-    """A new model is shown by itself; anything else that appears or goes is a decision."""
+    """A new model is included by itself; any other new or removed name needs an edit here."""
     shown = {key.to_user_string() for key in graph.get_all_asset_keys()}
 
     assert shown >= GIVEN
@@ -85,14 +85,14 @@ def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
 
 
 def test_lineage_goes_through_what_is_not_a_relation(graph: dg.AssetGraph) -> None:
-    """trades reads a staging select, and that reads the log; a view stands on its folds."""
+    """trades reads a staging select, which reads the log; a view depends on its folds."""
     assert dg.AssetKey(["raw", "events"]) in graph.get(dg.AssetKey(["marts", "trades"])).parent_keys
     tallies = graph.get(dg.AssetKey(["marts", "vote_tallies"])).parent_keys
     assert {dg.AssetKey(["marts", "ballots"]), dg.AssetKey(["marts", "markets"])} <= tallies
 
 
 def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
-    """Description, group, owner and kinds; whatever has a button says what pressing it does."""
+    """Description, group, owner and kinds; a text that can be materialized describes the effect."""
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
@@ -103,7 +103,7 @@ def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
 
 
 def test_columns_are_shown_with_their_descriptions(models: dbt_manifest.Manifest) -> None:
-    """The page of a mart answers what a column means."""
+    """The page of a mart has the meaning of each column."""
     (markets,) = [s for s in dbt_manifest.specs(models, "fold") if s.key.path[-1] == "markets"]
     columns = markets.metadata["dagster/column_schema"].columns
 
@@ -113,7 +113,7 @@ def test_columns_are_shown_with_their_descriptions(models: dbt_manifest.Manifest
 
 
 def test_every_folded_mart_is_checked_against_its_replay(graph: dg.AssetGraph) -> None:
-    """No folded mart without the proof that live equals rebuilt."""
+    """Every folded mart has the check that live equals rebuilt."""
     for name in (checks.REPLAY, checks.FOLLOWS):
         about = {key.asset_key.path[-1] for key in graph.asset_check_keys if key.name == name}
         assert about == FOLDED
@@ -129,7 +129,7 @@ def test_each_check_says_what_it_guards() -> None:
 
 
 def test_every_test_of_dbt_is_a_check(graph: dg.AssetGraph, models: dbt_manifest.Manifest) -> None:
-    """dbt's data tests and the checks of the log are there, and nothing besides."""
+    """dbt's data tests and the checks of the log, and no others."""
     tests = [node["name"] for node in models["nodes"].values() if node["resource_type"] == "test"]
     shown = [key.name for key in graph.asset_check_keys if key.name not in {checks.REPLAY, checks.FOLLOWS}]
 
@@ -137,7 +137,7 @@ def test_every_test_of_dbt_is_a_check(graph: dg.AssetGraph, models: dbt_manifest
 
 
 def test_jobs() -> None:
-    """Each job by its name, and what it selects."""
+    """Each job by its name, with its selection."""
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
 
     assert set(jobs) == {
@@ -161,7 +161,7 @@ def test_jobs() -> None:
 
 
 def test_no_two_schedules_begin_in_one_minute_of_the_hour() -> None:
-    """At most two runs go at once, and each of them wants the machine."""
+    """At most two runs at once, because each of them uses the whole machine."""
     begun: dict[int, str] = {}
     for name, (_, cron) in CRONS.items():
         first, _, rest = cron.split()[0].partition("-")
@@ -170,7 +170,7 @@ def test_no_two_schedules_begin_in_one_minute_of_the_hour() -> None:
 
 
 def test_schedules() -> None:
-    """When each begins, in UTC; all are on from the start."""
+    """The start of each, in UTC; all are on by default."""
     schedules = list(definitions.get_repository_def().schedule_defs)
 
     assert {each.name: (each.job_name, each.cron_schedule) for each in schedules} == CRONS
@@ -178,7 +178,7 @@ def test_schedules() -> None:
 
 
 def test_sensors() -> None:
-    """What watches, twice a minute, from the start."""
+    """Sensors run twice a minute, by default."""
     sensors = list(definitions.get_repository_def().sensor_defs)
 
     assert {each.name for each in sensors} == SENSORS
@@ -187,7 +187,7 @@ def test_sensors() -> None:
 
 
 def test_jobs_that_write_marts_share_a_pool_of_one() -> None:
-    """Whatever writes or replays marts shares a pool of one."""
+    """All jobs that write or replay marts share a pool of one."""
     for job in ("rebuild_marts", "refresh_marts", "data_tests", "dbt_build"):
         nodes = definitions.get_repository_def().get_job(job).nodes
         assert {pool for node in nodes for pool in node.definition.pools} == {"marts"}

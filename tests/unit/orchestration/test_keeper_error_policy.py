@@ -1,4 +1,4 @@
-"""Errors, fees and endings: every number of the program has a meaning, and only two facts allow another signature."""
+"""Errors, fees and outcomes: every number of the program has a policy, and only two facts allow another signature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FINAL, SETTLED = TASKS["market_finalizations"], TASKS["dispute_settlements"]
 
 
 def test_every_refusal_of_the_program_is_classified() -> None:
-    """A new one cannot be forgotten."""
+    """A new one needs a policy."""
     assert set(error_policy.REFUSALS) == set(ErrorCode)
 
 
@@ -45,14 +45,14 @@ def test_the_tables_of_the_protocol(refusal: ErrorCode, task: object, meaning: E
 
 @pytest.mark.parametrize("code", sorted(error_policy.ANCHOR))
 def test_a_wrong_account_stops_everything(code: int) -> None:
-    """Anchor's numbers mean a wrong PDA, account or program: ours is misconfigured."""
+    """Anchor's numbers mean a wrong PDA, account or program: our configuration is wrong."""
     found = error_policy.classify(errors.ProgramError("Custom", code, "custom program error"), FINAL)
 
     assert (found.action, found.kind) == (ErrorAction.STOP, error_policy.ANCHOR[code])
 
 
 def test_a_number_of_another_build_is_not_guessed() -> None:
-    """An older program numbers the same names otherwise (protocol.md 1.8): a person looks."""
+    """An older program has other numbers for the same names (protocol.md 1.8): an operator must look."""
     assert (
         error_policy.classify(errors.ProgramError("Unauthorized", 6_028, ""), FINAL).action is ErrorAction.MANUAL_REVIEW
     )
@@ -74,12 +74,12 @@ def test_a_number_of_another_build_is_not_guessed() -> None:
     ],
 )
 def test_errors_of_nodes(error: errors.ZmartError, meaning: ErrorAction) -> None:
-    """Trouble is asked again, nonsense goes to a person."""
+    """Temporary errors are retried, invalid responses need an operator."""
     assert error_policy.classify(error, TALLY).action is meaning
 
 
 def status(err: object = None, confirmation: client.Commitment = "confirmed") -> client.SignatureStatus:
-    """What a node says of a transaction it knows."""
+    """Return a node's status of a known transaction."""
     return client.SignatureStatus(slot=7, err=err, confirmation_status=confirmation)
 
 
@@ -104,7 +104,7 @@ def test_the_outcome_of_a_submission_is_decided(
     in_log: bool,
     outcome: SubmissionOutcome,
 ) -> None:
-    """Dead is only what a node that has seen the blockhash die has searched its whole history for."""
+    """A transaction is dead only if a node has seen its blockhash expire and has searched its whole history."""
     assert (
         submission_status.decide(
             signature_status, finalized_height=height, last_valid_block_height=100, searched=searched, in_log=in_log
@@ -120,13 +120,13 @@ POLICY = fees.FeePolicy(percentile=75, most_micro_lamports=1_000, daily_budget_l
     ("paid", "price"), [([], 0), ([0, 0, 0, 8], 0), ([1, 2, 3, 4], 3), ([4, 3, 2, 1], 3), ([5_000] * 4, 1_000)]
 )
 def test_the_price_is_a_percentile_and_capped(paid: list[int], price: int) -> None:
-    """The nearest rank, never more than the cap."""
+    """The nearest rank, never more than the maximum."""
     recent = [client.PriorityFee(slot=slot, prioritization_fee=each) for slot, each in enumerate(paid)]
 
     assert fees.price(recent, POLICY) == price
 
 
 def test_the_limit_is_the_simulation_and_a_tenth() -> None:
-    """Rounded up, never nothing, never beyond what a transaction may ask for."""
+    """Rounded up, never zero, never beyond a transaction's limit."""
     assert [fees.units(used) for used in (0, 1, 10_000, 10_001)] == [1, 2, 11_000, 11_002]
     assert fees.units(1_400_000) == transactions.MAX_COMPUTE_UNITS

@@ -1,4 +1,4 @@
-"""When keepers act by themselves, and how a round reads."""
+"""The schedule of keepers, and the text of a run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from zmart import settings
     ],
 )
 def test_the_schedule_follows_the_interval(interval_ms: int, cron: str) -> None:
-    """Milliseconds, as the setting has always been."""
+    """In milliseconds, as in earlier releases."""
     assert keeper_jobs.cron(interval_ms) == cron
 
 
@@ -81,12 +81,12 @@ def test_each_keeper_links_to_its_documents() -> None:
 
 
 def report(*rows: PlanRow) -> RoundReport:
-    """A round that found these."""
+    """A run with these rows."""
     return RoundReport(task=TASKS["proposal_tallies"], is_dry=True, rows=rows)
 
 
 def test_a_plan_reads_as_a_table() -> None:
-    """What acts first, what only waits last; a bar in a text breaks nothing; too many are counted."""
+    """Rows that act first, rows that only wait last; a bar in a text breaks nothing; too many are counted."""
     due = PlanRow(task="proposal_tallies", market=proposed(9, 1), reason=Reason.DUE, detail="a | b")
     waiting = PlanRow(task="proposal_tallies", market=proposed(1, 1), reason=Reason.TOO_FEW_BALLOTS)
     table = rendering.markdown(rendering.PLAN, rendering.plan_rows([due, waiting]))

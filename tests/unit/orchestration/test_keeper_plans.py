@@ -1,4 +1,4 @@
-"""Deciding, without a chain or a database: the same facts make the same row, and every reason can happen."""
+"""Decisions, without a chain or a database: the same facts give the same row, and every reason occurs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def proposed(agree: int = 9, disagree: int = 1, **known: Any) -> MarketFacts:
 
 
 def resolving(**known: Any) -> MarketFacts:
-    """An outcome that was proposed a moment more than the dispute period ago."""
+    """An outcome that was proposed slightly more than the dispute period ago."""
     return market(
         MarketState.RESOLVING,
         **{"proposed_outcome": True, "resolution_proposed_at": NOW - 3 * DAY, **known},
@@ -85,7 +85,7 @@ def plan_one(
     config: ProtocolConfig = CONFIG,
     rules: Rules = RULES,
 ) -> PlanRow:
-    """The row of the one market."""
+    """Return the row of the one market."""
     (row,) = plans.plan(TASKS[name], [found], proven_state=proven_state, config=config, rules=rules)  # type: ignore[index]
     return row
 
@@ -119,7 +119,7 @@ def test_a_tally_is_sent_when_it_makes_approval_possible() -> None:
     ],
 )
 def test_a_tally_waits_for_a_reason(found: MarketFacts, reason: Reason) -> None:
-    """Too few, too low, there already, sent lately, not final, under way."""
+    """Too few, too low, already done, sent recently, not final, under way."""
     assert plan_one("proposal_tallies", found).reason is reason
 
 
@@ -135,14 +135,14 @@ UNSEEN_DECIDE = (
 @pytest.mark.parametrize("tally", UNSEEN_DECIDE)
 @pytest.mark.parametrize("has_admin", [True, False])
 def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admin: bool) -> None:
-    """Neither is sent or exported where the result differs without them; an operator reads both counts."""
+    """Neither is sent or exported if the result differs without them; an operator reads both counts."""
     rules = replace(RULES, has_admin=has_admin)
     row = plan_one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=rules)
     assert row.reason is Reason.UNSEEN_DECIDE
     assert row.verdict is PlanVerdict.MANUAL_REVIEW
     assert row.arguments == {}
     agree, disagree = tally.without_unseen()
-    assert f"without wallets that the chain has never shown {agree}:{disagree}, " in row.detail
+    assert f"without wallets that never appeared on chain {agree}:{disagree}, " in row.detail
 
     tallied = market(MarketState.PROPOSED, tally=tally, likes=10, dislikes=0)
     assert plan_one("proposal_approvals", tallied, rules=rules).reason is Reason.UNSEEN_DECIDE
@@ -150,7 +150,7 @@ def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admi
 
 
 def test_an_approval_that_unseen_wallets_bore_is_not_followed_by_an_activation() -> None:
-    """An earlier release may have sent the approval. Ballots of unseen wallets against it hold nothing back."""
+    """An earlier release may have sent the approval. Ballots of unseen wallets against it block nothing."""
     for tally in UNSEEN_DECIDE[:3]:
         row = plan_one("market_activations", market(MarketState.APPROVED, tally=tally))
         assert row.reason is Reason.UNSEEN_DECIDE
@@ -160,7 +160,7 @@ def test_an_approval_that_unseen_wallets_bore_is_not_followed_by_an_activation()
 
 
 def test_what_is_written_on_chain_leaves_unseen_wallets_out() -> None:
-    """The tally leaves them out also where they change no result."""
+    """The tally excludes them also if they change no result."""
     found = market(
         MarketState.PROPOSED, tally=Tally(on_chain_agree=8, known_agree=2, unseen_agree=8, unseen_disagree=1)
     )
@@ -180,7 +180,7 @@ def test_unknown_wallets_are_left_out_where_only_known_ones_may_vote() -> None:
 
 
 def test_a_stricter_rule_of_ours_holds_over_the_chains() -> None:
-    """Seven of ten suffices for the program, not for who asks for 80 %."""
+    """Seven of ten suffices for the program, not for a setting of 80 %."""
     assert plan_one("proposal_tallies", proposed(7, 3), rules=replace(RULES, approval_threshold_bps=8_000)).reason is (
         Reason.BELOW_THRESHOLD
     )
@@ -195,7 +195,7 @@ def test_an_approval_rests_on_the_chains_tally_and_on_todays_ballots() -> None:
 
 
 def test_without_the_admins_key_an_approval_is_exported() -> None:
-    """The backend's key is not the admin's (protocol.md 1.4.3); an activation is left to others."""
+    """The backend's key is not the admin's (protocol.md 1.4.3); an activation is left to other wallets."""
     without = replace(RULES, has_admin=False)
 
     assert (
@@ -209,7 +209,7 @@ def test_without_the_admins_key_an_approval_is_exported() -> None:
     )
 
 
-# Endings
+# Outcomes
 
 
 def test_finalizing_waits_for_the_proven_time_not_the_clock() -> None:
@@ -227,7 +227,7 @@ def test_finalizing_waits_for_the_proven_time_not_the_clock() -> None:
 
 
 def test_a_once_disputed_market_is_never_finalized_as_undisputed() -> None:
-    """After a dispute that succeeded the program would confirm what voters rejected (protocol.md 1.4.15)."""
+    """After a dispute that succeeded the program would confirm the rejected outcome (protocol.md 1.4.15)."""
     assert plan_one("market_finalizations", resolving(was_disputed=True)).reason is Reason.WAS_DISPUTED
     assert plan_one("market_finalizations", resolving(dispute_initiated_at=NOW - DAY)).reason is Reason.WAS_DISPUTED
     assert plan_one("market_finalizations", resolving(proposed_outcome=None)).reason is Reason.NULL_OUTCOME
@@ -268,12 +268,12 @@ def test_a_dispute_is_settled_by_its_ballots(tally: Tally, outcome: bool) -> Non
 def test_an_undecided_dispute_waits_or_goes_to_manual_review(
     tally: Tally, changes: dict[str, Any], reason: Reason
 ) -> None:
-    """No ballot is invented, and none that only unseen wallets cast decides."""
+    """No ballot is added, and ballots of unseen wallets alone do not decide."""
     assert plan_one("dispute_settlements", disputed(tally, **changes)).reason is reason
 
 
 def test_a_stricter_dispute_threshold_that_disagrees_goes_to_manual_review() -> None:
-    """The program applies its own: 65 % turns the outcome there and would not by ours."""
+    """The program applies its own threshold: 65 % reverses the outcome there and would not by ours."""
     strict = replace(RULES, dispute_threshold_bps=7_500)
     found = disputed(Tally(on_chain_agree=65, on_chain_disagree=35))
 
@@ -283,7 +283,7 @@ def test_a_stricter_dispute_threshold_that_disagrees_goes_to_manual_review() -> 
     ).reason is (Reason.DUE)
 
 
-# Everything
+# All tasks
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_a_stricter_dispute_threshold_that_disagrees_goes_to_manual_review() -> 
 def test_nothing_is_planned_from_unproven_or_stale_state(
     standing: ProvenState, config: ProtocolConfig, reason: Reason
 ) -> None:
-    """Unproven, old, skewed, stale or paused: every row says so and none is sent."""
+    """Unproven, old, skewed, stale or paused: every row has the reason and none is sent."""
     rows = plans.plan(
         TASKS["proposal_tallies"],
         [proposed(9, 1), proposed(1, 9, market_no=2)],
@@ -316,7 +316,7 @@ def test_nothing_is_planned_from_unproven_or_stale_state(
 
 
 def test_clocks_may_disagree_where_no_ballot_is_dated_by_ours() -> None:
-    """Finalizing reads the chain's clock alone; a development chain's is turned by hand."""
+    """Finalizing reads the chain's clock alone; a development chain's is set by hand."""
     skewed = replace(PROVEN_STATE, our_at=float(NOW + 10_000))
 
     assert plan_one("market_finalizations", resolving(), proven_state=skewed).reason is Reason.DUE
@@ -325,7 +325,7 @@ def test_clocks_may_disagree_where_no_ballot_is_dated_by_ours() -> None:
 
 
 def test_a_round_is_bounded_and_the_oldest_goes_first() -> None:
-    """MARKET_MONITOR_BATCH_SIZE; the rest is the next round's."""
+    """MARKET_MONITOR_BATCH_SIZE; the rest is for the next run."""
     found = [resolving(market_no=number, resolution_proposed_at=NOW - 3 * DAY - number) for number in range(1, 6)]
     rows = plans.plan(
         TASKS["market_finalizations"],

@@ -1,4 +1,4 @@
-"""What must hold of a row before it is signed, from accounts as bytes."""
+"""The checks of a row before it is signed, from accounts as bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def row(**changes: Any) -> PlanRow:
 
 
 def account(market: MarketFacts, *, owner: str = PROGRAM, **changes: Any) -> client.AccountInfo:
-    """The market's account, saying what the log says unless told otherwise."""
+    """The market's account, equal to the log by default."""
     fields = {
         "market_id": bytes.fromhex(market.market_id),
         "state": int(market.state),
@@ -41,7 +41,7 @@ def account(market: MarketFacts, *, owner: str = PROGRAM, **changes: Any) -> cli
 
 
 def test_an_account_that_agrees_proves_the_row() -> None:
-    """Field by field, what any decision read."""
+    """Field by field, all that a decision read."""
     due = row()
 
     assert proofs.check_account(due, account(due.market), program_id=PROGRAM) is due
@@ -59,7 +59,7 @@ def test_an_account_that_agrees_proves_the_row() -> None:
     ],
 )
 def test_a_differing_account_refuses_the_row(changes: dict[str, Any]) -> None:
-    """Somebody acted between the log and now."""
+    """Another wallet acted after the log's state."""
     due = row()
     checked = proofs.check_account(due, account(due.market, **changes), program_id=PROGRAM)
 
@@ -68,7 +68,7 @@ def test_a_differing_account_refuses_the_row(changes: dict[str, Any]) -> None:
 
 
 def test_a_missing_or_foreign_account_refuses_the_row() -> None:
-    """Gone, of another program, of another kind."""
+    """Missing, of another program, of another kind."""
     due = row()
     config = client.AccountInfo(
         address=due.market.address,
@@ -83,7 +83,7 @@ def test_a_missing_or_foreign_account_refuses_the_row() -> None:
 
 @pytest.mark.parametrize("name", CONFIG._fields)
 def test_a_changed_configuration_refuses_the_row(name: str) -> None:
-    """A threshold, a period or an authority that changed between plan and send: decide anew."""
+    """A threshold, a period or an authority that changed between plan and send: the row is planned again."""
     changed = CONFIG._replace(**{name: "other"})
 
     checked = proofs.check_config(row(), CONFIG, changed)
@@ -93,7 +93,7 @@ def test_a_changed_configuration_refuses_the_row(name: str) -> None:
 
 
 def test_vote_records_are_counted_until_the_instant() -> None:
-    """Vote and time out of nine bytes each; what was voted later is not counted."""
+    """Vote and time from nine bytes each; later votes are not counted."""
     records = [struct.pack("<?q", vote, at) for vote, at in [(True, 1), (True, 9), (False, 9), (True, 10), (False, 11)]]
 
     assert proofs.count_records(records, before=10) == (2, 1)
@@ -101,7 +101,7 @@ def test_vote_records_are_counted_until_the_instant() -> None:
 
 
 def test_vote_records_must_be_the_logs() -> None:
-    """Equal on both sides, or it is not signed; what was found is kept either way."""
+    """Equal on both sides, or it is not signed; the counts are stored either way."""
     ballots = Ballots(agree=9, disagree=1, digest="ab")
 
     proven = proofs.check_records(row(), ballots, (9, 1))
@@ -126,10 +126,10 @@ def test_the_filter_finds_one_kind_of_one_market() -> None:
 
 
 def test_a_missing_or_foreign_configuration_is_refused() -> None:
-    """Absent, of another program, of another kind."""
+    """Missing, of another program, of another kind."""
     other = client.AccountInfo(address=address(1), lamports=1, owner=address(51), data=b"")
     broken = replace(other, owner=PROGRAM)
 
-    for found, message in ((None, "has no configuration"), (other, "belongs to"), (broken, "cannot be read")):
+    for found, message in ((None, "has no configuration"), (other, "belongs to"), (broken, "cannot be decoded")):
         with pytest.raises(errors.ConfigurationError, match=message):
             proofs.config_of(found, program_id=PROGRAM, address=address(1))

@@ -22,6 +22,9 @@ where f.kind in ('ballot', 'comment', 'reaction', 'metadata');
 alter table app.ballots force row level security;
 alter table app.comments force row level security;
 
+-- raw.verified_through without reading all proofs.
+create index coverage_proven on raw.coverage (source, to_slot);
+
 create schema log;
 create view log.feed as
 select

@@ -84,7 +84,7 @@ class MartCheck:
     def remedy(self) -> str:
         """Return the next step as a sentence; empty when nothing has to be done."""
         if self.fold_error:
-            return f"Mend the model {self.name}, then run: zmart migrate && zmart rebuild {self.name}"
+            return f"Correct the model {self.name}, then run: zmart migrate && zmart rebuild {self.name}"
         return "" if self.is_consistent else f"Run: zmart rebuild {self.name}"
 
 
@@ -137,7 +137,7 @@ def build_models(
         output = "\n".join((run.stdout + run.stderr).strip().splitlines()[-40:])
         raise errors.ConfigurationError(
             f"dbt could not build the models:\n{output}\n",
-            help="Mend the model named above, then run: zmart migrate",
+            help="Correct the model named above, then run: zmart migrate",
         )
     if arguments[0] in ("run", "build"):
         create_indexes(dsn)
@@ -156,7 +156,7 @@ def load_manifest() -> Manifest:
             found = read_dbt_manifest(Path(folder) / "manifest.json")
     if found is None:
         raise errors.ConfigurationError(
-            "dbt read the models and left no manifest.", help="Look at the output of: zmart migrate"
+            "dbt parsed the models but wrote no manifest.", help="See the output of: zmart migrate"
         )
     return found
 
@@ -221,7 +221,7 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
                 differed = future.result()
             except _MODEL_ERRORS as error:
                 broken[name] = _error_summary(error)
-                report(f"{name}: as it was, {broken[name]}")
+                report(f"{name}: not rebuilt, {broken[name]}")
             else:
                 report(f"{name}: rebuilt, {differed:,} rows differed")
                 total += differed
@@ -230,7 +230,7 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
     if broken:
         raise errors.ConfigurationError(
             f"Not rebuilt: {', '.join(f'{name} ({why})' for name, why in broken.items())}.",
-            help=f"Mend the SQL of what is named, then run: zmart migrate && zmart rebuild {' '.join(broken)}",
+            help=f"Correct the SQL of these models, then run: zmart migrate && zmart rebuild {' '.join(broken)}",
         )
     return total
 
@@ -265,7 +265,7 @@ def refresh(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
             except _MODEL_ERRORS as error:
                 raise errors.ConfigurationError(
                     f"The mart {name} cannot be refreshed: {_error_summary(error)}.",
-                    help=f"Mend its SQL, then run: zmart migrate && zmart rebuild {name}",
+                    help=f"Correct its SQL, then run: zmart migrate && zmart rebuild {name}",
                 ) from error
         connection.commit()
     for name, rows in changed.items():

@@ -174,9 +174,9 @@ class _SettingsExamination:
         except (errors.ZmartError, psycopg.Error):
             starts = self.settings.postgres.is_embedded and not self._is_up
             yield from doctor_checks.report_unreachable("postgres", str(error).splitlines()[0], starts_with_up=starts)
-            yield from doctor_checks.report_skipped("roles", "Postgres first.")
+            yield from doctor_checks.report_skipped("roles", "Postgres failed; see the check above.")
         for check in ("migrations", "models"):
-            yield from doctor_checks.report_skipped(check, "Postgres and its roles first.")
+            yield from doctor_checks.report_skipped(check, "Postgres or its roles failed; see the checks above.")
 
     def _run_check(self, check: str, check_function: Any) -> list[Finding]:
         try:
@@ -223,7 +223,7 @@ class _SettingsExamination:
     def _models(self) -> list[Finding]:
         with _connect(self.settings.postgres.dsn()) as connection:
             if connection.execute(_SQL.has_models_table).fetchone() != (True,):
-                return doctor_checks.report_skipped("models", "Migrations first.")
+                return doctor_checks.report_skipped("models", "The migrations failed; see the check above.")
             deployed = connection.execute(rebuild.sql.deployed_digest).fetchone()
             rows = connection.execute(rebuild.sql.models).fetchall()
         return doctor_checks.check_models(
@@ -239,7 +239,9 @@ class _SettingsExamination:
 
     async def _registration(self) -> list[Finding]:
         if self.settings.chain.helius_api_key is None:
-            return doctor_checks.report_skipped("registration", "HELIUS_API_KEY is not set, so Helius cannot be asked.")
+            return doctor_checks.report_skipped(
+                "registration", "HELIUS_API_KEY is not set, so the webhook cannot be checked."
+            )
         try:
             wish = helius.DesiredWebhook.of(self.settings)
             async with helius.HeliusClient.of(self.settings) as api:
@@ -260,12 +262,12 @@ class _SettingsExamination:
             except errors.ZmartError as error:
                 return [
                     *self._findings_without_chain(error),
-                    *doctor_checks.report_skipped("clock", "The chain first."),
+                    *doctor_checks.report_skipped("clock", "The chain failed; see the check above."),
                 ]
         ahead_seconds = time.time() - clock.unix_timestamp
         found = doctor_checks.check_chain(facts, configured.cluster, configured.program_id)
         if configured.is_development:
-            return [*found, *doctor_checks.report_skipped("clock", "The development chain has a time of its own.")]
+            return [*found, *doctor_checks.report_skipped("clock", "The development chain has its own clock.")]
         return [*found, *doctor_checks.check_clock(ahead_seconds)]
 
     def _findings_without_chain(self, error: errors.ZmartError) -> list[Finding]:
@@ -340,7 +342,7 @@ def _config(data: bytes) -> tuple[dict[str, Any] | None, str]:
         name, fields = codec.default().decode_account(data)
     except errors.DecodeError as error:
         return None, f"The program's configuration cannot be read: {error}"
-    return (fields, "") if name == "GlobalConfig" else (None, f"The configuration's account holds a {name}.")
+    return (fields, "") if name == "GlobalConfig" else (None, f"The configuration account contains a {name}.")
 
 
 def _service_name_at(host: str, port: int) -> str:

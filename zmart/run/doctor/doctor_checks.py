@@ -71,7 +71,7 @@ def has_no_failure(findings: Iterable[Finding]) -> bool:
 
 # --- Python -----------------------------------------------------------------------------------
 
-PYTHON = (3, 11)
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)\s*(;?)")
 
 
@@ -94,14 +94,17 @@ def parse_pins(lock: str) -> list[Pin]:
 def check_python(version: tuple[int, int], lock: Sequence[Pin] | None, installed: Mapping[str, str]) -> list[Finding]:
     """Check the interpreter and the installed packages against the lock; `installed` is by canonical name."""
     check = Check("python")
-    if version != PYTHON:
-        check.fail(f"This is Python {version[0]}.{version[1]}.", "make setup PYTHON=/path/to/python3.11")
+    if version not in PYTHONS:
+        check.fail(f"This is Python {version[0]}.{version[1]}.", "make setup PYTHON=/path/to/python3.13")
     if lock is None:
         check.warn("There is no requirements.lock to compare with.", "Run from a checkout, with its .venv.")
     differing = [difference for pin in lock or () if (difference := _difference(pin, installed))]
     if differing:
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-        check.fail(f"Not as locked: {', '.join(differing[:3])}{more}.", "rm -f .venv/.ready && make setup")
+        check.fail(
+            f"Installed packages differ from the lock: {', '.join(differing[:3])}{more}.",
+            "rm -f .venv/.ready && make setup",
+        )
     return check.finish(f"Python {version[0]}.{version[1]}, {len(lock or ())} packages as locked.")
 
 
@@ -135,15 +138,15 @@ def check_state_dir(directory: Path, *, is_writable: bool, secrets: Sequence[Sec
     """Check that the state directory is writable, and that only the owner can read its secrets."""
     check = Check("state")
     if not is_writable:
-        check.fail(f"{directory} is not writable.", "Correct its rights, or set ZMART_STATE_DIR.")
+        check.fail(f"{directory} is not writable.", "Correct its permissions, or set ZMART_STATE_DIR.")
     for secret in secrets:
         if secret.mode is None and secret.is_foreign:
-            check.fail(f"{secret.path} cannot be read.", "Correct the path or its rights.")
+            check.fail(f"{secret.path} cannot be read.", "Correct the path or its permissions.")
         elif secret.mode is not None and secret.mode & 0o077:
             report = check.warn if secret.is_foreign else check.fail
-            report(f"{secret.path} can be opened by others (mode {secret.mode:04o}).", f"chmod 600 {secret.path}")
+            report(f"{secret.path} is accessible to other users (mode {secret.mode:04o}).", f"chmod 600 {secret.path}")
     count = sum(secret.mode is not None for secret in secrets)
-    summary = f"the {count} files with secrets are their owner's alone" if count else "no file with secrets yet"
+    summary = f"only the owner can read the {count} files with secrets" if count else "no file with secrets yet"
     return check.finish(f"{directory} is writable; {summary}.")
 
 
@@ -169,8 +172,8 @@ def check_ports(facts: Sequence[PortFacts]) -> list[Finding]:
         if other != port.variable:
             check.fail(f"{other} and {port.variable} are both {port.number}.", f"Set {port.variable} to another port.")
         elif port.holder == "":
-            step = f"Stop what holds it, or set {port.variable}."
-            check.fail(f"{port.variable} {port.number} is taken by something else.", step)
+            step = f"Stop the process that listens there, or set {port.variable}."
+            check.fail(f"{port.variable} {port.number} is in use by another process.", step)
     busy = [f"{port.number} {port.holder}" for port in facts if port.holder]
     return check.finish(f"{len(facts) - len(busy)} free" + (f", ours: {', '.join(busy)}." if busy else "."))
 
@@ -221,21 +224,21 @@ def check_postgres(facts: ServerFacts) -> list[Finding]:
     if major < OLDEST_POSTGRES:
         check.fail(f"The server is Postgres {major}.", f"Use {OLDEST_POSTGRES} to {NEWEST_POSTGRES}: MERGE needs it.")
     if major > NEWEST_POSTGRES:
-        check.warn(f"Postgres {major} is newer than what this was tried with.", f"Prefer {NEWEST_POSTGRES}.")
+        check.warn(f"Postgres {major} is newer than the newest tested version.", f"Prefer {NEWEST_POSTGRES}.")
     for name, accepted in DURABLE.items():
         if facts.parameters.get(name) not in accepted:
-            message = f"{name} is {facts.parameters.get(name)}: a delivery that was acknowledged could be lost."
+            message = f"{name} is {facts.parameters.get(name)}: an acknowledged delivery could be lost."
             check.fail(message, f"alter system set {name} = on; select pg_reload_conf();")
     _check_pooler(check, facts.pooler)
-    return check.finish(f"Postgres {major}.{facts.version % 10_000}, every commit is on disk.")
+    return check.finish(f"Postgres {major}.{facts.version % 10_000}; every commit is flushed to disk.")
 
 
 def _check_pooler(check: Check, kind: Pooler | None) -> None:
     """Add a finding for a pooler: LISTEN, temporary tables and prepared statements need a persistent session."""
     if kind == "transaction":
-        check.fail("DATABASE_URL leads to a pooler in transaction mode, which keeps no sessions.", NEXT_STEP)
+        check.fail("DATABASE_URL leads to a pooler in transaction mode, which does not preserve sessions.", NEXT_STEP)
     if kind == "unknown":
-        step = "Make sure that it is in session mode, or use the direct address."
+        step = "Check that it is in session mode, or use the direct address."
         check.warn("DATABASE_URL seems to lead to a pooler.", step)
 
 
@@ -245,7 +248,7 @@ def report_unreachable(check: str, reason: str, *, starts_with_up: bool) -> list
     if starts_with_up:
         found.warn(reason, "Start it: zmart up")
     else:
-        found.fail(reason, "See that it runs and can be reached from here.")
+        found.fail(reason, "Check that the server runs and can be reached from this machine.")
     return found.finish("")
 
 
@@ -292,16 +295,16 @@ def check_roles(
         if role is None:
             check.fail(f"The role {name} is missing.", "zmart migrate")
         elif logins.get(name):
-            check.fail(f"Nothing can act as {name}: {logins[name]}", f"grant {name} to the user of DATABASE_URL;")
+            check.fail(f"No login can act as {name}: {logins[name]}", f"grant {name} to the user of DATABASE_URL;")
         elif name != "zmart_owner" and (role.is_superuser or role.bypasses_rls):
-            check.fail(f"{name} is above row security.", f"alter role {name} nosuperuser nobypassrls;")
+            check.fail(f"{name} bypasses row-level security.", f"alter role {name} nosuperuser nobypassrls;")
     for privilege in privileges:
         if privilege.has is not None and privilege.has != privilege.should:
             can = "can" if privilege.has else "cannot"
             verb, preposition = ("revoke", "from") if privilege.has else ("grant", "to")
             step = f"{verb} {privilege.privilege} on {privilege.relation} {preposition} {privilege.role};"
             check.fail(f"{privilege.role} {can} {privilege.privilege} {privilege.relation}.", step)
-    return check.finish(f"{len(ROLES)} roles, each with its rights and no more.")
+    return check.finish(f"{len(ROLES)} roles, each with exactly its privileges.")
 
 
 # --- schema and models ------------------------------------------------------------------------
@@ -311,10 +314,10 @@ def check_migrations(pending: Sequence[str], conflict: str | None) -> list[Findi
     """Check that every migration is applied and unedited; `conflict` is how the history contradicts the files."""
     check = Check("migrations")
     if conflict is not None:
-        check.fail(conflict, "Do not migrate before that is understood.")
+        check.fail(conflict, "Find out why before you run `zmart migrate`.")
     if pending:
         check.fail(f"Not applied yet: {', '.join(pending)}.", "zmart migrate")
-    return check.finish("All applied, none edited since.")
+    return check.finish("All are applied; none was edited since.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,11 +339,11 @@ def check_models(facts: ModelFacts) -> list[Finding]:
     if facts.is_current is None:
         check.fail("No models are deployed.", "zmart migrate")
     elif not facts.is_current:
-        check.warn("The sources of the models changed since they were deployed.", "zmart migrate")
+        check.warn("The sources of the models have changed since they were deployed.", "zmart migrate")
     for name, reason in facts.stale.items():
         check.fail(f"{name} stopped following the log: {reason}", f"zmart rebuild {name}")
     for name, reason in facts.behind.items():
-        check.warn(f"{name} is behind the log and retried: {reason}", "zmart status")
+        check.warn(f"{name} is behind the log and retried automatically: {reason}", "zmart status")
     return check.finish(f"{len(facts.names)} models follow the log.")
 
 
@@ -372,11 +375,13 @@ def check_environment(environ: Mapping[str, str], written: Iterable[str], known:
     check = Check("environment")
     names = frozenset(known) | _OTHER_KNOWN_NAMES
     for name, instead in settings.replaced_variables(environ).items():
-        check.warn(f"{name} is not read any more.", f"{instead[0].upper()}{instead[1:]}.")
+        check.warn(f"{name} is no longer used.", f"{instead[0].upper()}{instead[1:]}.")
     for name, alike in _misspelled_names(environ, frozenset(written), names):
-        check.warn(f"Nothing reads {name}.", f"Did you mean {alike}?" if alike else "Remove it, or correct the name.")
+        check.warn(
+            f"No setting is named {name}.", f"Did you mean {alike}?" if alike else "Remove it, or correct the name."
+        )
     used = sum(bool(environ.get(name, "").strip()) for name in names)
-    return check.finish(f"{used} of our variables are set, all of them read.")
+    return check.finish(f"{used} settings are set, all of them known.")
 
 
 def _misspelled_names(
@@ -411,19 +416,22 @@ def check_chain(facts: ChainFacts, cluster: Cluster, program_id: str) -> list[Fi
     check = Check("chain")
     actual = client.cluster_by_genesis_hash(facts.genesis_hash)
     if actual != cluster.value:
-        message = f"SOLANA_CLUSTER says {cluster.value}, the node is on {actual} (genesis hash {facts.genesis_hash})."
-        check.fail(message, f"Set SOLANA_RPC_URL to a node of {cluster.value}, or SOLANA_CLUSTER to what you mean.")
+        message = f"SOLANA_CLUSTER is {cluster.value}, but the node is on {actual} (genesis hash {facts.genesis_hash})."
+        check.fail(
+            message,
+            f"Set SOLANA_RPC_URL to a node of {cluster.value}, or set SOLANA_CLUSTER to the cluster of the node.",
+        )
     if facts.undecodable:
         check.fail(facts.undecodable, "Check SOLANA_PROGRAM_ID_CORE.")
     elif facts.config is None:
-        message = f"The program {program_id} has no configuration there."
-        step = "Check SOLANA_PROGRAM_ID_CORE and SOLANA_RPC_URL; a new program waits for initialize_global_config."
+        message = f"The program {program_id} has no configuration on this chain."
+        step = "Check SOLANA_PROGRAM_ID_CORE and SOLANA_RPC_URL; a new program needs initialize_global_config first."
         check.fail(message, step)
     for why in facts.unusable_keys:
         check.fail(why, "")
     for role, address in facts.keys.items():
         if facts.config is not None and facts.config.get(role) != address:
-            message = f"The key {address} is not the program's {role}, {facts.config.get(role)} is."
+            message = f"The key {address} is not the program's {role}, which is {facts.config.get(role)}."
             check.fail(message, "Configure the key of that role, or remove this one.")
     return check.finish(f"On {actual}, and the program is configured there.")
 
@@ -463,9 +471,9 @@ def check_webhook(ingest: settings.IngestSettings, cluster: Cluster) -> list[Fin
     check = Check("webhook")
     proofs = [*ingest.auth_headers, *([ingest.webhook_secret] if ingest.webhook_secret else [])]
     if not proofs and cluster is Cluster.LOCALNET:
-        return check.finish("Nothing is configured; on localnet `zmart up` makes a proof up.")
+        return check.finish("No proof is configured; on localnet `zmart up` generates one.")
     if not proofs:
-        step = "Set HELIUS_AUTH_HEADER to what the webhook at Helius sends, or HELIUS_WEBHOOK_SECRET."
-        check.fail("Deliveries need no proof, so none would be accepted.", step)
+        step = "Set HELIUS_AUTH_HEADER to the header of the webhook at Helius, or set HELIUS_WEBHOOK_SECRET."
+        check.fail("No proof of deliveries is configured, so ingest would reject all of them.", step)
     rotating = f", {len(ingest.auth_headers)} values while rotating" if len(ingest.auth_headers) > 1 else ""
-    return check.finish(f"Deliveries have to prove themselves{rotating}.")
+    return check.finish(f"Deliveries must carry a proof{rotating}.")

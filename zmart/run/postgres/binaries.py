@@ -66,7 +66,7 @@ def find_binaries() -> Binaries:
     for found in find_all():
         return found
     raise errors.ConfigurationError(
-        "No Postgres binaries here.",
+        "No Postgres binaries were found.",
         help="Run `make setup`, or apt-get install postgresql, or set DATABASE_URL.",
     )
 

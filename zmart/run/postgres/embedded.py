@@ -91,7 +91,7 @@ class ServerFile:
             raise _wrong_owner_error(path) from None
         except (ValueError, TypeError):
             raise errors.ConfigurationError(
-                f"{path} is damaged.", help=f"Move {path.parent} away to start afresh."
+                f"{path} is damaged.", help=f"Move {path.parent} away to start with an empty database."
             ) from None
 
     def write(self, path: Path) -> None:
@@ -335,7 +335,7 @@ class EmbeddedPostgres:
         if completed.returncode != 0:
             message = (completed.stderr.strip().splitlines() or ["no message"])[-1]
             raise errors.ConfigurationError(
-                f"initdb failed: {message}.", help="Set DATABASE_URL to use a server of yours instead."
+                f"initdb failed: {message}.", help="Correct the cause, or set DATABASE_URL to a server of yours."
             )
         fresh.rename(data)
 
@@ -375,7 +375,7 @@ class EmbeddedPostgres:
         if major != self._programs.major:
             raise errors.ConfigurationError(
                 f"{data} was written by Postgres {major}; the binaries here are {self._programs.version}.",
-                help=f"Move {self._folder} away to start afresh, or set DATABASE_URL to a Postgres "
+                help=f"Move {self._folder} away to start with an empty database, or set DATABASE_URL to a Postgres "
                 f"{major} that serves it.",
             )
         _wait_for_other_servers(data)
@@ -387,7 +387,7 @@ class EmbeddedPostgres:
             if not ports.is_free(self._requested_port):
                 raise errors.ConfigurationError(
                     f"Port {self._requested_port} (PGPORT) on {HOST} is in use.",
-                    help="Stop what listens there, or set PGPORT to another port, or remove it.",
+                    help="Stop the process that listens there, set PGPORT to another port, or unset it.",
                 )
             return self._requested_port
         if known is not None and ports.is_free(known.port):
@@ -435,7 +435,7 @@ def _account_for(data: Path) -> process.SystemAccount | None:
     account = process.account_of(owner) if owner else process.unprivileged_account()
     if account is None:
         raise errors.ConfigurationError(
-            "Postgres refuses to run as root, and there is no user to run it as.",
+            "Postgres refuses to run as root, and no other user was found to run it as.",
             help="Run as an ordinary user, or set DATABASE_URL to a server of yours.",
         )
     return account
@@ -496,4 +496,4 @@ def _last_error_line(log: Path) -> str:
         for level in ("FATAL:", "PANIC:", "ERROR:"):
             if level in line:
                 return line.split(level, 1)[1].strip().rstrip(".") + "."
-    return (lines or ["it said nothing"])[-1]
+    return (lines or ["it printed no message"])[-1]

@@ -60,8 +60,9 @@ class WriteFailures:
         """Record that `path` could not be written."""
         if not self._failing:
             self._report(
-                f"{path} cannot be written: {error.strerror or error}. Services go on; until it is written, log lines "
-                "are lost and `zmart ps` is out of date. Free space there or make it writable.",
+                f"{path} cannot be written: {error.strerror or error}. The services continue; until the file can "
+                "be written, log lines are lost and `zmart ps` is out of date. Free disk space or make the file "
+                "writable.",
                 "error",
             )
         self._failing.add(str(path))
@@ -73,7 +74,7 @@ class WriteFailures:
         self._failing.discard(str(path))
         self._lost_lines += lost_lines
         if not self._failing:
-            self._report(f"The state directory is written again; {self._lost_lines} log lines were lost.", "warning")
+            self._report(f"The state directory is writable again; {self._lost_lines} log lines were lost.", "warning")
             self._lost_lines = 0
 
 

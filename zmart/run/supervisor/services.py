@@ -78,8 +78,8 @@ def plan(
     """
     if keepers and not settings.chain.is_development:
         raise errors.ConfigurationError(
-            "Keepers take over the development chain, and there is none: SOLANA_RPC_URL is set.",
-            help="Leave --keepers out; keepers act on your cluster as MARKET_MONITOR_DRY_RUN allows.",
+            "--keepers works only with the development chain, and SOLANA_RPC_URL is set.",
+            help="Omit --keepers; on your cluster, keepers act as MARKET_MONITOR_DRY_RUN allows.",
         )
     selected = _selected_names(settings, only, traders=traders)
     if selected & {"api", "ws"}:
@@ -103,7 +103,7 @@ def plan(
 def _selected_names(settings: Settings, only: Sequence[str], *, traders: bool) -> set[str]:
     for name in only:
         if name not in NAMES:
-            raise errors.ConfigurationError(f"There is no service {name!r}.", help=f"--only takes {', '.join(NAMES)}.")
+            raise errors.ConfigurationError(f"There is no service {name!r}.", help=f"Use some of: {', '.join(NAMES)}.")
     selected = set(only or NAMES)
     if not traders:
         selected.discard("traders")
@@ -356,7 +356,7 @@ def _generated_secrets(settings: Settings, selected: set[str]) -> dict[str, str]
     if missing and settings.chain.cluster is not Cluster.LOCALNET:
         raise errors.ConfigurationError(
             f"{missing[0]} is not set.",
-            help=f"Set it, or {missing[0]}_FILE; only on localnet one is made up.",
+            help=f"Set it, or {missing[0]}_FILE; it is generated on localnet only.",
         )
     generated = dev_secrets.load_or_create(settings.state_dir) if missing else {}
     return {name: generated[name] for name in missing}

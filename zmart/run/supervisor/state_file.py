@@ -65,7 +65,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
             file.seek(0)
             raise errors.Conflict(
                 f"zmart is already running here (pid {file.read().decode().strip() or 'unknown'}).",
-                help="See `zmart ps`, or set ZMART_STATE_DIR to run another beside it.",
+                help="See `zmart ps`, or set ZMART_STATE_DIR to run a second instance.",
             ) from None
         try:
             file.truncate(0)
@@ -78,7 +78,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
 def _unwritable(folder: Path, error: OSError) -> errors.ConfigurationError:
     return errors.ConfigurationError(
         f"The state directory {folder} cannot be written: {error.strerror or error}.",
-        help="Free space there or make it writable, or set ZMART_STATE_DIR to another folder.",
+        help="Free disk space or make it writable, or set ZMART_STATE_DIR to another folder.",
     )
 
 
@@ -104,22 +104,24 @@ def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN
     """
     before = _status_of(folder, name)
     if before is not None and before.state == "done":
-        raise errors.Conflict(f"{name} has done its work and does not run.", help="Start all again: zmart up")
+        raise errors.Conflict(
+            f"{name} has finished its task and is not running.", help="Start all services again: zmart up"
+        )
     request_restart(folder, name)
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
         now = _status_of(folder, name)
         if now is None:
-            raise errors.Unavailable("zmart ended meanwhile.", help="Start it with `zmart up`.")
+            raise errors.Unavailable("zmart stopped in the meantime.", help="Start it with `zmart up`.")
         if _is_restarted(before, now) and now.state == "ready":
             return now
         if _is_restarted(before, now) and (now.state == "failed" or now.failures):
-            raise errors.Unavailable(f"{name} failed: {now.message}.", help=f"See why: zmart logs {name}")
+            raise errors.Unavailable(f"{name} failed: {now.message}.", help=f"See the reason: zmart logs {name}")
         if before is not None and now.refused_restarts > before.refused_restarts:
-            raise errors.ConfigurationError(f"{name} goes on as it was: {now.message}")
+            raise errors.ConfigurationError(f"{name} continues unchanged: {now.message}")
         time.sleep(POLL_SECONDS)
     raise errors.Unavailable(
-        f"{name} is not ready after {within_seconds:.0f} s.", help=f"See why: zmart logs {name}; zmart ps"
+        f"{name} is not ready after {within_seconds:.0f} s.", help=f"See the reason: zmart logs {name}; zmart ps"
     )
 
 
@@ -143,7 +145,7 @@ def request_restart(folder: Path, name: str) -> None:
         raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
     names = [status.name for status in StateFile.read(folder / "run.json")]
     if name not in names:
-        raise errors.NotFound(f"There is no service {name!r}.", help=f"One of: {', '.join(names)}.")
+        raise errors.NotFound(f"There is no service {name!r}.", help=f"Use one of: {', '.join(names)}.")
     request = request_file(folder, name)
     try:
         request.parent.mkdir(exist_ok=True)

@@ -114,7 +114,7 @@ class Supervisor:
                 if not port.is_free():
                     raise errors.ConfigurationError(
                         f"Port {port.number} on {port.host} ({child.service.name}) is in use.",
-                        help=f"Stop what listens there, or set {port.variable} to another port.",
+                        help=f"Stop the process that listens there, or set {port.variable} to another port.",
                     )
 
     async def _start(self) -> bool:

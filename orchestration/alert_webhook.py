@@ -10,11 +10,13 @@ section for each kind.
 
 from __future__ import annotations
 
-import http.client
+import functools
 import json
+import logging
+import ssl
 import time
-import urllib.error
-import urllib.request
+
+import httpx
 
 from zmart import errors
 from zmart.db import queries
@@ -24,6 +26,8 @@ from zmart.settings import Secret
 from .resources import Connection
 
 sql = queries.load("orchestration")
+# httpx logs every request's URL, which is a secret, at level INFO.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 #: Chat services answer within a second; a slow one must not delay the other sensors.
 TIMEOUT_SECONDS = 10.0
@@ -43,6 +47,7 @@ _RESOLVED_SIGN = "✅"
 #: A critical alert that nobody acknowledges is posted again after this time.
 REMIND_AFTER_HOURS = 24
 RUNBOOK = "docs/runbook.md"
+_JSON = {"Content-Type": "application/json"}
 
 
 def pending_notifications(connection: Connection) -> list[AlertRow]:
@@ -92,43 +97,41 @@ def _report_refused(connection: Connection, *, is_news: bool) -> None:
             REFUSED,
             "",
             "warning",
-            f"ALERT_WEBHOOK_URL does not accept {len(rows)} alerts, among them alert {alert_no} ({kind}), "
-            f"{refusals} times in a row: {refusal} Read them with: zmart alerts list",
+            f"ALERT_WEBHOOK_URL has rejected {len(rows)} alerts, among them alert {alert_no} ({kind}), {refusals} "
+            f"times in a row: {refusal} List them with: zmart alerts list",
         )
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Disables redirects.
-
-    urllib follows a redirect of a POST with a GET: the alert would count as posted and be lost.
-    """
-
-    def redirect_request(self, *_: object) -> None:
-        """Return None, which makes the redirect an HTTPError."""
-
-
-_opener = urllib.request.build_opener(_NoRedirects)
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    # Reading the authorities' certificates takes 20 ms; without this, each alert reads them again.
+    return httpx.create_ssl_context()
 
 
 def post(url: Secret, alert: AlertRow) -> None:
     """Post an alert in Slack's format. Raises Unavailable, without the address, if the webhook refuses it."""
-    request = urllib.request.Request(  # noqa: S310 - settings take http and https only
-        url.reveal(), data=render_body(alert), headers={"Content-Type": "application/json"}, method="POST"
-    )
     try:
-        with _opener.open(request, timeout=TIMEOUT_SECONDS):
-            return
-    except urllib.error.HTTPError as error:
-        error.close()
-        # http.HTTPStatus knows 62 statuses and raises ValueError for others; proxies send 499 and 520 to 599.
-        answer = f"{error.code} {http.client.responses.get(error.code, '')}".rstrip()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        # HTTPException: the answer is not HTTP, or its status line is cut; it is not a subclass of the other two.
+        # A stream: the body of the answer is not read, whatever its size. Redirects are refusals: a client that
+        # follows one sends a GET, and the alert would count as posted and be lost.
+        with httpx.stream(
+            "POST",
+            url.reveal(),
+            content=render_body(alert),
+            headers=_JSON,
+            timeout=TIMEOUT_SECONDS,
+            verify=_certificates(),
+        ) as response:
+            if response.is_success:
+                return
+            status = response.status_code
+            # Our own phrase: proxies send 499 and 520 to 599, for which it is empty.
+            answer = f"{status} {httpx.codes.get_reason_phrase(status)}".rstrip()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         answer = type(error).__name__
     # From None: the cause contains the address, which is a secret.
     raise errors.Unavailable(
-        f"The alert webhook did not take alert {alert.alert_no}: {answer}.",
-        help="Correct ALERT_WEBHOOK_URL; delivery is tried again.",
+        f"The alert webhook rejected alert {alert.alert_no}: {answer}.",
+        help="Correct ALERT_WEBHOOK_URL; delivery is retried.",
     ) from None
 
 
@@ -136,7 +139,7 @@ def render_body(alert: AlertRow) -> bytes:
     """Return the alert as `{"text": ...}`; an open one has a link to its section of the runbook."""
     about = f" ({_bounded(alert.subject, MOST_SUBJECT_CHARACTERS)})" if alert.subject else ""
     if alert.is_over:
-        text = f"{_RESOLVED_SIGN} *ZMART {alert.kind}*{about} is over."
+        text = f"{_RESOLVED_SIGN} *ZMART {alert.kind}*{about} is resolved."
     else:
         message = _bounded(alert.message, MOST_MESSAGE_CHARACTERS)
         text = f"{_SIGNS[alert.severity]} *ZMART {alert.kind}*{about}: {message}\n{RUNBOOK}#{alert.kind}"

@@ -1,4 +1,4 @@
-"""A mart that somebody locks is behind, and catches up by itself, with further deliveries or without any."""
+"""A mart that another session locks is behind, and catches up by itself, with or without further deliveries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import event_histories
 import psycopg
 import pytest
 
-from ingest.store.behind_marts import BehindMarts
+from ingest.store.mart_retries import MartRetrier
 from ingest.store.writer import Writer
 from zmart import testing
 from zmart.run.deploy import rebuild
@@ -21,9 +21,9 @@ HALF = len(STORY) // 2
 
 
 @contextlib.asynccontextmanager
-async def retrying(database: testing.PostgresDatabase) -> AsyncIterator[BehindMarts]:
+async def retrying(database: testing.PostgresDatabase) -> AsyncIterator[MartRetrier]:
     """The task that a server runs."""
-    marts = BehindMarts(database.dsn("zmart_ingest"))
+    marts = MartRetrier(database.dsn("zmart_ingest"))
     marts.start()
     try:
         yield marts
@@ -32,7 +32,7 @@ async def retrying(database: testing.PostgresDatabase) -> AsyncIterator[BehindMa
 
 
 async def holds(connection: psycopg.Connection[Any], query: str) -> bool:
-    """Whether a query is true now; others get their turn."""
+    """Return whether a query is true now; other tasks run in between."""
     await asyncio.sleep(0.02)
     return connection.execute(query).fetchone() == (True,)
 
@@ -52,7 +52,7 @@ RETRIED = "select coalesce(max(attempts), 0) > 1 from ops.models"
 async def test_a_locked_mart_catches_up_when_the_lock_is_gone(
     marts_database: testing.PostgresDatabase, with_deliveries: bool
 ) -> None:
-    """The append is answered, answers of the mart name where it stands, and no operator is needed."""
+    """The append is acknowledged, responses from the mart have its last seq, and no operator is needed."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     with marts_database.connect() as owner, marts_database.connect() as holder:
         owner.execute("alter function folds.fold(bigint, bigint) set lock_timeout = '100ms'")
@@ -76,7 +76,7 @@ async def test_a_locked_mart_catches_up_when_the_lock_is_gone(
 
 
 async def test_a_retry_that_takes_too_long_refuses_no_delivery(marts_database: testing.PostgresDatabase) -> None:
-    """The timeout of a retry rings in the retry alone; deliveries are committed, and the mart is tried again later."""
+    """The timeout of a retry affects the retry alone; deliveries are committed, and the mart is retried later."""
     writer = await Writer.connect(marts_database.dsn("zmart_ingest"))
     await writer.append(STORY[:HALF], source="webhook")
     with marts_database.connect() as owner, marts_database.connect("zmart_ingest") as ingest:
@@ -98,7 +98,7 @@ async def test_a_retry_that_takes_too_long_refuses_no_delivery(marts_database: t
 
         state = "select is_behind, attempts, m.next_attempt_at > now() + interval '2.5 seconds' from ops.models as m"
         state += " inner join ops.model_status using (name) where name = 'candles_1m'"
-        # Ten times as long as it took, so that retries hold the log for a tenth of the time.
+        # Ten times as long as it took, so that retries lock the log for a tenth of the time.
         assert owner.execute(state).fetchone() == (True, 2, True)
         assert ingest.execute("select folds.retry_behind()").fetchone() == (False,)
     await writer.close()

@@ -1,4 +1,4 @@
-"""Files of the console: asked for once, then known by their hash."""
+"""Files of the console: sent once, then identified by their hash."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from litestar import Litestar
 from litestar.datastructures import State
 
-from api import pages
+from api import static_files
 from api.middleware import security_headers
 from api.routes import pages as routes
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """The pages alone; they need no database."""
+    """The routes of the pages; they need no database."""
     app = Litestar(routes.HANDLERS, before_send=[security_headers.security_headers_hook([])], openapi_config=None)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as found:
@@ -39,7 +39,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     ],
 )
 async def test_files_have_the_right_content_type(client: httpx.AsyncClient, path: str, media_type: str) -> None:
-    """Browsers are told not to guess, so each type must be right."""
+    """Browsers must not guess types, so each must be right."""
     answer = await client.get(path)
 
     assert answer.status_code == 200
@@ -49,7 +49,7 @@ async def test_files_have_the_right_content_type(client: httpx.AsyncClient, path
 
 @pytest.mark.parametrize("encoding", ["gzip, br", "identity"])
 async def test_a_matching_etag_returns_304(client: httpx.AsyncClient, encoding: str) -> None:
-    """If-None-Match with the tag that came is 304 without a body, in either encoding; the other's tag is not."""
+    """If-None-Match with the current tag is 304 without a body, in either encoding; the other's tag is not."""
     request_headers = {"accept-encoding": encoding}
     first = await client.get("/console/app.js", headers=request_headers)
     again = await client.get("/console/app.js", headers={**request_headers, "if-none-match": first.headers["etag"]})
@@ -66,17 +66,17 @@ async def test_a_matching_etag_returns_304(client: httpx.AsyncClient, encoding: 
 
 
 async def test_encodings_are_two_representations(client: httpx.AsyncClient) -> None:
-    """The packed file has a tag of its own and unpacks to the same bytes."""
+    """The compressed file has a separate tag and decompresses to the same bytes."""
     packed = await client.get("/console/style.css", headers={"accept-encoding": "gzip"})
     plain = await client.get("/console/style.css", headers={"accept-encoding": "identity"})
 
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.headers["etag"] != plain.headers["etag"]
-    assert packed.content == plain.content == (pages.FOLDER / "style.css").read_bytes()
+    assert packed.content == plain.content == (static_files.FOLDER / "style.css").read_bytes()
 
 
 async def test_vendored_files_are_immutable(client: httpx.AsyncClient) -> None:
-    """Their version stands in the path."""
+    """Their version is in the path."""
     answer = await client.get("/console/vendor/lightweight-charts-5.2.1/LICENSE")
 
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -86,15 +86,15 @@ async def test_vendored_files_are_immutable(client: httpx.AsyncClient) -> None:
     "path", ["/console/nothing.js", "/console/../app.py", "/console/%2e%2e/app.py", "/console//etc/passwd"]
 )
 async def test_no_path_leads_out(client: httpx.AsyncClient, path: str) -> None:
-    """Only names that were found in the folder exist."""
+    """Only names of files in the folder are served."""
     assert (await client.get(path)).status_code == 404
 
 
 def test_a_changed_file_has_another_etag(tmp_path: Path) -> None:
-    """Whoever edits the console sees it at the next request."""
+    """An edit of the console is visible at the next request."""
     script = tmp_path / "a.js"
     script.write_text("1")
-    files = pages.StaticFiles(tmp_path)
+    files = static_files.StaticFiles(tmp_path)
     before = files.find("a.js")
     script.write_text("2")
     os.utime(script, ns=(1, 1))
@@ -107,7 +107,7 @@ def test_a_changed_file_has_another_etag(tmp_path: Path) -> None:
 
 
 async def test_the_models_page_is_sandboxed(tmp_path: Path) -> None:
-    """dbt's page asks a tracker elsewhere; it is served sandboxed, and 404 with what to do before it was written."""
+    """dbt's page requests a tracker on another host, so it is sandboxed; 404 with the next step if it is missing."""
     state = State({"settings": SimpleNamespace(state_dir=tmp_path)})
     app = Litestar(
         routes.HANDLERS, before_send=[security_headers.security_headers_hook([])], openapi_config=None, state=state

@@ -27,18 +27,18 @@ LONGEST_PAUSE_SECONDS = 30.0
 STATEMENT_TIMEOUT_SECONDS = 20.0
 
 
-class BehindMarts:
+class MartRetrier:
     """The retry task; start it with the server."""
 
     def __init__(self, dsn: str) -> None:
         self._connection = ReconnectingConnection(
-            dsn, application_name="zmart ingest behind marts", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
+            dsn, application_name="zmart ingest mart retries", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
         )
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the task."""
-        self._task = asyncio.create_task(self._run(), name="ingest behind marts")
+        self._task = asyncio.create_task(self._run(), name="ingest mart retries")
 
     async def stop(self) -> None:
         """Stop the task; an attempt under way is rolled back and repeated at the next start."""

@@ -1,4 +1,4 @@
-"""How an alert reaches a chat, and what a refused one says."""
+"""The delivery of an alert to a chat, and the message for a rejected one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from orchestration import alerts
+from orchestration import alert_webhook
 from zmart import errors
 from zmart.db.alerts import AlertRow
 from zmart.settings import Secret
@@ -34,14 +34,14 @@ ALERT = AlertRow(
 
 
 class Chat(HTTPServer):
-    """A webhook that keeps what it gets."""
+    """A webhook that stores the messages."""
 
     status = 200
     taken: list[bytes]
 
     @property
     def url(self) -> Secret:
-        """Its address, which is its password."""
+        """Return its address, which is its password."""
         return Secret(f"http://127.0.0.1:{self.server_port}/services/T0/very-secret")
 
 
@@ -51,6 +51,11 @@ class _ChatHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.taken.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(self.server.status)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -69,28 +74,37 @@ def chat() -> Iterator[Chat]:
 
 
 def test_a_chat_message_has_text_and_link(chat: Chat) -> None:
-    """Slack and its likes take one JSON object with a text: the trouble and where to read on, or that it is over."""
-    alerts.post(chat.url, ALERT)
+    """Slack and similar chats take one JSON object with a text: the fault and the runbook's section, or its end."""
+    alert_webhook.post(chat.url, ALERT)
 
-    alerts.post(chat.url, ALERT._replace(resolved_at=AT))
+    alert_webhook.post(chat.url, ALERT._replace(resolved_at=AT))
 
     assert [json.loads(taken) for taken in chat.taken] == [
         {"text": '🔴 *ZMART mart_stale* (trades): event 3 failed with "é"\ndocs/runbook.md#mart_stale'},
-        {"text": "✅ *ZMART mart_stale* (trades) is over."},
+        {"text": "✅ *ZMART mart_stale* (trades) is resolved."},
     ]
 
 
 @pytest.mark.parametrize("status", [404, 500])
 def test_a_refusal_reports_the_status_but_not_the_url(chat: Chat, status: int) -> None:
-    """The address of a webhook is its password, so no message, cause or context holds it."""
+    """The address of a webhook is its password, so no message, cause or context contains it."""
     chat.status = status
 
     with pytest.raises(errors.Unavailable, match=str(status)) as caught:
-        alerts.post(chat.url, ALERT)
+        alert_webhook.post(chat.url, ALERT)
 
     assert "very-secret" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_is_a_refusal(chat: Chat, status: int) -> None:
+    """Following it sends a GET, which is answered with 200 and tells nobody anything."""
+    chat.status = status
+
+    with pytest.raises(errors.Unavailable, match=str(status)):
+        alert_webhook.post(chat.url, ALERT)
 
 
 @pytest.mark.parametrize(
@@ -102,20 +116,20 @@ def test_a_refusal_reports_the_status_but_not_the_url(chat: Chat, status: int) -
         b"HTTP/1.1 2000 OK\r\n\r\n",
         b"HTTP/1.1\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
         b"",
     ],
     ids=lambda answer: answer[:14].decode().strip() or "nothing",
 )
 def test_any_other_answer_is_a_refusal(answer: bytes) -> None:
-    """Statuses without a name, redirects, and what is no HTTP are Unavailable and nothing else."""
-    with answering(answer) as url, pytest.raises(errors.Unavailable, match="did not take alert 7"):
-        alerts.post(url, ALERT)
+    """Statuses without a name, redirects, and bytes that are not HTTP are Unavailable and nothing else."""
+    with answering(answer) as url, pytest.raises(errors.Unavailable, match="rejected alert 7"):
+        alert_webhook.post(url, ALERT)
 
 
 @contextlib.contextmanager
 def answering(answer: bytes) -> Iterator[Secret]:
-    """A server that gives one connection these bytes and closes it."""
+    """A server that sends one connection these bytes and closes it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -133,19 +147,19 @@ def answering(answer: bytes) -> Iterator[Secret]:
 
 
 def test_texts_are_bounded() -> None:
-    """Discord takes 2,000 characters, and a message may name every slot of a gap."""
+    """Discord takes 2,000 characters, and a message may list every slot of a gap."""
     long = ALERT._replace(subject="s" * 10_000, message="é" * 100_000)
 
     for alert in (long, long._replace(resolved_at=AT)):
-        text = json.loads(alerts.render_body(alert))["text"]
+        text = json.loads(alert_webhook.render_body(alert))["text"]
         assert len(text) < 2_000
         assert "…" in text
 
 
 def test_an_unreachable_webhook_is_unavailable(chat: Chat) -> None:
-    """A dead address is worth another try, and says no more than that."""
+    """An unreachable address is retried, and the message has no further details."""
     chat.shutdown()
     chat.server_close()
 
-    with pytest.raises(errors.Unavailable, match="did not take alert 7"):
-        alerts.post(chat.url, ALERT)
+    with pytest.raises(errors.Unavailable, match="rejected alert 7"):
+        alert_webhook.post(chat.url, ALERT)
