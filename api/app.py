@@ -32,7 +32,7 @@ from .live.hub import REPLAYS, Hub
 from .live.notifications import ChangeSignal
 from .live.reader import LogReader
 from .middleware import access_log, rate_limit, security_headers
-from .reads import etags
+from .reads import etags, readiness
 from .reads.database import ReadDatabase, raw_json_adapters
 from .routes import (
     acting,
@@ -228,6 +228,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.services = app.state.dependencies.services = dependencies.AppServices(
             settings=settings,
             database=database,
+            readiness=tasks.SharedResult(lambda: readiness.read(database), readiness.SHARED_SECONDS),
             hub=hub,
             writes=wallet_writes,
             auth=AuthService(settings, wallet_writes),

@@ -28,6 +28,7 @@ from zmart import log as logs
 from zmart.db import locks, poolers, redis_notify
 from zmart.db.connection import connect
 from zmart.http.server import GracefulServer, bind_listener
+from zmart.tasks import SharedResult
 
 from . import log_stats
 from .commands import backfill, dead_letters, replay
@@ -43,6 +44,8 @@ log = structlog.get_logger()
 
 #: Requests get the first three of the five seconds, the queue the rest (ingest.webhook.app.Parts).
 REQUEST_SECONDS = 3
+#: How long the result of a readiness check is shared; a check opens a connection, and anybody may ask for it.
+READINESS_SECONDS = 1.0
 
 
 def main() -> int:
@@ -93,7 +96,7 @@ def build_parts(configured: settings.Settings) -> Parts:
         sources=build_sources(configured),
         database=SyncDatabase(dsn),
         environment=configured.chain.cluster.value,
-        checks={"database": check_database},
+        checks={"database": SharedResult(check_database, READINESS_SECONDS).get},
         log_stats=log_stats.LogStats(dsn),
         mart_retrier=mart_retries.MartRetrier(dsn),
         keeper_watch=KeeperWatch(dsn, configured),

@@ -58,7 +58,9 @@ class ModelStatus(Struct, kw_only=True):
     behind: Annotated[int, Meta(description="Log entries that are not applied yet.")]
     stale_since: Instant | None
     failed_event: int | None
-    reason: str | None
+    reason: Annotated[
+        str | None, Meta(description="The error of the last attempt, for METRICS_TOKEN and OPERATOR_WALLETS.")
+    ]
     built_at: Instant
     is_behind: Annotated[bool, Meta(description="An entry failed; the mart is retried automatically.")]
     behind_since: Instant | None

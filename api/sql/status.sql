@@ -13,10 +13,13 @@ select {stated}, (
         'finalized_through', f.finalized_through,
         'completeness', json_build_object(
             'state', coalesce(k.value ->> 'state', 'unverified'),
-            'reason', coalesce(
-                k.value ->> 'reason',
-                'No walk of the chain''s history has proven yet that nothing is missing before this slot.'
-            )
+            'reason', case
+                when k.value ->> 'reason' is null
+                then 'No walk of the chain''s history has proven yet that nothing is missing before this slot.'
+                when %(has_texts)s or k.value ->> 'state' in ('verified', 'behind') then k.value ->> 'reason'
+                when k.value ->> 'state' = 'refused' then 'The node, the configuration and the log name different chains.'
+                else 'The chain''s history cannot be read now.'
+            end
         ),
         'lag', json_build_object(
             'last_entry_at', l.at,
@@ -27,8 +30,8 @@ select {stated}, (
         'models', coalesce((
             select json_agg(row_to_json(s) order by s.name) from (
                 select
-                    m.name, m.kind, m.is_stale, m.applied_seq, m.behind, m.stale_since, m.failed_event, m.reason,
-                    m.built_at, m.is_behind, m.behind_since, m.next_attempt_at
+                    m.name, m.kind, m.is_stale, m.applied_seq, m.behind, m.stale_since, m.failed_event,
+                    case when %(has_texts)s then m.reason end as reason, m.built_at, m.is_behind, m.behind_since, m.next_attempt_at
                 from ops.model_status as m
             ) as s
         ), '[]'),

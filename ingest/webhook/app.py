@@ -173,13 +173,18 @@ async def health(state: State) -> dict[str, str | float]:
 
 
 @get("/ready")
-async def ready(state: State) -> Answer:
-    """Report whether a delivery would be committed now, and if not, why."""
+async def ready(request: AnyRequest, state: State) -> Answer:
+    """Report whether a delivery would be committed now, and if not, why.
+
+    The texts of errors name nodes and hosts: they are for callers on this machine or with the token.
+    """
     parts: Parts = state["parts"]
-    reasons = await readiness_problems(parts)
+    has_texts = _is_local(request) or _has_token(request, parts.metrics_token)
+    reasons = await readiness_problems(parts, has_texts=has_texts)
     content: dict[str, Any] = {"status": "unready" if reasons else "ready", "reasons": reasons}
     if parts.sync_task is not None:
-        content["completeness"] = dataclasses.asdict(parts.sync_task.completeness)
+        completeness = dataclasses.asdict(parts.sync_task.completeness)
+        content["completeness"] = completeness if has_texts else completeness | {"reason": None}
     content["per_minute"] = parts.metrics.rates()
     if parts.log_stats is not None:
         stats = await parts.log_stats.refresh()
@@ -336,19 +341,25 @@ def _too_large_error(limit_bytes: int) -> _DeliveryRefused:
     return _DeliveryRefused(413, "too_large", f"A delivery has at most {limit_bytes >> 20} MB.")
 
 
-async def readiness_problems(parts: Parts) -> list[str]:
-    """Return why deliveries would not be committed now, one sentence each; empty when they would be."""
+_SEE_LOG = "it failed; the log has the reason."
+
+
+async def readiness_problems(parts: Parts, *, has_texts: bool = True) -> list[str]:
+    """Return why deliveries would not be committed now, one sentence each; empty when they would be.
+
+    Without `has_texts`, an error is replaced by a reference to the log.
+    """
     reasons = [f"writer: {reason}" for reason in _writer_reasons(parts.pipeline)]
     reasons += _full_budget_reasons(parts)
     if parts.sync_task is not None and parts.sync_task.completeness.state == "refused":
-        reasons.append(f"chain: {parts.sync_task.completeness.reason}")
+        reasons.append(f"chain: {parts.sync_task.completeness.reason if has_texts else _SEE_LOG}")
     for name, check in parts.checks.items():
         try:
             await run_within(CHECK_SECONDS, check())
         except TimeoutError:
             reasons.append(f"{name}: no answer within {CHECK_SECONDS:g} seconds.")
         except errors.ZmartError as exc:
-            reasons.append(f"{name}: {exc}")
+            reasons.append(f"{name}: {exc if has_texts else _SEE_LOG}")
         except Exception:
             log.exception("readiness_check_failed", check=name)
             reasons.append(f"{name}: the check failed; the log contains the reason.")

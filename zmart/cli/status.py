@@ -18,6 +18,9 @@ from zmart.settings import Settings
 
 from . import formatting
 
+#: Where the API showed no text of a mart's error.
+_NO_REASON = "see `zmart logs ingest`"
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the API's JSON response.")
@@ -90,9 +93,9 @@ def format_page(report: Mapping[str, Any]) -> Iterator[str]:
     for model in report.get("models", ()):
         state = "follows the log"
         if model["is_stale"]:
-            state = f"stopped at seq {model['applied_seq']}: {model['reason']}"
+            state = f"stopped at seq {model['applied_seq']}: {model['reason'] or _NO_REASON}"
         elif model.get("is_behind"):
-            state = f"behind since seq {model['applied_seq']}, retried automatically: {model['reason']}"
+            state = f"behind since seq {model['applied_seq']}, retried automatically: {model['reason'] or _NO_REASON}"
         yield f"{'model':<10}{model['name']:<18}{state}"
     for keeper in report.get("keepers", ()):
         if keeper["last_round_at"] is not None or keeper["waiting"]:

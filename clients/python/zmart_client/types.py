@@ -940,6 +940,7 @@ class ModelStatus(TypedDict):
     stale_since: str | None
     failed_event: int | None
     reason: str | None
+    """The error of the last attempt, for METRICS_TOKEN and OPERATOR_WALLETS."""
     built_at: str
     is_behind: bool
     """An entry failed; the mart is retried automatically."""
@@ -1797,7 +1798,7 @@ class Status(TypedDict):
     """Deliveries that could not be used and were stored."""
     wanted: int
     """Known transactions that are not fetched yet."""
-    alerts: list[Alert]
+    alerts: list[AlertKind]
     as_of: AsOf
 
 

@@ -855,6 +855,7 @@ export interface ModelStatus {
   behind: number;
   stale_since: string | null;
   failed_event: number | null;
+  /** The error of the last attempt, for METRICS_TOKEN and OPERATOR_WALLETS. */
   reason: string | null;
   built_at: string;
   /** An entry failed; the mart is retried automatically. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import api_fixtures
@@ -9,6 +10,9 @@ import httpx
 import pytest
 from api_fixtures import Log
 from wallets import SIGNING_IN, Wallet, bearer
+
+from api.reads import readiness
+from api.reads.database import ReadDatabase
 
 TEXT = "the node at 10.1.2.3 refuses the key"
 TOKEN = "a-token-for-metrics-and-alerts"
@@ -57,6 +61,47 @@ async def test_operators_see_the_texts_of_alerts(alerts: Log) -> None:
         for headers in (bearer(TOKEN), await wallet.signed_in(client)):
             (found,) = (await status(client, headers)).json()["alerts"]
             assert {(one["subject"], one["message"]) for one in found["details"]} == {("one", TEXT), ("two", TEXT)}
+
+
+async def test_errors_of_marts_and_of_the_chain_are_for_operators(log: Log) -> None:
+    """The error of a stopped mart and that of an unreachable node: the state for all, the text for operators."""
+    log.owner.execute(
+        "update ops.models set stale_since = now(), applied_seq = 0, reason = %s where name = (select min(name) from ops.models)",
+        [TEXT],
+    )
+    log.owner.execute(
+        "insert into ops.cursors (name, value) values ('completeness', jsonb_build_object('state', 'unverified',"
+        " 'reason', %s::text)) on conflict (name) do update set value = excluded.value",
+        [TEXT],
+    )
+    async with api_fixtures.served(log.settings(METRICS_TOKEN=TOKEN)) as client:
+        public = await status(client)
+        assert TEXT not in public.text
+        assert public.json()["completeness"]["state"] == "unverified"
+        assert [one["reason"] for one in public.json()["models"] if one["is_stale"]] == [None]
+        private = (await status(client, bearer(TOKEN))).json()
+        assert private["completeness"]["reason"] == TEXT
+        assert [one["reason"] for one in private["models"] if one["is_stale"]] == [TEXT]
+
+
+async def test_readiness_costs_the_same_however_many_ask(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty callers at once, and twenty after them, share a read; no limit counts them, because a refused probe would look like a fault."""
+    reads = 0
+    read = readiness.read
+
+    async def counted(database: ReadDatabase) -> readiness.DatabaseReadiness:
+        nonlocal reads
+        reads += 1
+        return await read(database)
+
+    monkeypatch.setattr(readiness, "read", counted)
+    monkeypatch.setattr(readiness, "SHARED_SECONDS", 3600.0)
+    async with api_fixtures.served(log.settings(RATE_LIMIT_PER_MINUTE="10")) as client:
+        answers = [
+            answer for _ in range(2) for answer in await asyncio.gather(*(client.get("/ready") for _ in range(20)))
+        ]
+    assert {answer.status_code for answer in answers} == {200}
+    assert reads == 1
 
 
 async def test_without_a_token_nobody_is_an_operator(alerts: Log) -> None:

@@ -26,6 +26,7 @@ from zmart import errors
 HEADER = "hush-header-value"
 KEY = "hush-signing-key"
 AUTHORIZED_HEADERS = {"Authorization": HEADER}
+TOKEN = "a-token-for-metrics"
 WEBHOOK = "/helius/webhook"
 BODY = testing.body(testing.item(PROGRAM, [BOUGHT]))
 
@@ -316,11 +317,13 @@ async def test_ready_names_the_failing_checks(parts: Callable[..., Parts]) -> No
     async def bug() -> None:
         raise KeyError("secret")
 
-    server = parts(checks={"database": no_database, "chain": bug})
+    server = parts(checks={"database": no_database, "chain": bug}, metrics_token=TOKEN)
     async with AsyncTestClient(create_app(server)) as client:
-        answer = await client.get("/ready")
-    assert answer.status_code == 503
+        answer = await client.get("/ready", headers={"Authorization": f"Bearer {TOKEN}"})
+        public = await client.get("/ready")
+    assert answer.status_code == public.status_code == 503
     assert answer.json()["status"] == "unready"
+    assert public.json()["reasons"][0] == "database: it failed; the log has the reason."
     assert answer.json()["reasons"] == [
         "database: Postgres is not answering.",
         "chain: the check failed; the log contains the reason.",
