@@ -28,7 +28,7 @@ from zmart.settings import Settings
 from . import dependencies, errors, parameters, writes
 from .auth.service import AuthService
 from .contract import openapi
-from .live.hub import REPLAYS, Hub
+from .live.hub import CLIENT_READS, Hub
 from .live.notifications import ChangeSignal
 from .live.reader import LogReader
 from .middleware import access_log, rate_limit, security_headers
@@ -208,15 +208,18 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
         database = ReadDatabase(connections, cache_bytes=settings.api.response_cache_mib << 20)
-        # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse.
+        # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse. New
+        # entries have their own, so that clients which subscribe or resume do not delay what all others receive.
+        hub_connections = await stack.enter_async_context(_connections(dsn, "zmart api hub", 1, WINDOW_QUERY_SETTINGS))
         stream_connections = await stack.enter_async_context(
-            _connections(dsn, "zmart api streams", 1 + REPLAYS, WINDOW_QUERY_SETTINGS)
+            _connections(dsn, "zmart api streams", CLIENT_READS, WINDOW_QUERY_SETTINGS)
         )
         change_signal = ChangeSignal(dsn, url.reveal() if url else None)
         app.state.notifier = await stack.enter_async_context(redis_notify.Notifier(url.reveal() if url else None))
         hub = Hub(
-            LogReader(ReadDatabase(stream_connections)),
+            LogReader(ReadDatabase(hub_connections)),
             change_signal,
+            client_reader=LogReader(ReadDatabase(stream_connections)),
             most_clients=settings.api.streams,
             most_per_address=settings.api.streams_per_address,
         )
@@ -249,7 +252,7 @@ async def _connections(
     connections = pool.pool(
         dsn,
         application_name=name,
-        min_size=2,
+        min_size=min(2, most),
         max_size=most,
         max_waiting=MAX_WAITING_REQUESTS,
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,

@@ -54,7 +54,7 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
         status="unready" if reasons else "ready",
         service=SERVICES[state.service_name],
         reasons=reasons,
-        warnings=warnings,
+        warnings=list(warnings),
         epoch=None if position is None else position.epoch,
         seq=None if position is None else position.seq,
         position=None if position is None else str(position),

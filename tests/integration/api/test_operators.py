@@ -66,7 +66,8 @@ async def test_operators_see_the_texts_of_alerts(alerts: Log) -> None:
 async def test_errors_of_marts_and_of_the_chain_are_for_operators(log: Log) -> None:
     """The error of a stopped mart and that of an unreachable node: the state for all, the text for operators."""
     log.owner.execute(
-        "update ops.models set stale_since = now(), applied_seq = 0, reason = %s where name = (select min(name) from ops.models)",
+        "update ops.models set stale_since = now(), applied_seq = 0, reason = %s"
+        " where name = (select min(name) from ops.models)",
         [TEXT],
     )
     log.owner.execute(
@@ -85,7 +86,7 @@ async def test_errors_of_marts_and_of_the_chain_are_for_operators(log: Log) -> N
 
 
 async def test_readiness_costs_the_same_however_many_ask(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty callers at once, and twenty after them, share a read; no limit counts them, because a refused probe would look like a fault."""
+    """Twenty callers at once, and twenty after them, share a read; no limit counts them."""
     reads = 0
     read = readiness.read
 

@@ -54,7 +54,7 @@ class Mart:
         self.queries.append(None)
         versions = " ".join(f"{number}:{version}" for number, version in self.versions.items())
         rest = b'{"count": 1}' if self.is_there else None
-        return [("epoch", 5, 4, "confirmed", self.started_at, versions or None, rest)]
+        return [("epoch", 5, "0123456789abcdef", 4, "confirmed", self.started_at, versions or None, rest)]
 
     def _texts(self, numbers: Sequence[str]) -> list[Row]:
         self.queries.append(numbers)
