@@ -23,6 +23,7 @@ from litestar.openapi.spec import Tag
 from zmart import tasks
 from zmart.chain import rpc
 from zmart.db import feed, pool, redis_notify
+from zmart.http import connections
 from zmart.settings import Settings
 
 from . import dependencies, errors, parameters, writes
@@ -206,8 +207,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     dsn = settings.postgres.dsn("zmart_api")
     url = settings.api.broadcast_url
     async with contextlib.AsyncExitStack() as stack:
-        connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
-        database = ReadDatabase(connections, cache_bytes=settings.api.response_cache_mib << 20)
+        read_connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
+        database = ReadDatabase(read_connections, cache_bytes=settings.api.response_cache_mib << 20)
         # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse. New
         # entries have their own, so that clients which subscribe or resume do not delay what all others receive.
         hub_connections = await stack.enter_async_context(_connections(dsn, "zmart api hub", 1, WINDOW_QUERY_SETTINGS))
@@ -220,7 +221,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             LogReader(ReadDatabase(hub_connections)),
             change_signal,
             client_reader=LogReader(ReadDatabase(stream_connections)),
-            most_clients=settings.api.streams,
+            # The other half of the files is for requests (api.__main__).
+            most_clients=min(settings.api.streams, max(1, connections.file_limit() // 2 - connections.RESERVED_FILES)),
             most_per_address=settings.api.streams_per_address,
         )
         wallet_writes = await stack.enter_async_context(writes.open_wallet_writes(dsn, database.invalidate_cache))

@@ -27,6 +27,7 @@ from zmart import errors, settings
 from zmart import log as logs
 from zmart.db import locks, poolers, redis_notify
 from zmart.db.connection import connect
+from zmart.http.connections import ConnectionTable, connections_for, raise_file_limit
 from zmart.http.server import GracefulServer, bind_listener
 from zmart.tasks import SharedResult
 
@@ -101,6 +102,7 @@ def build_parts(configured: settings.Settings) -> Parts:
         mart_retrier=mart_retries.MartRetrier(dsn),
         keeper_watch=KeeperWatch(dsn, configured),
         metrics_token=token.reveal() if token else None,
+        trusted_proxies=configured.api.trusted_proxies,
     )
 
 
@@ -113,8 +115,10 @@ def build_sources(configured: settings.Settings) -> list[sources.Source]:
 
 def serve(parts: Parts, listener: socket.socket) -> None:
     """Serve on a socket until a signal arrives."""
+    table = ConnectionTable(connections_for(raise_file_limit()))
     config = uvicorn.Config(
         create_app(parts),
+        http=table.protocol(),
         lifespan="on",
         access_log=False,
         log_config=None,

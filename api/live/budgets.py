@@ -53,9 +53,9 @@ class AddressBudgets:
         self._closed = asyncio.Event()
 
     @classmethod
-    def for_streams(cls, most_per_address: int) -> AddressBudgets:
+    def for_streams(cls, most_per_address: int, clock: Callable[[], float] = time.monotonic) -> AddressBudgets:
         """Return budgets for processes that allow this number of streams from one address."""
-        return cls(max(SMALLEST_BUDGET, WEIGHTS_PER_STREAM * most_per_address))
+        return cls(max(SMALLEST_BUDGET, WEIGHTS_PER_STREAM * most_per_address), clock)
 
     def take(self, address: str, weight: int) -> float:
         """Take a weight if the budget covers it; return 0, or the seconds until it would."""

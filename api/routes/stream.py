@@ -11,12 +11,12 @@ from sse_starlette import EventSourceResponse
 
 from zmart import errors as zmart_errors
 from zmart.db import feed
+from zmart.http import client_address
 
 from .. import errors, response_docs
 from ..dependencies import FromServices
 from ..live import budgets, sse, topics
 from ..live.authentication import StreamAuthenticator
-from ..middleware import client_address, rate_limit
 
 Since = Annotated[
     str | None,
@@ -55,7 +55,7 @@ async def stream(
     """
     requested = topics.parse(names)
     position = _parse_position(last_event_id or since)
-    address = rate_limit.network(client_address.address(request.scope, services.settings.api.trusted_proxies))
+    address = client_address.network(client_address.address(request.scope, services.settings.api.trusted_proxies))
     if delay := services.hub.budgets.take(address, budgets.HANDSHAKE + budgets.SUBSCRIPTION):
         raise errors.TooManyRequests(delay, {})
     identity = None

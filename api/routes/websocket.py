@@ -8,6 +8,7 @@ from typing import Any
 from litestar import WebSocket, websocket
 from litestar.datastructures import State
 
+from zmart.http import client_address
 from zmart.settings import Settings
 
 from ..dependencies import FromServices
@@ -15,7 +16,6 @@ from ..live import client_messages, wire
 from ..live.authentication import StreamAuthenticator
 from ..live.budgets import HANDSHAKE
 from ..live.websocket_session import WebSocketSession
-from ..middleware import client_address, rate_limit
 
 Socket = WebSocket[Any, Any, State]
 
@@ -30,7 +30,7 @@ async def serve_websocket(socket: Socket, services: FromServices) -> None:
     if not _is_origin_allowed(socket, services.settings):
         await _refuse_origin(socket)
         return
-    address = rate_limit.network(client_address.address(socket.scope, services.settings.api.trusted_proxies))
+    address = client_address.network(client_address.address(socket.scope, services.settings.api.trusted_proxies))
     if delay := services.hub.budgets.take(address, HANDSHAKE):
         await _refuse_for_now(socket, delay)
         return

@@ -37,7 +37,7 @@ def test_a_budget_is_spent_and_refills() -> None:
 
 def test_budgets_grow_with_the_streams_that_are_allowed() -> None:
     """All clients of an address may come back at once after a restart: connect, subscribe, resume."""
-    budgets = AddressBudgets.for_streams(1000)
+    budgets = AddressBudgets.for_streams(1000, Clock())
     assert [budgets.take("a", 1) for _ in range(8000)] == [0.0] * 8000
     assert budgets.take("a", 10) > 0.0
 
@@ -55,7 +55,7 @@ async def test_what_is_not_covered_waits_and_is_released_at_shutdown() -> None:
 
 
 async def test_addresses_alternate() -> None:
-    """A single read of one address waits for one of the crowd's at most, not for all."""
+    """A single read of one address waits for one of another's at most, not for all."""
     slots = AlternatingSlots(1)
     order: list[str] = []
 
@@ -66,7 +66,7 @@ async def test_addresses_alternate() -> None:
 
     async with asyncio.TaskGroup() as group:
         for _ in range(5):
-            group.create_task(read("crowd"))
+            group.create_task(read("many"))
         await asyncio.sleep(0)
         group.create_task(read("other"))
         group.create_task(read("third"))

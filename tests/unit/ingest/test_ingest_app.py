@@ -366,14 +366,14 @@ async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writ
 
 async def test_unverified_bodies_cannot_use_the_verified_budget(parts: Callable[..., Parts]) -> None:
     """A body with its own proof waits in a separate budget: a full one is reported and rejects; others are accepted."""
-    server = parts(unverified_budget=ByteBudget(100))
+    server = parts(small_budget=ByteBudget(100))
     unverified_headers = {auth.SIGNATURE_HEADER: "00" * 32}
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=unverified_headers), 503, "overloaded")
         assert (await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)).status_code == 200
         reasons = (await client.get("/ready")).json()["reasons"]
-    assert [reason.split(":")[0] for reason in reasons] == ["memory for signed deliveries"]
-    assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
+    assert [reason.split(":")[0] for reason in reasons] == ["memory for small signed deliveries"]
+    assert (server.small_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
 
 
 async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: Callable[..., Parts]) -> None:
@@ -382,7 +382,7 @@ async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: C
     signed = {auth.SIGNATURE_HEADER: auth.signature(BODY, KEY)}
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=signed), 503, "overloaded")
-    assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
+    assert (server.small_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
 
 
 async def test_metrics_need_the_token_from_other_hosts(parts: Callable[..., Parts]) -> None:

@@ -1,4 +1,4 @@
-"""A crowd of connections of one address: what it asks for delays nobody else's stream."""
+"""Many connections of one address: what they ask for delays nobody else's stream."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from api.live.frames import LogWindow
 from api.live.reader import LogReader, Snapshot
 from zmart.db import feed
 
-CROWD = 150
-#: What a snapshot takes in Postgres here. The crowd keeps all of its connections busy for 150 times this.
+MANY = 150
+#: What a snapshot takes in Postgres here. All connections for clients are busy for 150 times this.
 SNAPSHOT_SECONDS = 0.5
-#: Less than half of what the crowd's snapshots take on three connections.
+#: Less than half of what their snapshots take on three connections.
 SOON_SECONDS = 10.0
 SLEEPERS = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
 
@@ -48,10 +48,10 @@ async def _subscribe_again_and_again(socket: Socket) -> None:
 
 
 @contextlib.asynccontextmanager
-async def crowd(server: Served) -> AsyncIterator[None]:
+async def subscribing_connections(server: Served) -> AsyncIterator[None]:
     """Connections of 127.0.0.1, none of them signed in, each of which subscribes without a pause."""
     async with contextlib.AsyncExitStack() as stack:
-        sockets = [await stack.enter_async_context(server.connected()) for _ in range(CROWD)]
+        sockets = [await stack.enter_async_context(server.connected()) for _ in range(MANY)]
         tasks = [asyncio.create_task(_subscribe_again_and_again(socket)) for socket in sockets]
         try:
             yield
@@ -72,11 +72,11 @@ async def _next_trade(log: Log, socket: Socket) -> float:
 
 
 @pytest.mark.usefixtures("slow_snapshots")
-async def test_a_crowd_that_subscribes_delays_no_other_stream(markets: Log) -> None:
+async def test_many_that_subscribe_delay_no_other_stream(markets: Log) -> None:
     """150 connections of an address: another client's entries arrive at once, and a new one's subscription soon."""
     async with served(markets) as server, server.connected(local_addr=("127.0.0.2", 0)) as other:
         await other.ask(action="subscribe", topics=["trades"])
-        async with crowd(server):
+        async with subscribing_connections(server):
             for _ in range(5):
                 assert await _next_trade(markets, other) < SOON_SECONDS / 5
             async with asyncio.timeout(SOON_SECONDS), server.connected(local_addr=("127.0.0.2", 0)) as late:
