@@ -72,7 +72,7 @@ EMITS: Final = {
 INITIAL_PROTOCOL_FEE_BPS: Final = 300
 PROPOSED: Final = 0
 #: A rebuilt event names its market by the account; the id is not in the instruction.
-UNKNOWN_MARKET_ID: Final = b""
+UNKNOWN_MARKET_ID: Final = event_digests.UNKNOWN_MARKET_ID
 #: Marks an event's context: the event was rebuilt and not logged by the program.
 REBUILT_CONTEXT: Final = {"rebuilt_from": "instruction"}
 

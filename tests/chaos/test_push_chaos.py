@@ -109,7 +109,8 @@ class PushStack:
         """Close every connection of the processes to Postgres, listeners first."""
         with contextlib.suppress(psycopg.OperationalError), self.database.connect(SUPERUSER) as superuser:
             superuser.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'zmart api%'"
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name like 'zmart api%' and datname = current_database()"
             )
 
     def kill_postgres(self) -> None:

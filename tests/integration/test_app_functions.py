@@ -8,6 +8,7 @@ from typing import Any
 import event_histories
 import psycopg
 import pytest
+import sessions
 
 from ingest.testing import address
 from zmart import testing
@@ -158,12 +159,11 @@ def test_not_even_the_owner_writes_as_another(proposed: testing.PostgresDatabase
 
 async def test_a_ballot_waits_for_the_writers_lock(proposed: testing.PostgresDatabase) -> None:
     """A ballot never takes a seq that a running append is about to take."""
-    waiting = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
     with proposed.connect() as other, proposed.connect("zmart_api") as api:
         with other.transaction():
             other.execute("select raw.take_writer()")
             cast = asyncio.create_task(asyncio.to_thread(acting, api, ALICE, CAST, MARKET, "proposal", True))
-            while other.execute(waiting).fetchone() != (1,):  # noqa: ASYNC110 - Postgres has no event for it
+            while other.execute(sessions.WAITING_APPENDS).fetchone() != (1,):  # noqa: ASYNC110 - Postgres has no event for it
                 await asyncio.sleep(0)
             other.execute("insert into raw.feed (seq, kind) values (raw.next_seq(), 'metadata')")
         assert await cast == 3

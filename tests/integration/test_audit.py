@@ -77,6 +77,23 @@ def test_an_untouched_log_is_unbroken(filled: testing.PostgresDatabase) -> None:
     assert str(result.position) == str(position(filled))
 
 
+def test_events_of_truncated_logs_are_chained(marts_database: testing.PostgresDatabase) -> None:
+    """Events that were rebuilt from instructions, which do not name the market's id, are audited like the others."""
+    items = list(history.play(11, 120))
+    for item in items[30:]:
+        item["meta"]["logMessages"] = ["Log truncated"]
+    rows = decoder.Decoder(history.PROGRAM_ID).decode_items([msgspec.json.encode(item) for item in items]).transactions
+    append(marts_database, rows)
+
+    result = audit.verify(marts_database.dsn())
+
+    with marts_database.connect() as owner:
+        rebuilt = owner.execute("select count(*) from raw.events where context ? 'rebuilt_from'").fetchone()
+    assert rebuilt is not None
+    assert rebuilt[0] > 10
+    assert result.unsealed == 0
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [

@@ -7,12 +7,12 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 import event_histories
 import httpx
 import psycopg
 import pytest
+import sessions
 import tcp_proxy
 
 from api import app
@@ -47,9 +47,7 @@ def short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 def stopped_backend(database: testing.PostgresDatabase, name: str) -> Iterator[int]:
     """The server process of the connection with this name, stopped."""
     with database.connect("postgres") as superuser:
-        row = superuser.execute("select pid from pg_stat_activity where application_name = %s", (name,)).fetchone()
-    assert row is not None
-    pid: Any = row[0]
+        pid = sessions.backend_pid(superuser, name)
     try:
         os.kill(pid, signal.SIGSTOP)
     except OSError:

@@ -158,6 +158,7 @@ def rows_as_json(decoded: DecodedDelivery) -> dict[str, Any]:
                         **event._asdict(),
                         "payload": json.loads(event.payload),
                         "context": event.context and json.loads(event.context),
+                        "logged": event.logged.hex(),
                     }
                     for event in row.events
                 ],

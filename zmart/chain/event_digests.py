@@ -38,6 +38,8 @@ ACTOR: Mapping[str, str] = {
     "GlobalConfigInitialized": "admin",
 }
 MARKET_ID = "market_id"
+#: Stands for the id in the bytes of an event that was rebuilt from an instruction, which does not contain the id.
+UNKNOWN_MARKET_ID = bytes(32)
 #: WinningsClaimed names the account, not the id (protocol.md 1.7).
 MARKET_ACCOUNT = "market"
 CLOCKS = frozenset({"timestamp", "cancelled_at"})
@@ -47,7 +49,7 @@ class StoredEvent(NamedTuple):
     """The columns of one stored event that its bytes are made of."""
 
     name: str
-    #: 64 hex digits, or None.
+    #: 64 hex digits; None where the transaction names only the account.
     market_id: str | None
     market_account: str | None
     wallet: str | None
@@ -76,7 +78,7 @@ _Parse = Callable[[Any], Any]
 
 def _value(name: str, parse: _Parse, event: StoredEvent) -> Any:
     if name == MARKET_ID:
-        return bytes.fromhex(event.market_id or "")
+        return UNKNOWN_MARKET_ID if event.market_id is None else bytes.fromhex(event.market_id)
     if name == MARKET_ACCOUNT:
         return event.market_account
     if name == ACTOR.get(event.name):

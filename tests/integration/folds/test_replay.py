@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import event_histories
 import psycopg
 import pytest
+import sessions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -231,8 +232,7 @@ def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.P
 
 def wait_for_lock(connection: psycopg.Connection[tuple[object, ...]], *, waiting: int) -> None:
     """Return once this number of sessions wait for the writer's lock."""
-    count = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
-    while connection.execute(count).fetchone() != (waiting,):
+    while connection.execute(sessions.WAITING_APPENDS).fetchone() != (waiting,):
         connection.execute("select pg_sleep(0.01)")
 
 

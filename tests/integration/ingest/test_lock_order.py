@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sessions
 
 from ingest import testing as deliveries
 from ingest.records import TransactionRow
@@ -44,10 +45,9 @@ def transaction(signature: str) -> TransactionRow:
 
 async def is_waiting(owner: psycopg.Connection[Any], application: str) -> bool:
     """Return whether the backend of this name waits for a lock."""
-    waiting = "select count(*) > 0 from pg_locks as l inner join pg_stat_activity as a on a.pid = l.pid"
-    found = owner.execute(f"{waiting} where application_name = %s and not granted", (application,)).fetchone()
+    found = owner.execute(sessions.WAITING_LOCKS, (application,)).fetchone()
     await asyncio.sleep(0.01)
-    return found == (True,)
+    return found != (0,)
 
 
 @pytest.mark.parametrize("listed", [(LOW, HIGH), (HIGH, LOW)], ids=["low first", "high first"])

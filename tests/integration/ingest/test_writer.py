@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+import sessions
 
 from ingest.records import DeadLetter, EventRow, TransactionRow
 from ingest.store import arrays, body_compression
@@ -226,12 +227,11 @@ async def test_commit_notifies_once(writer: Writer, marts_database: testing.Post
 
 async def test_appending_waits_for_the_writers_lock(writer: Writer, marts_database: testing.PostgresDatabase) -> None:
     """While another session appends, a batch waits and takes its seqs after it."""
-    waiting = "select count(*) from pg_locks where not granted and relation = 'raw.writer'::regclass"
     with marts_database.connect() as other:
         with other.transaction():
             other.execute("select raw.take_writer()")
             append = asyncio.create_task(writer.append([transaction(1, event())], source="webhook"))
-            while other.execute(waiting).fetchone() != (1,):  # noqa: ASYNC110 - Postgres has no event for it
+            while other.execute(sessions.WAITING_APPENDS).fetchone() != (1,):  # noqa: ASYNC110 - Postgres has no event for it
                 await asyncio.sleep(0)
             other.execute("insert into raw.feed (seq, kind) values (raw.next_seq(), 'metadata')")
         done = await append

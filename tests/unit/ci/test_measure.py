@@ -82,7 +82,7 @@ def test_nothing_is_measured_afterwards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_branches", [True, False])
-def test_the_gate_measures_statements_alone(has_branches: bool) -> None:
+def test_ci_run_measures_only_statements(has_branches: bool) -> None:
     """Branches would lengthen its tests by almost half; the rest of the configuration is that of pyproject.toml."""
     parser = configparser.ConfigParser()
     parser.read_string(measure.render_configuration(measure.CONFIGURATION.read_text(), has_branches=has_branches))

@@ -70,6 +70,7 @@ def test_a_buy_is_stored_as_columns_and_payload(decoder: Decoder) -> None:
         clock=NOW,
         payload=b'{"outcome":true,"shares":"1835823062","cost":"999928380","new_price_yes":"504589428"}',
         context=None,
+        logged=codec.default().encode_event(BOUGHT),
     )
 
 

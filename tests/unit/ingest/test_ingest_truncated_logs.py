@@ -28,7 +28,7 @@ from ingest import testing
 from ingest.decode import truncated_logs
 from ingest.decode.decoder import Decoder
 from ingest.records import EventRow, TransactionRow
-from zmart.chain import transactions
+from zmart.chain import event_digests, transactions
 from zmart.domain import events
 
 DECODER = Decoder(PROGRAM)
@@ -72,6 +72,13 @@ def event_fields(row: EventRow) -> tuple[Any, ...]:
     return row.ordinal, row.name, row.market_account, row.wallet, row.clock, json.loads(row.payload)
 
 
+def bytes_of_columns(row: EventRow) -> bytes:
+    """Return an event's bytes, computed from its columns as `zmart audit` reads them."""
+    market_id = row.market_id if row.name == "MarketCreated" or not is_rebuilt(row) else None
+    columns = (row.name, market_id, row.market_account, row.wallet, row.clock, json.loads(row.payload))
+    return event_digests.logged_bytes(event_digests.StoredEvent(*columns))
+
+
 def is_rebuilt(row: EventRow) -> bool:
     """Return whether its context marks it as rebuilt."""
     return row.context is not None and json.loads(row.context).get("rebuilt_from") == "instruction"
@@ -93,6 +100,7 @@ def test_a_truncated_history_yields_true_events_or_dead_letters(limit: int) -> N
         assert {event.ordinal for event in row.events} & lost == set()
         for event in row.events:
             assert event_fields(event) == event_fields(original[event.ordinal])
+            assert bytes_of_columns(event) == event.logged
             fates[event.name]["rebuilt" if is_rebuilt(event) else "read"] += 1
         for ordinal in lost:
             fates[original[ordinal].name if ordinal is not None else "?"]["lost"] += 1

@@ -21,7 +21,8 @@ select
     t.signature,
     e.ordinal,
     e.name,
-    m.market_id,
+    -- An event that was rebuilt from an instruction has no id in its bytes, except the one that creates the market.
+    case when not coalesce(e.context ? 'rebuilt_from', false) or e.name = 'MarketCreated' then m.market_id end,
     m.account,
     w.wallet,
     e.clock,
