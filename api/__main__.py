@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import resource
 import socket
 import sys
 import threading
@@ -30,6 +29,7 @@ from litestar import Litestar
 
 from zmart import errors, log, settings
 from zmart.db import poolers
+from zmart.http.connections import ConnectionTable, connections_for, raise_file_limit
 
 from . import app
 from .dependencies import AppServices
@@ -110,8 +110,10 @@ def describe_wait(task: asyncio.Task[Any]) -> str:
 def server(configuration: settings.Settings, service_name: app.ServiceName = "api") -> ApiServer:
     """Return a server of the application, not yet started."""
     application = app.create(configuration, service_name=service_name)
+    table = ConnectionTable(connections_for(raise_file_limit() // 2))
     config = uvicorn.Config(
         application,
+        http=table.protocol(),
         host=getattr(configuration.hosts, service_name),
         port=getattr(configuration.ports, service_name),
         ws=wire.WebSocketTransport,
@@ -141,15 +143,8 @@ def main(arguments: Sequence[str]) -> int:
     except errors.ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    _raise_file_limit()
     serving.run()
     return 0 if serving.started else 1
-
-
-def _raise_file_limit() -> None:
-    """Raise the limit of open files to the maximum, because each stream needs one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

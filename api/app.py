@@ -23,16 +23,17 @@ from litestar.openapi.spec import Tag
 from zmart import tasks
 from zmart.chain import rpc
 from zmart.db import feed, pool, redis_notify
+from zmart.http import connections
 from zmart.settings import Settings
 
 from . import dependencies, errors, parameters, writes
 from .auth.service import AuthService
 from .contract import openapi
-from .live.hub import REPLAYS, Hub
+from .live.hub import CLIENT_READS, Hub
 from .live.notifications import ChangeSignal
 from .live.reader import LogReader
 from .middleware import access_log, rate_limit, security_headers
-from .reads import etags
+from .reads import etags, readiness
 from .reads.database import ReadDatabase, raw_json_adapters
 from .routes import (
     acting,
@@ -206,18 +207,22 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     dsn = settings.postgres.dsn("zmart_api")
     url = settings.api.broadcast_url
     async with contextlib.AsyncExitStack() as stack:
-        connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
-        database = ReadDatabase(connections, cache_bytes=settings.api.response_cache_mib << 20)
-        # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse.
+        read_connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
+        database = ReadDatabase(read_connections, cache_bytes=settings.api.response_cache_mib << 20)
+        # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse. New
+        # entries have their own, so that clients which subscribe or resume do not delay what all others receive.
+        hub_connections = await stack.enter_async_context(_connections(dsn, "zmart api hub", 1, WINDOW_QUERY_SETTINGS))
         stream_connections = await stack.enter_async_context(
-            _connections(dsn, "zmart api streams", 1 + REPLAYS, WINDOW_QUERY_SETTINGS)
+            _connections(dsn, "zmart api streams", CLIENT_READS, WINDOW_QUERY_SETTINGS)
         )
         change_signal = ChangeSignal(dsn, url.reveal() if url else None)
         app.state.notifier = await stack.enter_async_context(redis_notify.Notifier(url.reveal() if url else None))
         hub = Hub(
-            LogReader(ReadDatabase(stream_connections)),
+            LogReader(ReadDatabase(hub_connections)),
             change_signal,
-            most_clients=settings.api.streams,
+            client_reader=LogReader(ReadDatabase(stream_connections)),
+            # The other half of the files is for requests (api.__main__).
+            most_clients=min(settings.api.streams, max(1, connections.file_limit() // 2 - connections.RESERVED_FILES)),
             most_per_address=settings.api.streams_per_address,
         )
         wallet_writes = await stack.enter_async_context(writes.open_wallet_writes(dsn, database.invalidate_cache))
@@ -228,6 +233,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.services = app.state.dependencies.services = dependencies.AppServices(
             settings=settings,
             database=database,
+            readiness=tasks.SharedResult(lambda: readiness.read(database), readiness.SHARED_SECONDS),
             hub=hub,
             writes=wallet_writes,
             auth=AuthService(settings, wallet_writes),
@@ -248,7 +254,7 @@ async def _connections(
     connections = pool.pool(
         dsn,
         application_name=name,
-        min_size=2,
+        min_size=min(2, most),
         max_size=most,
         max_waiting=MAX_WAITING_REQUESTS,
         statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,

@@ -6,6 +6,7 @@ signature are stored with the ballot, so that anyone can repeat the count.
 
     ZMART ballot
 
+    Site: app.example
     Chain: devnet
     Market: 0101...
     Kind: proposal
@@ -17,6 +18,7 @@ signature are stored with the ballot, so that anyone can repeat the count.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -31,8 +33,10 @@ CHOICES: Final[dict[Kind, dict[bool, str]]] = {
     "proposal": {True: "like", False: "dislike"},
     "dispute": {True: "agree", False: "disagree"},
 }
+_SITE: Final = re.compile(r"^Site: (\S+)$", re.MULTILINE)
 _NONCE: Final = re.compile(r"^Nonce: ([0-9a-f]+)$", re.MULTILINE)
 _HEADING: Final = "ZMART ballot"
+_HELP: Final = "Sign what GET /api/votes/message gives."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +50,13 @@ class Ballot:
     vote: bool
     wallet: Address
 
-    def text(self, nonce: str) -> str:
-        """Return the text to sign."""
+    def text(self, site: str, nonce: str) -> str:
+        """Return the text to sign; `site` is the host and port that the voter votes on."""
         return "\n".join(
             [
                 _HEADING,
                 "",
+                f"Site: {site}",
                 f"Chain: {self.chain_id}",
                 f"Market: {self.market}",
                 f"Kind: {self.kind}",
@@ -61,14 +66,14 @@ class Ballot:
             ]
         )
 
-    def nonce_of(self, text: str) -> str:
-        """Return the nonce of a text that is exactly this ballot's; raise NotSignedIn for any other text."""
-        found = _NONCE.search(text)
-        if found is None or self.text(found[1]) != text:
-            raise errors.NotSignedIn(
-                "The signed text does not belong to this ballot.", help="Sign the text of GET /api/votes/message."
-            )
-        return found[1]
+    def nonce_of(self, text: str, sites: Collection[str]) -> str:
+        """Return the nonce of a text that is exactly this ballot's on one of our sites; else raise NotSignedIn."""
+        site, nonce = _SITE.search(text), _NONCE.search(text)
+        if site is None or nonce is None or self.text(site[1], nonce[1]) != text:
+            raise errors.NotSignedIn("The signed text does not belong to this ballot.", help=_HELP)
+        if site[1] not in sites:
+            raise errors.NotSignedIn("The signed ballot names a site that this API does not serve.", help=_HELP)
+        return nonce[1]
 
 
 def is_ballot(text: str) -> bool:

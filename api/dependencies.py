@@ -13,6 +13,7 @@ from litestar.params import Dependency
 
 from zmart.chain.client import ChainClient
 from zmart.settings import Settings
+from zmart.tasks import SharedResult
 
 from .acting.preparing import Preparer
 from .acting.relaying import TransactionRelay
@@ -20,6 +21,7 @@ from .auth import signed_in
 from .auth.service import AuthService
 from .live.hub import Hub
 from .reads.database import ReadDatabase
+from .reads.readiness import DatabaseReadiness
 from .writes import WalletWrites
 
 
@@ -29,6 +31,8 @@ class AppServices:
 
     settings: Settings
     database: ReadDatabase
+    #: Whether the database answers, read at most once a second.
+    readiness: SharedResult[DatabaseReadiness]
     hub: Hub
     #: Writes as a wallet.
     writes: WalletWrites

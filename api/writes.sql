@@ -18,7 +18,7 @@ select app.close_session(%(refresh_hash)s);
 -- Cast a ballot whose text was signed; returns the seq of its log entry.
 select app.cast_signed_ballot(
     %(market)s, %(kind)s, %(vote)s, %(message)s, %(signature)s,
-    %(nonce)s, %(nonce_expires_at)s, %(eligibility)s
+    %(nonce)s, %(nonce_expires_at)s, %(eligibility)s, %(envelope)s
 );
 
 -- name: set_market_metadata

@@ -48,7 +48,7 @@ class DevchainFigure(Figure):
         """Measure rounds of buys."""
         each, rounds = effort.choose(100, 1_000), effort.choose(1, 5)
         port = ports.find_free_port()
-        environment = {"DEVCHAIN_PORT": str(port), "LOG_LEVEL": "warn", "HELIUS_AUTH_HEADER": "unused"}
+        environment = {"DEVCHAIN_PORT": str(port), "LOG_LEVEL": "warn", "HELIUS_AUTH_HEADER": "unused-but-required"}
         with env.start_python("devchain", "--no-webhooks", environment=environment, port=port) as running:
             market = _OpenMarket(running)
             rates = [market.measure_round(each, first=number * each) for number in range(rounds + 1)]

@@ -19,4 +19,4 @@ sed -nE 's/^([A-Za-z0-9._-]+==[^ ]+).*/\1/p' "$scratch/dev.lock" >"$scratch/pins
 compile pyproject.toml --constraints "$scratch/pins" --output-file "$scratch/runtime.lock"
 cp "$scratch/dev.lock" requirements-dev.lock
 cp "$scratch/runtime.lock" requirements.lock
-awk '/^[a-z]/ { inside = /^uv==/ } inside' requirements-dev.lock >requirements-setup.lock
+awk '/^[a-z]/ { inside = /^(pip|uv)==/ } inside' requirements-dev.lock >requirements-setup.lock

@@ -61,6 +61,8 @@ fi
 echo "Installing the pinned packages for Python $version into $folder ..."
 VIRTUAL_ENV=$(cd "$folder" && pwd)
 export VIRTUAL_ENV
+# Python 3.11 puts an old setuptools into each environment, which nothing here uses.
+"$folder/bin/uv" pip uninstall --quiet setuptools 2>/dev/null || true
 "$folder/bin/uv" pip sync --quiet --require-hashes requirements-dev.lock
 "$folder/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
 touch "$folder/.ready"

@@ -23,10 +23,13 @@ Worked queries over the schema `marts`, each with its result on a generated mont
 (`analytics/sample_data.py`). [marts.md](marts.md) describes every column. Run one on your own log:
 
 ```sh
-psql "$(.venv/bin/zmart dsn analyst)" -f analytics/queries/01_volume_and_fees_by_day.sql
+.venv/bin/zmart psql analyst -f analytics/queries/01_volume_and_fees_by_day.sql
 ```
 
-The role `analyst` is read-only. A query ends after 60 seconds, an idle transaction too, so that no query blocks the
+The role `analyst` is read-only, and cannot call functions that notify, lock, signal sessions or write WAL. Postgres
+has no right that withholds the command NOTIFY: give the password of `analyst` only to analysts you trust, let others
+query a standby, which refuses NOTIFY, or use `POST /api/sql`, which runs one SELECT. A query ends after 60 seconds, an
+idle transaction too, so that no query blocks the
 log. `marts` comes first in its search path.
 
 For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb):

@@ -28,7 +28,9 @@ from zmart import errors, settings
 from zmart import log as logs
 from zmart.db import locks, poolers, redis_notify
 from zmart.db.connection import connect
+from zmart.http.connections import ConnectionTable, connections_for, raise_file_limit
 from zmart.http.server import GracefulServer, bind_listener
+from zmart.tasks import SharedResult
 
 from . import log_stats
 from .commands import backfill, dead_letters, replay
@@ -44,6 +46,8 @@ log = structlog.get_logger()
 
 #: Requests get the first three of the five seconds, the queue the rest (ingest.webhook.app.Parts).
 REQUEST_SECONDS = 3
+#: How long the result of a readiness check is shared; a check opens a connection, and anybody may ask for it.
+READINESS_SECONDS = 1.0
 
 
 def main() -> int:
@@ -95,11 +99,12 @@ def build_parts(configured: settings.Settings) -> Parts:
         sources=build_sources(configured, has_moved=lambda: sync_task.has_moved),
         database=SyncDatabase(dsn),
         environment=configured.chain.cluster.value,
-        checks={"database": check_database},
+        checks={"database": SharedResult(check_database, READINESS_SECONDS).get},
         log_stats=log_stats.LogStats(dsn),
         mart_retrier=mart_retries.MartRetrier(dsn),
         keeper_watch=KeeperWatch(dsn, configured),
         metrics_token=token.reveal() if token else None,
+        trusted_proxies=configured.api.trusted_proxies,
     )
 
 
@@ -115,8 +120,10 @@ def build_sources(
 
 def serve(parts: Parts, listener: socket.socket) -> None:
     """Serve on a socket until a signal arrives."""
+    table = ConnectionTable(connections_for(raise_file_limit()))
     config = uvicorn.Config(
         create_app(parts),
+        http=table.protocol(),
         lifespan="on",
         access_log=False,
         log_config=None,

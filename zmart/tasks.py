@@ -1,11 +1,12 @@
-"""Ends background tasks reliably."""
+"""Ends background tasks reliably, and shares the result of a task among those who ask for it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 #: Time after which a cancelled task is cancelled again.
 _RETRY_SECONDS = 0.5
@@ -62,3 +63,30 @@ async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
     await cancel_until_done(task)
     with contextlib.suppress(asyncio.CancelledError):
         task.result()
+
+
+class SharedResult(Generic[Result]):
+    """The result of one run, for all who ask while it runs and for `seconds` after it began.
+
+    Anybody may ask a service whether it is ready, as often as they like; this bounds what their questions cost.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[], Coroutine[Any, Any, Result]],
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run = run
+        self._seconds = seconds
+        self._clock = clock
+        self._task: asyncio.Task[Result] | None = None
+        self._began = 0.0
+
+    async def get(self) -> Result:
+        """Return the result, at most `seconds` old; raise the error that the run ended with."""
+        now = self._clock()
+        if self._task is None or (self._task.done() and now - self._began >= self._seconds):
+            self._task, self._began = asyncio.ensure_future(self._run()), now
+        # One who leaves does not end the run for the others.
+        return await asyncio.shield(self._task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -36,17 +36,34 @@ _LONGEST: Final = 1_000
 class LegacyProof(msgspec.Struct, frozen=True):
     """The proof in a request body, beside the request's own fields."""
 
-    message: str
     signature: str
     wallet: str
+    #: The signed text; or its signed bytes in base64, which may be an off-chain envelope.
+    message: str = ""
+    signed_message: str = ""
+
+    @property
+    def has_text(self) -> bool:
+        """Return whether exactly one of the text and its bytes is given."""
+        return bool(self.message) != bool(self.signed_message)
+
+
+class VerifiedProof(NamedTuple):
+    """A wallet and the text that it signed."""
+
+    wallet: Address
+    text: str
+    signature: str
+    envelope: bytes | None
 
 
 def proof_of_body(body: bytes) -> LegacyProof | None:
     """Return the proof in a JSON body, or None if the body has none."""
     try:
-        return msgspec.json.decode(body, type=LegacyProof)
+        proof = msgspec.json.decode(body, type=LegacyProof)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    return proof if proof.has_text else None
 
 
 def proof_of_header(value: str) -> LegacyProof | None:
@@ -55,43 +72,49 @@ def proof_of_header(value: str) -> LegacyProof | None:
     if scheme.lower() != "signature":
         return None
     pairs = dict(part.partition("=")[::2] for part in fields.strip().split("&"))
-    if not pairs.keys() >= {"message", "signature", "wallet"}:
-        return None
     # encodeURIComponent writes a plus as %2B and a space as %20, so a plus stays a plus here.
-    return LegacyProof(*(unquote(pairs[name]) for name in ("message", "signature", "wallet")))
+    values = {name: unquote(pairs[name]) for name in LegacyProof.__struct_fields__ if name in pairs}
+    if not values.keys() >= {"signature", "wallet"}:
+        return None
+    proof = LegacyProof(**values)
+    return proof if proof.has_text else None
 
 
-def wallet_of_body(proof: LegacyProof, now: float | None = None) -> Address:
-    """Return the wallet that signed the text of protocol.md 6.1 within five minutes; raise NotSignedIn otherwise."""
-    wallet = _signer(proof)
-    if BODY_TEXT not in proof.message:
+def verify_body(proof: LegacyProof, now: float | None = None) -> VerifiedProof:
+    """Verify a proof of the text of protocol.md 6.1, at most five minutes old; raise NotSignedIn otherwise."""
+    return require_body(_verify(proof), now)
+
+
+def require_body(verified: VerifiedProof, now: float | None = None) -> VerifiedProof:
+    """Return a proof whose text is that of protocol.md 6.1, at most five minutes old; raise NotSignedIn otherwise."""
+    if len(verified.text) > _LONGEST or BODY_TEXT not in verified.text:
         raise errors.NotSignedIn("Invalid authentication message format")
-    digits = _FIRST_13_DIGITS.search(proof.message)
+    digits = _FIRST_13_DIGITS.search(verified.text)
     if digits is None:
         raise errors.NotSignedIn("Invalid timestamp in authentication message")
     _require_young(int(digits[0]), BODY_SECONDS, now)
-    return wallet
+    return verified
 
 
-def wallet_of_header(proof: LegacyProof, now: float | None = None) -> Address:
-    """Return the wallet that signed the text of protocol.md 6.3 within an hour; raise NotSignedIn otherwise."""
-    wallet = _signer(proof)
-    text = HEADER_TEXT.fullmatch(proof.message)
+def verify_header(proof: LegacyProof, now: float | None = None) -> VerifiedProof:
+    """Verify a proof of the text of protocol.md 6.3, at most an hour old; raise NotSignedIn otherwise."""
+    verified = _verify(proof)
+    text = HEADER_TEXT.fullmatch(verified.text)
     if text is None:
         raise errors.NotSignedIn("Invalid authentication message format")
     _require_young(int(text[1]), HEADER_SECONDS, now)
-    return wallet
+    return verified
 
 
-def _signer(proof: LegacyProof) -> Address:
-    if len(proof.message) > _LONGEST:
+def _verify(proof: LegacyProof) -> VerifiedProof:
+    if len(proof.message) > _LONGEST or len(proof.signed_message) > 2 * _LONGEST:
         raise errors.NotSignedIn("Invalid authentication message format")
     try:
         wallet = ids.parse_address(proof.wallet)
     except zmart_errors.InvalidInput:
         raise errors.NotSignedIn("Invalid wallet signature") from None
-    signatures.require(wallet, proof.message.encode(errors="surrogatepass"), proof.signature)
-    return wallet
+    signed = signatures.require(wallet, signatures.signed_bytes(proof.message, proof.signed_message), proof.signature)
+    return VerifiedProof(wallet, signatures.require_text(signed), proof.signature, signed.envelope)
 
 
 def _require_young(milliseconds: int, most_seconds: int, now: float | None) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import Final
+import hmac
+from typing import Any, Final
 from urllib.parse import urlsplit
+
+from litestar import Request
+from litestar.datastructures import State
 
 from zmart.domain.ids import Address
 from zmart.settings import LOOPBACK, Settings
@@ -34,6 +38,29 @@ class AuthService:
             wallet_writes,
         )
         self.sessions = sessions.Sessions(wallet_writes)
+        token = settings.api.metrics_token
+        self._metrics_authorization = f"Bearer {token.reveal()}".encode() if token else None
+        self._operators = settings.api.operator_wallets
+
+    def site_of_request(self, request: Request[Any, Any, State]) -> tuple[str, str]:
+        """Return domain and URL of the requesting site if users may sign in from it; else of the first such site."""
+        origin = request.headers.get("origin")
+        # urlsplit raises on some values that a client can send here, such as http://[::1
+        domain = origin.partition("://")[2] if origin else request.headers.get("host", "")
+        if domain not in self.sites:
+            domain = next(iter(self.sites))
+        return domain, self.sites[domain]
+
+    def is_operator(self, authorization: str) -> bool:
+        """Return whether a bearer token is METRICS_TOKEN, or an access token of a wallet of OPERATOR_WALLETS."""
+        presented = authorization.encode("latin-1", "replace")
+        if self._metrics_authorization and hmac.compare_digest(presented, self._metrics_authorization):
+            return True
+        try:
+            claims = self.claims_of_header(authorization) if self._operators else None
+        except (errors.NotSignedIn, errors.SignInDisabled):
+            return False
+        return claims is not None and claims.wallet in self._operators
 
     def wallet_of(self, token: str) -> Address:
         """Return the wallet of an access token; raise NotSignedIn or TokenExpired if the token is not valid."""
@@ -41,8 +68,7 @@ class AuthService:
 
     async def verify(self, wallet: Address, signed: bytes, signature: str) -> sessions.IssuedRefreshToken:
         """Sign in the wallet that signed this text; raise NotSignedIn, which names the part of the proof that fails."""
-        signatures.require(wallet, signed, signature)
-        message = siws.parse(signed)
+        message = siws.parse(signatures.require(wallet, signed, signature).text)
         siws.require(
             message,
             siws.ExpectedFields(
@@ -64,7 +90,7 @@ class AuthService:
         proof = legacy.proof_of_header(authorization) if self.legacy else None
         if proof is None:
             raise errors.NotSignedIn("This Authorization header is not accepted here.", help=_SIGN_IN_HELP)
-        return legacy.wallet_of_header(proof)
+        return legacy.verify_header(proof).wallet
 
     def wallet_of_body(self, body: bytes) -> Address:
         """Return the wallet that signed in the request body; raise NotSignedIn if none did or LEGACY_AUTH is off."""
@@ -74,7 +100,7 @@ class AuthService:
                 "message, signature, and wallet must be provided" if self.legacy else "the request has no valid token"
             )
             raise errors.NotSignedIn(f"Authentication required: {reason}", help=_SIGN_IN_HELP)
-        return legacy.wallet_of_body(proof)
+        return legacy.verify_body(proof).wallet
 
 
 def _sites(settings: Settings) -> dict[str, str]:

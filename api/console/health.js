@@ -47,7 +47,7 @@ export function healthStrip(root, pill, { store, stream, announce }) {
     fields.marts.setText(stale.length ? `${stale.map((model) => model.name).join(", ")} stale` : "all fresh");
     fields.marts.node.dataset.level = stale.length ? "bad" : "good";
     const worst = status.alerts.find((alert) => alert.severity === "critical") ?? status.alerts[0];
-    setText(alerts, worst ? `${worst.message}` : "");
+    setText(alerts, worst ? `${worst.open} open: ${worst.kind.replaceAll("_", " ")}` : "");
     alerts.hidden = !worst;
   }
 

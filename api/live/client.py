@@ -24,8 +24,8 @@ Outlet: TypeAlias = Callable[[FrameBatch], bool]
 
 #: Frames a client may lag behind before it is closed; a few megabytes at worst.
 QUEUE_FRAMES = 1000
-#: After coalescing, a queue still this full belongs to a client that reads too slowly.
-_SLOW_CLIENT_FRAMES = QUEUE_FRAMES * 3 // 4
+#: The same for a client whose past is being read: it waits for Postgres, and is not slow itself.
+REPLAY_QUEUE_FRAMES = 10 * QUEUE_FRAMES
 
 
 class ResyncRequired(Exception):
@@ -53,6 +53,8 @@ class StreamClient:
         self.address = address
         #: Where batches go while nothing is queued; None makes everything queue.
         self.outlet: Outlet | None = None
+        #: Frames that the client may lag behind now.
+        self.most_frames = QUEUE_FRAMES
         #: Called when frames are waiting, for clients without a task that waits for them.
         self._on_wake = on_wake
         self._frames: list[Frame] = []
@@ -72,9 +74,10 @@ class StreamClient:
         if self.outlet is not None and not self._wake.is_set() and self.outlet(batch):
             return
         self._frames += batch.frames
-        if len(self._frames) > QUEUE_FRAMES:
+        if len(self._frames) > self.most_frames:
             self._frames = coalesce(self._frames)
-            if len(self._frames) > _SLOW_CLIENT_FRAMES:
+            # A queue that is still this full after coalescing belongs to a client that reads too slowly.
+            if len(self._frames) > self.most_frames * 3 // 4:
                 self.close("slow")
         self._notify()
 

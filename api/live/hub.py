@@ -7,6 +7,10 @@ A client joins without a gap and without duplicates in two steps. First the hub 
 so that everything after S is queued for it. Then the client receives the entries between its own position and S,
 which the same statement reads from the log. No entry is on both sides of S. A client whose position is ahead of the
 hub, because it read a newer REST response, is registered when the hub reaches that position.
+
+The hub reads with connections of its own. What it reads for single clients, their past and their snapshots, uses other
+connections, which addresses share in turn and within their budgets (budgets.py). So no number of clients that
+subscribe delays the entries of the others.
 """
 
 from __future__ import annotations
@@ -22,10 +26,11 @@ from zmart import errors as zmart_errors
 from zmart.db import feed
 
 from .. import errors
-from .client import QUEUE_FRAMES, ResyncReason, ResyncRequired, StreamClient, StreamClosed
+from .budgets import WINDOW, AddressBudgets, AlternatingSlots
+from .client import QUEUE_FRAMES, REPLAY_QUEUE_FRAMES, ResyncReason, ResyncRequired, StreamClient, StreamClosed
 from .frames import Frame, FrameBatch, LogWindow, frames_for_topics
 from .notifications import ChangeSignal
-from .reader import Reader
+from .reader import Reader, Snapshot
 from .recent_marks import RecentMarks
 from .subscriptions import Subscriptions
 
@@ -33,8 +38,8 @@ log = structlog.get_logger()
 
 #: Interval of the heartbeats to clients that receive no messages.
 PING_SECONDS = 15.0
-#: Number of replays that may run at once.
-REPLAYS = 3
+#: Number of reads for single clients that may run at once: replays and snapshots.
+CLIENT_READS = 3
 #: Delay between attempts to read while Postgres is unavailable or the feed has a hole.
 _RETRY_SECONDS = 1.0
 _FAILED_STATEMENT = "a statement failed; the log of this process has the reason."
@@ -48,10 +53,20 @@ class Hub:
     """The process's position in the feed, and its clients by subscription."""
 
     def __init__(
-        self, reader: Reader, change_signal: ChangeSignal, *, most_clients: int = 10_000, most_per_address: int = 1_000
+        self,
+        reader: Reader,
+        change_signal: ChangeSignal,
+        *,
+        client_reader: Reader | None = None,
+        most_clients: int = 10_000,
+        most_per_address: int = 1_000,
     ) -> None:
-        #: Reads the log.
+        #: Reads new entries.
         self.reader = reader
+        #: Reads for single clients.
+        self.client_reader = client_reader or reader
+        #: What each address may still ask for.
+        self.budgets = AddressBudgets.for_streams(most_per_address)
         self._change_signal = change_signal
         self._most_clients = most_clients
         self._most_per_address = most_per_address
@@ -61,7 +76,7 @@ class Hub:
         self._subscriptions = Subscriptions()
         self._clients: set[StreamClient] = set()
         self._per_address: collections.Counter[str] = collections.Counter()
-        self._replays = asyncio.Semaphore(REPLAYS)
+        self._client_reads = AlternatingSlots(CLIENT_READS)
         self._is_closed = False
         #: The reason why the hub is stalled; None while it is not.
         self.stall_reason: str | None = None
@@ -106,6 +121,7 @@ class Hub:
     def close(self) -> None:
         """End every stream so that its client can resume elsewhere; accept no new streams."""
         self._is_closed = True
+        self.budgets.close()
         for client in list(self._clients):
             client.close("shutdown")
         self._moved.set()
@@ -141,9 +157,14 @@ class Hub:
         client.topics = topics
         self._subscriptions.add(client)
 
-    async def check_position(self, since: feed.FeedPosition) -> None:
+    async def snapshot(self, client: StreamClient, topics: frozenset[str]) -> Snapshot:
+        """Return the states of topics, when the turn of the client's address has come; raise Transient."""
+        async with self._client_reads.of(client.address):
+            return await self.client_reader.snapshot(topics)
+
+    async def check_position(self, since: feed.FeedPosition, client: StreamClient) -> None:
         """Raise ResyncRequired if the position does not exist in this log."""
-        await self._replay_window(since, frozenset())
+        await self._replay_window(since, frozenset(), client)
 
     async def subscribe(self, client: StreamClient) -> feed.FeedPosition:
         """Queue new entries for the client from now on; return the start position. Raise StreamClosed at shutdown."""
@@ -163,19 +184,23 @@ class Hub:
         """
         position = since
         if since.mark is not None and not self._recent_marks.has(since):
-            await self.check_position(since)
+            await self.check_position(since, client)
         while not self._is_within_reach(position):
-            window = await self._replay_window(position, client.topics)
+            window = await self._replay_window(position, client.topics, client)
             yield frames_for_topics(window, client.topics)
             position = window.position
         await self._wait_until_reached(position, client)
         start = await self.subscribe(client)
         _check_position(position, start)
-        async for frames in self.replay(position, start, client.topics):
-            yield frames
+        client.most_frames = REPLAY_QUEUE_FRAMES
+        try:
+            async for frames in self.replay(client, position, start, client.topics):
+                yield frames
+        finally:
+            client.most_frames = QUEUE_FRAMES
 
     async def replay(
-        self, after: feed.FeedPosition, until: feed.FeedPosition, topics: frozenset[str]
+        self, client: StreamClient, after: feed.FeedPosition, until: feed.FeedPosition, topics: frozenset[str]
     ) -> AsyncIterator[list[Frame]]:
         """Yield the frames of these topics for the entries after one position and up to another.
 
@@ -184,7 +209,7 @@ class Hub:
         _check_position(after, until)
         position = after
         while position.seq < until.seq:
-            window = await self._replay_window(position, topics)
+            window = await self._replay_window(position, topics, client)
             yield [frame for frame in frames_for_topics(window, topics) if frame.position.seq <= until.seq]
             position = window.position
 
@@ -256,12 +281,15 @@ class Hub:
         for client in self._subscriptions.clients():
             client.resync(_resync_required(error))
 
-    async def _replay_window(self, position: feed.FeedPosition, topics: frozenset[str]) -> LogWindow:
+    async def _replay_window(
+        self, position: feed.FeedPosition, topics: frozenset[str], client: StreamClient
+    ) -> LogWindow:
         """Return a window of a client's past; wait while Postgres is unavailable, as live clients do as well."""
+        await self.budgets.spend(client.address, WINDOW)
         while True:
             try:
-                async with self._replays:
-                    return await self.reader.window(position, topics)
+                async with self._client_reads.of(client.address):
+                    return await self.client_reader.window(position, topics)
             except feed.ForeignPosition as error:
                 raise _resync_required(error) from error
             except zmart_errors.Transient:
@@ -278,7 +306,7 @@ class Hub:
         """Wait until the hub reaches a position of the log; raise ResyncRequired if the log does not contain it."""
         if self._has_reached(position):
             return
-        await self._replay_window(position, frozenset())
+        await self._replay_window(position, frozenset(), client)
         self._change_signal.notify()
         while not self._has_reached(position):
             if client.closed is not None:

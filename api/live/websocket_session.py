@@ -28,7 +28,7 @@ from zmart import errors as zmart_errors
 from zmart.db import feed
 
 from .. import errors
-from . import client_messages, topics
+from . import budgets, client_messages, topics
 from .authentication import Identity, StreamAuthenticator
 from .client import CloseReason, ResyncRequired, StreamClient, StreamClosed
 from .client_messages import Authenticate, Credentials, MessageRejected, Ping, Pong, Subscribe, Unsubscribe
@@ -158,6 +158,8 @@ class WebSocketSession:
                 assert_never(never)
 
     async def _authenticate(self, proof: Credentials) -> None:
+        if proof.ticket is not None:
+            await self._spend(budgets.TICKET)
         try:
             found = await self._authenticator.authenticate(token=proof.token, ticket=proof.ticket)
         except errors.TokenExpired as error:
@@ -215,6 +217,8 @@ class WebSocketSession:
                 "reconnect.",
             )
         self._dialect = self._dialect or action.dialect
+        # The client still receives its earlier topics while it waits for its budget.
+        await self._spend(budgets.SUBSCRIPTION + budgets.snapshot_weight(len(added)))
         await self._switch_topics(added, all_topics, action)
 
     async def _unsubscribe(self, action: Unsubscribe) -> None:
@@ -222,6 +226,7 @@ class WebSocketSession:
         remaining = self._client.topics - dropped
         self._hub.set_topics(self._client, remaining)
         if self._dialect == "messages":
+            await self._spend(budgets.snapshot_weight(len(dropped)))
             self._send_states("Unsubscribed from", await self._snapshot(dropped))
         else:
             self._send("unsubscribed", topics=topics.display_names(remaining))
@@ -250,7 +255,7 @@ class WebSocketSession:
                 await self.send_and_drain(self._client.take_now())
                 snapshot = await self._snapshot(added)
                 if offered_until is not None:
-                    async for frames in self._hub.replay(offered_until, snapshot.position, earlier):
+                    async for frames in self._hub.replay(self._client, offered_until, snapshot.position, earlier):
                         await self.send_and_drain(frames)
                 self._client.topics = new_topics
                 self._acknowledge(action, snapshot, since)
@@ -275,7 +280,7 @@ class WebSocketSession:
         if since is None:
             return None
         try:
-            await self._hub.check_position(since)
+            await self._hub.check_position(since, self._client)
         except ResyncRequired as resync:
             self._send_resync(resync)
             return None
@@ -284,7 +289,7 @@ class WebSocketSession:
     async def _snapshot(self, added: frozenset[str]) -> Snapshot:
         while True:
             try:
-                return await self._hub.reader.snapshot(added)
+                return await self._hub.snapshot(self._client, added)
             except zmart_errors.Transient:
                 # No client receives anything while Postgres is unavailable; this client waits like the others.
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -364,6 +369,11 @@ class WebSocketSession:
             with contextlib.suppress(ResyncRequired, StreamClosed):
                 self._write(self._client.take_now())
         self._transport.end(_CODES[reason], reason)
+
+    async def _spend(self, weight: int) -> None:
+        """Return when the budget of the client's address covers the weight; raise ConnectionClosed if it left."""
+        await self._hub.budgets.spend(self._client.address, weight)
+        self._require_open()
 
     def _require_open(self) -> None:
         if self._transport.is_gone or self._client.closed is not None:

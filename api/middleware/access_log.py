@@ -20,9 +20,8 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from zmart.http import client_address
 from zmart.settings import Network
-
-from . import client_address
 
 log = structlog.get_logger()
 

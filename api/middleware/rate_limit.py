@@ -13,8 +13,6 @@ While Postgres is unavailable nothing is counted; the response will be 503 anywa
 from __future__ import annotations
 
 import asyncio
-import functools
-import ipaddress
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,12 +21,13 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from zmart import errors as zmart_errors
+from zmart.http import client_address
 from zmart.settings import Settings
 
 from .. import errors
 from ..reads import statements
 from ..reads.batching import RequestBatcher
-from . import access_log, client_address
+from . import access_log
 
 WINDOW_SECONDS: Final = 60
 #: Response headers about the caller's allowance.
@@ -41,8 +40,6 @@ _READ_WEIGHT: Final = 1
 _WRITE_WEIGHT: Final = 5
 #: Maximum number of buckets in memory; above it, expired buckets are dropped, and all if that is not enough.
 MOST_BUCKETS: Final = 20_000
-#: An IPv6 customer gets at least a /64, so a /64 counts as one caller.
-_IPV6_PREFIX: Final = 64
 
 
 class AllowanceBlock(NamedTuple):
@@ -201,7 +198,7 @@ class RateLimitMiddleware:
         """Return the tighter state of the address's and the wallet's buckets; None if nothing can be counted."""
         state = scope["litestar_app"].state
         limiter: RateLimiter = state.limiter
-        buckets = [f"ip {network(client_address.address(scope, self._proxies))}"]
+        buckets = [f"ip {client_address.network(client_address.address(scope, self._proxies))}"]
         wallet = _wallet(scope, state.services.auth)
         if wallet is not None:
             buckets.append(f"wallet {wallet}")
@@ -216,20 +213,6 @@ class RateLimitMiddleware:
         except zmart_errors.Transient:
             return None
         return tightest
-
-
-@functools.lru_cache(maxsize=MOST_BUCKETS)
-def network(address: str) -> str:
-    """Return the unit that an address counts as: itself, or for IPv6 the /64 of one customer."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:_IPV6_PREFIX]
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(parsed) >> _IPV6_PREFIX << _IPV6_PREFIX, _IPV6_PREFIX)))
 
 
 def _weight(scope: Scope) -> int:

@@ -14,9 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from litestar.types import Message, Scope
 
+from zmart.http import client_address
 from zmart.settings import Network
-
-from . import client_address
 
 _NARROW = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 #: dbt's page is one file with an inline script that calls an external tracker. The script may run, but in a separate

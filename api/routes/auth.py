@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime
 from typing import Annotated, Any
 
@@ -13,8 +11,8 @@ from litestar.params import QueryParameter
 
 from zmart.domain.ids import Address
 
-from .. import errors, parameters, response_docs
-from ..auth import sessions, siws, tickets, tokens
+from .. import parameters, response_docs
+from ..auth import sessions, signatures, siws, tickets, tokens
 from ..auth.nonces import Nonce
 from ..auth.service import AuthService
 from ..auth.signed_in import SECURITY, FromSignedIn
@@ -38,7 +36,7 @@ async def show_nonce(
 ) -> shapes.NonceToSign:
     """Return the fields for Sign-In With Solana, valid for five minutes and one sign-in. Sign-in starts here."""
     nonce = auth.nonces.issue()
-    domain, uri = _site(request, auth)
+    domain, uri = auth.site_of_request(request)
     message = None if wallet is None else str(_message(parameters.wallet(wallet), auth, nonce, domain, uri))
     return shapes.NonceToSign(
         nonce=nonce.text,
@@ -63,7 +61,7 @@ async def show_nonce(
 async def sign_in(auth: FromAuth, data: shapes.SignedMessage) -> shapes.Session:
     """Exchange a signed text for tokens. Every field of the text is checked, and its nonce is single use."""
     wallet = parameters.wallet(data.wallet)
-    refresh = await auth.verify(wallet, _signed_bytes(data), data.signature)
+    refresh = await auth.verify(wallet, signatures.signed_bytes(data.message, data.signed_message), data.signature)
     return _session(auth, wallet, refresh)
 
 
@@ -112,16 +110,6 @@ async def issue_ticket(auth: FromAuth, signed_in: FromSignedIn) -> shapes.Ticket
     return shapes.Ticket(ticket=ticket, expires_in=tickets.LIFETIME_SECONDS)
 
 
-def _site(request: Request[Any, Any, State], auth: AuthService) -> tuple[str, str]:
-    """Return the domain and URL of the requesting site if users may sign in from it; else of the first such site."""
-    origin = request.headers.get("origin")
-    # urlsplit raises on some values that a client can send here, such as http://[::1
-    domain = origin.partition("://")[2] if origin else request.headers.get("host", "")
-    if domain not in auth.sites:
-        domain = next(iter(auth.sites))
-    return domain, auth.sites[domain]
-
-
 def _message(wallet: Address, auth: AuthService, nonce: Nonce, domain: str, uri: str) -> siws.SignInMessage:
     return siws.SignInMessage(
         domain=domain,
@@ -138,18 +126,6 @@ def _message(wallet: Address, auth: AuthService, nonce: Nonce, domain: str, uri:
 
 def _format_instant(instant: datetime.datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def _signed_bytes(data: shapes.SignedMessage) -> bytes:
-    match data:
-        case shapes.SignedMessage(message=str(text), signed_message=given) if not isinstance(given, str):
-            return text.encode()
-        case shapes.SignedMessage(signed_message=str(encoded), message=given) if not isinstance(given, str):
-            try:
-                return base64.b64decode(encoded, validate=True)
-            except (binascii.Error, ValueError):
-                raise errors.InvalidParameter("signed_message", "expected base64") from None
-    raise errors.InvalidParameter("message", "expected the signed text here, or its bytes in signed_message, not both")
 
 
 def _session(auth: AuthService, wallet: Address, refresh: sessions.IssuedRefreshToken) -> shapes.Session:

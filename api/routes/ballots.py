@@ -18,7 +18,7 @@ from zmart.domain.ids import Address
 
 from .. import ballots, errors, parameters, response_docs, schemas, writes
 from ..auth import legacy, signatures
-from ..auth.signed_in import SECURITY, FromSignedIn, SignedInWallet
+from ..auth.signed_in import SECURITY, FromSignedIn
 from ..dependencies import AppServices, FromDatabase, FromPreparer, FromServices
 from ..reads import statements
 from ..reads.database import ReadDatabase
@@ -44,12 +44,21 @@ SignerQuery = Annotated[str, QueryParameter(max_length=44, description="The wall
     responses=response_docs.problems(404),
 )
 async def show_ballot_text(
-    services: FromServices, market_id: MarketQuery, kind: KindQuery, vote: VoteQuery, wallet: SignerQuery
+    request: Request[Any, Any, State],
+    services: FromServices,
+    market_id: MarketQuery,
+    kind: KindQuery,
+    vote: VoteQuery,
+    wallet: SignerQuery,
 ) -> shapes.BallotText:
     """Return a text with its own nonce, valid for five minutes and one ballot."""
     nonce = services.auth.nonces.issue()
     ballot = _ballot(services, parameters.market(market_id), kind, vote, parameters.wallet(wallet))
-    return shapes.BallotText(message=ballot.text(nonce.text), nonce=nonce.text, expires_at=nonce.expires_at)
+    return shapes.BallotText(
+        message=ballot.text(services.auth.site_of_request(request)[0], nonce.text),
+        nonce=nonce.text,
+        expires_at=nonce.expires_at,
+    )
 
 
 @post(
@@ -99,9 +108,7 @@ async def vote_on_proposal(
         return await acting.vote_on_chain(
             "submit_proposal_vote", preparer, database, signed_in.wallet, market, data.approve
         )
-    return await _cast_by_legacy_proof(
-        services, signed_in, parameters.market(market), data.approve, await _legacy_proof(request)
-    )
+    return await _cast_by_legacy_proof(services, parameters.market(market), data.approve, await _legacy_proof(request))
 
 
 @post(
@@ -200,6 +207,7 @@ async def _cast_named_ballot(
         market_id=market,
         vote=vote_by_word[data.vote],
         message=data.message,
+        signed_message=data.signed_message,
         signature=data.signature,
         wallet=data.public_key,
     )
@@ -215,48 +223,46 @@ async def _cast_named_ballot(
 
 async def _cast(services: AppServices, kind: ballots.Kind, data: shapes.CastBallot) -> shapes.CastVotes:
     wallet, market = parameters.wallet(data.wallet), parameters.market(data.market_id)
-    if services.auth.legacy and not ballots.is_ballot(data.message):
+    signed = signatures.require(wallet, signatures.signed_bytes(data.message, data.signed_message), data.signature)
+    proof = legacy.VerifiedProof(
+        wallet, signatures.require_text(signed), signatures.canonical(data.signature), signed.envelope
+    )
+    if services.auth.legacy and not ballots.is_ballot(proof.text):
         if kind != "proposal":
             raise errors.Forbidden(_BALLOT_TEXT_REQUIRED)
-        proof = legacy.LegacyProof(data.message, data.signature, data.wallet)
-        signed_in = SignedInWallet(wallet=legacy.wallet_of_body(proof), proof_kind="body", writes=services.writes)
-        return await _cast_by_legacy_proof(services, signed_in, market, data.vote, proof)
+        return await _cast_by_legacy_proof(services, market, data.vote, legacy.require_body(proof))
     # The signed text contains the market in the voter's own spelling.
     ballot = _ballot(services, data.market_id, kind, data.vote, wallet)
-    signatures.require(wallet, data.message.encode(), data.signature)
-    nonce = services.auth.nonces.check(ballot.nonce_of(data.message))
-    proof = legacy.LegacyProof(data.message, signatures.canonical(data.signature), wallet)
+    nonce = services.auth.nonces.check(ballot.nonce_of(proof.text, services.auth.sites))
     return await _store_ballot(
-        services, wallet, market, kind, data.vote, proof, nonce=nonce.text, nonce_expires_at=nonce.expires_at
+        services, market, kind, data.vote, proof, nonce=nonce.text, nonce_expires_at=nonce.expires_at
     )
 
 
 async def _cast_by_legacy_proof(
-    services: AppServices, signed_in: SignedInWallet, market: str, vote: bool, proof: legacy.LegacyProof
+    services: AppServices, market: str, vote: bool, proof: legacy.VerifiedProof
 ) -> shapes.CastVotes:
-    return await _store_ballot(
-        services, signed_in.wallet, market, "proposal", vote, proof, nonce=None, nonce_expires_at=None
-    )
+    return await _store_ballot(services, market, "proposal", vote, proof, nonce=None, nonce_expires_at=None)
 
 
 async def _store_ballot(
     services: AppServices,
-    wallet: Address,
     market: str,
     kind: ballots.Kind,
     vote: bool,
-    proof: legacy.LegacyProof,
+    proof: legacy.VerifiedProof,
     **nonce: object,
 ) -> shapes.CastVotes:
     row = await services.writes.run_as_wallet(
-        wallet,
+        proof.wallet,
         writes.statement("cast_ballot"),
         {
             "market": market,
             "kind": kind,
             "vote": vote,
-            "message": proof.message,
+            "message": proof.text,
             "signature": proof.signature,
+            "envelope": proof.envelope,
             "eligibility": services.settings.voting.ballot_eligibility,
             **nonce,
         },
@@ -264,12 +270,12 @@ async def _store_ballot(
     cast = shapes.CastVote(
         seq=row[0] if row else 0,
         market_id=market,
-        user_wallet=wallet,
+        user_wallet=proof.wallet,
         vote=vote,
         voted_at=datetime.datetime.now(datetime.UTC),
     )
     metadata = shapes.CastMetadata(
-        message=f"Your {kind} vote has been recorded", market_id=market, vote_type=kind, user_wallet=wallet
+        message=f"Your {kind} vote has been recorded", market_id=market, vote_type=kind, user_wallet=proof.wallet
     )
     return shapes.CastVotes(data=[cast], count=1, metadata=metadata)
 
@@ -278,14 +284,13 @@ def _ballot(services: AppServices, market: str, kind: ballots.Kind, vote: bool, 
     return ballots.Ballot(chain_id=services.auth.chain_id, market=market, kind=kind, vote=vote, wallet=wallet)
 
 
-async def _legacy_proof(request: Request[Any, Any, State]) -> legacy.LegacyProof:
+async def _legacy_proof(request: Request[Any, Any, State]) -> legacy.VerifiedProof:
     """Return the older proof of a request that was authenticated with it."""
-    found = legacy.proof_of_header(request.headers.get("authorization", "")) or legacy.proof_of_body(
-        await request.body()
-    )
-    if found is None:
-        raise errors.NotSignedIn()
-    return found
+    if (in_header := legacy.proof_of_header(request.headers.get("authorization", ""))) is not None:
+        return legacy.verify_header(in_header)
+    if (in_body := legacy.proof_of_body(await request.body())) is not None:
+        return legacy.verify_body(in_body)
+    raise errors.NotSignedIn()
 
 
 HANDLERS = [

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, Final
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 
-from zmart import errors
-from zmart.db import feed, locks
-from zmart.tasks import run_within
+from zmart.db import locks
 
 from .. import response_docs, schemas
-from ..dependencies import AppServices, FromDatabase, FromServices, uptime_seconds
+from ..dependencies import AppServices, FromAuth, FromDatabase, FromServices, uptime_seconds
 from ..reads import statements
-from ..reads.database import ReadDatabase
 
 #: Service names that earlier monitors expect.
 SERVICES = {"api": "api-gateway", "ws": "websocket-server"}
-#: How long a readiness request waits for Postgres; a stuck server must be reported within ten seconds.
-ANSWER_SECONDS = 4.0
+#: A status is read from the log each time, and never cached. The path without the prefix counts as well.
+_STATUS_WEIGHT: Final = {"weight": 1}
 #: The listener polls every second; after this time without an answer, it counts as disconnected.
 SILENCE_SECONDS = 10.0
 
@@ -49,15 +46,15 @@ async def health(services: FromServices, state: State) -> schemas.Health:
 )
 async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
     """Return 200, or 503 with reasons."""
-    position, reasons, warnings = await _read_readiness(services.database)
-    reasons += _stream_problems(services)
+    position, found, warnings = await services.readiness.get()
+    reasons = [*found, *_stream_problems(services)]
     if services.writes.running_seconds > locks.STUCK_SECONDS:
         reasons.append(f"A write has not been committed for {services.writes.running_seconds:.0f} seconds.")
     body = schemas.Readiness(
         status="unready" if reasons else "ready",
         service=SERVICES[state.service_name],
         reasons=reasons,
-        warnings=warnings,
+        warnings=list(warnings),
         epoch=None if position is None else position.epoch,
         seq=None if position is None else position.seq,
         position=None if position is None else str(position),
@@ -70,36 +67,18 @@ async def ready(services: FromServices, state: State) -> Response[schemas.Readin
     ["/api/status", "/status"],
     tags=["status"],
     summary="Get the state of the log and its marts",
+    opt=_STATUS_WEIGHT,
     responses=response_docs.read_responses(),
 )
-async def status(database: FromDatabase) -> Response[schemas.Status]:
-    """Return position, lag, stale marts, dead letters, and how far completeness is proven."""
-    return await database.answer(statements.compose("status"), {}, is_cacheable=False)
+async def status(request: Request[Any, Any, State], database: FromDatabase, auth: FromAuth) -> Response[schemas.Status]:
+    """Return position, lag, stale marts, dead letters, open alerts, and how far completeness is proven.
 
-
-async def _read_readiness(database: ReadDatabase) -> tuple[feed.FeedPosition | None, list[str], list[str]]:
-    try:
-        rows: list[tuple[Any, ...]] = await run_within(ANSWER_SECONDS, database.rows(statements.compose("readiness")))
-    except TimeoutError:
-        return None, [f"Postgres has not answered within {ANSWER_SECONDS:.0f} seconds."], []
-    except errors.ZmartError:
-        reason = "Postgres does not answer, or refuses the role zmart_api. Check DATABASE_URL and run `zmart doctor`."
-        return None, [reason], []
-    epoch, seq, mark, missing, stale, behind, waits = rows[0]
-    reasons = [] if epoch else ["The database has no log yet; run `zmart migrate`."]
-    reasons += _stuck_commits(waits)
-    reasons += [f"The mart {name} is missing; run `zmart rebuild`." for name in missing]
-    warnings = [f"The mart {name} is stale; see /api/status." for name in stale]
-    warnings += [f"The mart {name} is behind the log and is retried; see /api/status." for name in behind]
-    return feed.FeedPosition(epoch, seq, mark) if epoch else None, reasons, warnings
-
-
-def _stuck_commits(waits: list[str] | None) -> list[str]:
-    if waits is None:
-        return []
-    seconds, pid, login, name = waits
-    message = locks.describe_wait(float(seconds), None if pid is None else int(pid), login, name)
-    return [] if message is None else [message]
+    Everybody sees the kinds and counts of alerts, and the state of each mart. The texts of alerts and errors name
+    signatures, hosts and reasons, so they are for operators: METRICS_TOKEN, or the access token of a wallet of
+    OPERATOR_WALLETS, as a bearer token.
+    """
+    has_texts = auth.is_operator(request.headers.get("authorization", ""))
+    return await database.answer(statements.compose("status"), {"has_texts": has_texts}, is_cacheable=False)
 
 
 def _stream_problems(services: AppServices) -> list[str]:

@@ -11,12 +11,12 @@ from sse_starlette import EventSourceResponse
 
 from zmart import errors as zmart_errors
 from zmart.db import feed
+from zmart.http import client_address
 
 from .. import errors, response_docs
 from ..dependencies import FromServices
-from ..live import sse, topics
+from ..live import budgets, sse, topics
 from ..live.authentication import StreamAuthenticator
-from ..middleware import client_address
 
 Since = Annotated[
     str | None,
@@ -55,12 +55,14 @@ async def stream(
     """
     requested = topics.parse(names)
     position = _parse_position(last_event_id or since)
+    address = client_address.network(client_address.address(request.scope, services.settings.api.trusted_proxies))
+    if delay := services.hub.budgets.take(address, budgets.HANDSHAKE + budgets.SUBSCRIPTION):
+        raise errors.TooManyRequests(delay, {})
     identity = None
     if topics.ME in requested:
         authenticator = StreamAuthenticator(services.auth.tokens, services.auth.tickets)
         identity = await authenticator.authenticate(token=_bearer(authorization) or token, ticket=ticket)
         requested = topics.resolve_me(requested, identity.wallet if identity else None)
-    address = client_address.address(request.scope, services.settings.api.trusted_proxies)
     services.hub.admit(address)
     return sse.SseResponse(sse.events(services.hub, requested, address, position, identity))
 

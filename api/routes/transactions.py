@@ -27,6 +27,8 @@ LastValidBlockHeight = Annotated[
         "expired: nothing happened, and it is safe to prepare and sign another one.",
     ),
 ]
+#: A transaction that is not in the log is looked up at a node, whose calls cost credits. Clients ask once a second.
+_LOOKUP_WEIGHT: Final = {"weight": 2}
 SignatureName = Annotated[str, PathParameter(description="The transaction's signature in base58.")]
 
 
@@ -73,6 +75,7 @@ async def relay_transaction(
     "/api/transactions/{signature:str}",
     tags=["acting"],
     summary="Get the status of a transaction",
+    opt=_LOOKUP_WEIGHT,
     responses=response_docs.problems(404),
 )
 async def follow_transaction(

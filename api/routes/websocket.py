@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from litestar import WebSocket, websocket
 from litestar.datastructures import State
 
+from zmart.http import client_address
 from zmart.settings import Settings
 
 from ..dependencies import FromServices
 from ..live import client_messages, wire
 from ..live.authentication import StreamAuthenticator
+from ..live.budgets import HANDSHAKE
 from ..live.websocket_session import WebSocketSession
-from ..middleware import client_address
 
 Socket = WebSocket[Any, Any, State]
 
@@ -26,10 +28,13 @@ async def serve_websocket(socket: Socket, services: FromServices) -> None:
     """
     transport = wire.from_scope(socket.scope)
     if not _is_origin_allowed(socket, services.settings):
-        await _refuse(socket)
+        await _refuse_origin(socket)
+        return
+    address = client_address.network(client_address.address(socket.scope, services.settings.api.trusted_proxies))
+    if delay := services.hub.budgets.take(address, HANDSHAKE):
+        await _refuse_for_now(socket, delay)
         return
     await socket.accept()
-    address = client_address.address(socket.scope, services.settings.api.trusted_proxies)
     session = WebSocketSession(
         hub=services.hub,
         authenticator=StreamAuthenticator(services.auth.tokens, services.auth.tickets),
@@ -54,15 +59,24 @@ def _is_origin_allowed(socket: Socket, settings: Settings) -> bool:
     return origin.partition("://")[2] == socket.headers.get("host")
 
 
-async def _refuse(socket: Socket) -> None:
+async def _refuse_origin(socket: Socket) -> None:
+    await _respond(socket, 403, b"Pages of this origin may not connect. Name it in CORS_ORIGINS.\n")
+
+
+async def _refuse_for_now(socket: Socket, delay_seconds: float) -> None:
+    retry_after = b"%d" % math.ceil(delay_seconds)
+    await _respond(socket, 429, b"Too many connections were opened from this address.\n", (b"retry-after", retry_after))
+
+
+async def _respond(socket: Socket, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """Answer the handshake with a response instead of a connection."""
     await socket.send(
         {
             "type": "websocket.http.response.start",
-            "status": 403,
-            "headers": [(b"content-type", b"text/plain; charset=utf-8")],
+            "status": status,
+            "headers": [(b"content-type", b"text/plain; charset=utf-8"), *headers],
         }
     )
-    body = b"Pages of this origin may not connect. Name it in CORS_ORIGINS.\n"
     await socket.send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
 

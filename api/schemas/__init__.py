@@ -141,7 +141,8 @@ from .sql import (
     SqlQuery,
 )
 from .status import (
-    Alert,
+    AlertDetail,
+    AlertKind,
     Completeness,
     ConfigSource,
     ConfigSources,
@@ -186,7 +187,8 @@ __all__ = [
     "Activity",
     "ActivityPage",
     "ActivityType",
-    "Alert",
+    "AlertDetail",
+    "AlertKind",
     "Amount",
     "AnchoredHash",
     "AsOf",

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct, UnsetType
 
 from .answer import BallotKind, Category, Exact, Instant, Integer, Side
-from .auth import SignatureText, WalletAddress
+from .auth import SignatureText, SignedBytes, WalletAddress
 from .markets import Market
 
 MarketIdText = Annotated[
@@ -23,6 +23,9 @@ MarketIdText = Annotated[
         description="A market's 64 hexadecimal digits, or the address of its account.",
         examples=["01" * 32],
     ),
+]
+BallotMessage = Annotated[
+    str, Meta(max_length=1_000, description="The text of GET /api/votes/message; this or signed_message.")
 ]
 #: A u64; the range is checked where the field's name is known.
 Amount = int | Annotated[str, Meta(max_length=20, pattern="^[0-9]+$")]
@@ -102,7 +105,8 @@ class CastBallot(Struct, kw_only=True):
 
     market_id: MarketIdText
     vote: Annotated[bool, Meta(description="proposal: true likes it; dispute: true agrees with the dispute.")]
-    message: Annotated[str, Meta(max_length=1_000)]
+    message: BallotMessage | UnsetType = msgspec.UNSET
+    signed_message: SignedBytes | UnsetType = msgspec.UNSET
     signature: SignatureText
     wallet: WalletAddress
 
@@ -112,7 +116,8 @@ class _NamedBallot(Struct, kw_only=True):
 
     signature: SignatureText
     public_key: WalletAddress = msgspec.field(name="publicKey")
-    message: Annotated[str, Meta(max_length=1_000, description="The text of GET /api/votes/message.")]
+    message: BallotMessage | UnsetType = msgspec.UNSET
+    signed_message: SignedBytes | UnsetType = msgspec.UNSET
 
 
 class ProposalBallot(_NamedBallot, kw_only=True):

@@ -23,6 +23,14 @@ SignatureText = Annotated[
     Meta(min_length=64, max_length=100, description="An ed25519 signature of 64 bytes, in base58 (or base64)."),
 ]
 
+SignedBytes = Annotated[
+    str,
+    Meta(
+        max_length=8_000,
+        description="The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope.",
+    ),
+]
+
 
 class NonceToSign(Struct, kw_only=True):
     """The fields for a wallet's signIn, and their text if the wallet is known."""
@@ -49,10 +57,7 @@ class SignedMessage(Struct, kw_only=True):
     message: (
         Annotated[str, Meta(max_length=4_000, description="The signed text; send this or signed_message.")] | UnsetType
     ) = msgspec.UNSET
-    signed_message: (
-        Annotated[str, Meta(max_length=8_000, description="The signed bytes in base64, as signIn returns them.")]
-        | UnsetType
-    ) = msgspec.UNSET
+    signed_message: SignedBytes | UnsetType = msgspec.UNSET
 
 
 class RefreshToken(Struct, kw_only=True):

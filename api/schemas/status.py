@@ -66,23 +66,37 @@ class ModelStatus(Struct, kw_only=True):
     behind: Annotated[int, Meta(description="Log entries that are not applied yet.")]
     stale_since: Instant | None
     failed_event: int | None
-    reason: str | None
+    reason: Annotated[
+        str | None, Meta(description="The error of the last attempt, for METRICS_TOKEN and OPERATOR_WALLETS.")
+    ]
     built_at: Instant
     is_behind: Annotated[bool, Meta(description="An entry failed; the mart is retried automatically.")]
     behind_since: Instant | None
     next_attempt_at: Instant | None
 
 
-class Alert(Struct, kw_only=True):
-    """A condition that an operator should check."""
+class AlertDetail(Struct, kw_only=True):
+    """One open alert, for operators."""
 
-    kind: str
     subject: str
     severity: Literal["info", "warning", "critical"]
     message: str
     occurrences: int
     raised_at: Instant
     last_at: Instant
+
+
+class AlertKind(Struct, kw_only=True):
+    """The open alerts of one kind: conditions that an operator should check."""
+
+    kind: str
+    severity: Annotated[Literal["info", "warning", "critical"], Meta(description="The most severe of them.")]
+    open: Annotated[int, Meta(description="How many are open.")]
+    last_at: Instant
+    details: Annotated[
+        list[AlertDetail] | None,
+        Meta(description="The newest 20 with their texts, for METRICS_TOKEN and OPERATOR_WALLETS; null for others."),
+    ]
 
 
 class KeeperStatus(Struct, kw_only=True):
@@ -116,7 +130,7 @@ class Status(Struct, kw_only=True):
     keepers: list[KeeperStatus]
     dead_letters: Annotated[int, Meta(description="Deliveries that could not be used and were stored.")]
     wanted: Annotated[int, Meta(description="Known transactions that are not fetched yet.")]
-    alerts: list[Alert]
+    alerts: list[AlertKind]
     as_of: AsOf
 
 

@@ -1,7 +1,7 @@
 -- The state of the log, its completeness and its finality.
 
 -- name: status
--- The state of the log and its marts, and the proof of their completeness.
+-- The state of the log and its marts, and the proof of their completeness. Texts of alerts are for operators.
 select {stated}, (
     select json_build_object(
         'epoch', a.epoch,
@@ -13,10 +13,13 @@ select {stated}, (
         'finalized_through', f.finalized_through,
         'completeness', json_build_object(
             'state', coalesce(k.value ->> 'state', 'unverified'),
-            'reason', coalesce(
-                k.value ->> 'reason',
-                'No walk of the chain''s history has proven yet that nothing is missing before this slot.'
-            ),
+            'reason', case
+                when k.value ->> 'reason' is null
+                then 'No walk of the chain''s history has proven yet that nothing is missing before this slot.'
+                when %(has_texts)s or k.value ->> 'state' in ('verified', 'behind') then k.value ->> 'reason'
+                when k.value ->> 'state' = 'refused' then 'The node, the configuration and the log name different chains.'
+                else 'The chain''s history cannot be read now.'
+            end,
             'consensus', coalesce(k.value ->> 'consensus', 'unknown'),
             'slot_seconds', (k.value ->> 'slot_seconds')::double precision
         ),
@@ -29,8 +32,8 @@ select {stated}, (
         'models', coalesce((
             select json_agg(row_to_json(s) order by s.name) from (
                 select
-                    m.name, m.kind, m.is_stale, m.applied_seq, m.behind, m.stale_since, m.failed_event, m.reason,
-                    m.built_at, m.is_behind, m.behind_since, m.next_attempt_at
+                    m.name, m.kind, m.is_stale, m.applied_seq, m.behind, m.stale_since, m.failed_event,
+                    case when %(has_texts)s then m.reason end as reason, m.built_at, m.is_behind, m.behind_since, m.next_attempt_at
                 from ops.model_status as m
             ) as s
         ), '[]'),
@@ -56,10 +59,21 @@ select {stated}, (
         'dead_letters', (select count(*) from raw.dead_letters as d where d.resolved_at is null),
         'wanted', (select count(*) from raw.pending_signatures),
         'alerts', coalesce((
-            select json_agg(row_to_json(s) order by s.last_at desc) from (
-                select t.kind, t.subject, t.severity, t.message, t.occurrences, t.raised_at, t.last_at
+            select json_agg(row_to_json(s) order by s.severity = 'critical' desc, s.last_at desc) from (
+                select
+                    t.kind,
+                    (array_agg(t.severity order by array_position(array['critical', 'warning', 'info'], t.severity)))[1]
+                    as severity,
+                    count(*) as open,
+                    max(t.last_at) as last_at,
+                    case when %(has_texts)s then (
+                        array_agg(json_build_object(
+                            'subject', t.subject, 'severity', t.severity, 'message', t.message,
+                            'occurrences', t.occurrences, 'raised_at', t.raised_at, 'last_at', t.last_at
+                        ) order by t.last_at desc)
+                    )[:20] end as details
                 from ops.alerts as t where t.resolved_at is null
-                order by t.last_at desc limit 20
+                group by t.kind
             ) as s
         ), '[]'),
         'as_of', {as_of}

@@ -86,6 +86,22 @@ def count_sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting
     for row in transactions:
         previous = by_signature.get(row.signature)
         by_signature[row.signature] = (
-            Sighting(row, 1) if previous is None else Sighting(previous.row, previous.times + 1)
+            Sighting(row, 1) if previous is None else Sighting(_fill(previous.row, row), previous.times + 1)
         )
     return by_signature.values()
+
+
+def _fill(row: TransactionRow, other: TransactionRow) -> TransactionRow:
+    """Return a transaction with what another delivery of it adds."""
+    if row.digest != other.digest or row is other:
+        return row
+    contexts = {event.ordinal: event.context for event in other.events}
+    return row._replace(
+        index_in_block=other.index_in_block if row.index_in_block is None else row.index_in_block,
+        block_time=other.block_time if row.block_time is None else row.block_time,
+        fee_lamports=other.fee_lamports if row.fee_lamports is None else row.fee_lamports,
+        events=tuple(
+            event._replace(context=max(event.context, contexts.get(event.ordinal), key=lambda given: len(given or b"")))
+            for event in row.events
+        ),
+    )

@@ -31,7 +31,8 @@ from litestar.datastructures import State
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.types import ControllerRouterHandler
 
-from zmart import errors
+from zmart import errors, settings
+from zmart.http import client_address
 from zmart.tasks import run_within
 
 from ..decode import delivery_body
@@ -51,9 +52,13 @@ log = structlog.get_logger()
 
 WEBHOOK_PATHS = ["/helius/webhook", "/api/webhooks/helius"]
 BODY_LIMIT_BYTES = 32 << 20
-#: Memory budget for signed bodies before verification. Anybody may send those, so they must not use the budget of
-#: verified deliveries. The largest delivery has to fit.
-UNVERIFIED_BYTES = BODY_LIMIT_BYTES
+#: Memory budgets for signed bodies before verification. Anybody may send those, so they must not use the budget of
+#: verified deliveries. The largest delivery of one address has to fit, beside one of another.
+UNVERIFIED_BYTES = 2 * BODY_LIMIT_BYTES
+#: Bodies up to this size, which almost all deliveries are, have a budget of their own.
+SMALL_BODY_BYTES = 1 << 20
+SMALL_BODIES_BYTES = 32 << 20
+SMALL_SHARE_BYTES = SMALL_BODIES_BYTES // 4
 #: Helius gives up after one second; a slower sender occupies memory that others need.
 BODY_SECONDS = 30.0
 #: Items decoded before other requests get their turn, about a millisecond.
@@ -98,8 +103,15 @@ class Parts:
     mart_retrier: MartRetrier | None = None
     #: The task that finds keepers which do not run.
     keeper_watch: KeeperWatch | None = None
-    #: Memory budget for bodies until their signature is verified.
-    unverified_budget: ByteBudget = field(default_factory=lambda: ByteBudget(UNVERIFIED_BYTES))
+    #: Memory budgets for bodies until their signature is verified: the large ones, and the small ones.
+    unverified_budget: ByteBudget = field(
+        default_factory=lambda: ByteBudget(UNVERIFIED_BYTES, share_bytes=BODY_LIMIT_BYTES)
+    )
+    small_budget: ByteBudget = field(
+        default_factory=lambda: ByteBudget(SMALL_BODIES_BYTES, share_bytes=SMALL_SHARE_BYTES)
+    )
+    #: Their X-Forwarded-For is read.
+    trusted_proxies: Sequence[settings.Network] = ()
     body_limit_bytes: int = BODY_LIMIT_BYTES
     body_seconds: float = BODY_SECONDS
 
@@ -173,13 +185,18 @@ async def health(state: State) -> dict[str, str | float]:
 
 
 @get("/ready")
-async def ready(state: State) -> Answer:
-    """Report whether a delivery would be committed now, and if not, why."""
+async def ready(request: AnyRequest, state: State) -> Answer:
+    """Report whether a delivery would be committed now, and if not, why.
+
+    The texts of errors name nodes and hosts: they are for callers on this machine or with the token.
+    """
     parts: Parts = state["parts"]
-    reasons = await readiness_problems(parts)
+    has_texts = _is_local(request) or _has_token(request, parts.metrics_token)
+    reasons = await readiness_problems(parts, has_texts=has_texts)
     content: dict[str, Any] = {"status": "unready" if reasons else "ready", "reasons": reasons}
     if parts.sync_task is not None:
-        content["completeness"] = dataclasses.asdict(parts.sync_task.completeness)
+        completeness = dataclasses.asdict(parts.sync_task.completeness)
+        content["completeness"] = completeness if has_texts else completeness | {"reason": None}
     content["per_minute"] = parts.metrics.rates()
     if parts.log_stats is not None:
         stats = await parts.log_stats.refresh()
@@ -207,9 +224,11 @@ class Receiver:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        unverified_budget, log_stats = parts.unverified_budget, parts.log_stats
+        unverified_budget, small_budget, log_stats = parts.unverified_budget, parts.small_budget, parts.log_stats
         about = "Bytes of signed deliveries that are not verified yet."
-        parts.metrics.register_byte_gauge("unproven_bytes", about, lambda: unverified_budget.used_bytes)
+        parts.metrics.register_byte_gauge(
+            "unproven_bytes", about, lambda: unverified_budget.used_bytes + small_budget.used_bytes
+        )
         if (watch := parts.keeper_watch) is not None:
             parts.metrics.register_keepers(lambda: watch.states)
         if log_stats is not None:
@@ -265,9 +284,10 @@ class Receiver:
             raise _DeliveryRefused(401, "unauthorized", _UNVERIFIED_MESSAGE)
         if is_authorized:
             return await self._read_body(request, reservation)
-        unverified = self._parts.unverified_budget.reserve()
+        address = client_address.network(client_address.address(request.scope, self._parts.trusted_proxies))
+        unverified = self._parts.small_budget.reserve(address)
         try:
-            body = await self._read_body(request, unverified)
+            body = await self._read_body(request, unverified, is_small=True)
             if not verifier.is_signed(signature, body):
                 raise _DeliveryRefused(401, "unauthorized", _UNVERIFIED_MESSAGE)
             reservation.grow(len(body))
@@ -275,7 +295,8 @@ class Receiver:
             unverified.release()
         return body
 
-    async def _read_body(self, request: AnyRequest, reservation: Reservation) -> bytes:
+    async def _read_body(self, request: AnyRequest, reservation: Reservation, *, is_small: bool = False) -> bytes:
+        """Return the body; one that outgrows the budget of small bodies moves to the other."""
         limit = self._parts.body_limit_bytes
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
@@ -287,6 +308,9 @@ class Receiver:
                     size += len(chunk)
                     if size > limit:
                         raise _too_large_error(limit)
+                    if is_small and size > SMALL_BODY_BYTES:
+                        reservation.move_to(self._parts.unverified_budget)
+                        is_small = False
                     reservation.grow(len(chunk))
                     chunks.append(chunk)
         except TimeoutError:
@@ -345,19 +369,25 @@ def _too_large_error(limit_bytes: int) -> _DeliveryRefused:
     return _DeliveryRefused(413, "too_large", f"A delivery has at most {limit_bytes >> 20} MB.")
 
 
-async def readiness_problems(parts: Parts) -> list[str]:
-    """Return why deliveries would not be committed now, one sentence each; empty when they would be."""
+_SEE_LOG = "it failed; the log has the reason."
+
+
+async def readiness_problems(parts: Parts, *, has_texts: bool = True) -> list[str]:
+    """Return why deliveries would not be committed now, one sentence each; empty when they would be.
+
+    Without `has_texts`, an error is replaced by a reference to the log.
+    """
     reasons = [f"writer: {reason}" for reason in _writer_reasons(parts.pipeline)]
     reasons += _full_budget_reasons(parts)
     if parts.sync_task is not None and parts.sync_task.completeness.state == "refused":
-        reasons.append(f"chain: {parts.sync_task.completeness.reason}")
+        reasons.append(f"chain: {parts.sync_task.completeness.reason if has_texts else _SEE_LOG}")
     for name, check in parts.checks.items():
         try:
             await run_within(CHECK_SECONDS, check())
         except TimeoutError:
             reasons.append(f"{name}: no answer within {CHECK_SECONDS:g} seconds.")
         except errors.ZmartError as exc:
-            reasons.append(f"{name}: {exc}")
+            reasons.append(f"{name}: {exc if has_texts else _SEE_LOG}")
         except Exception:
             log.exception("readiness_check_failed", check=name)
             reasons.append(f"{name}: the check failed; the log contains the reason.")
@@ -380,7 +410,12 @@ def _full_budget_reasons(parts: Parts) -> Iterator[str]:
 
     A sender gets 503 and retries, but an operator should know.
     """
-    for name, budget in (("room", parts.pipeline.budget), ("memory for signed deliveries", parts.unverified_budget)):
+    budgets = {
+        "room": parts.pipeline.budget,
+        "memory for signed deliveries": parts.unverified_budget,
+        "memory for small signed deliveries": parts.small_budget,
+    }
+    for name, budget in budgets.items():
         if budget.is_full:
             used, limit = budget.used_bytes / 2**20, budget.limit_bytes / 2**20
             yield (

@@ -111,7 +111,7 @@ def test_an_invalid_variable_is_named_in_the_error(environ: dict[str, str]) -> N
 
 
 def test_dsn_prints_one_uri_and_nothing_else(environ: dict[str, str]) -> None:
-    """psql "$(zmart dsn)" works for every role."""
+    """The URI of `zmart dsn` works for every role."""
     environ["DATABASE_URL"] = "postgresql://u:p@db/z"
 
     assert zmart(environ, "dsn", "analyst").stdout == ("postgresql://u:p@db/z?options=-c%20role%3Danalyst\n")

@@ -38,7 +38,7 @@ PLAN = re.compile(r"^<([^>\n]*)> LOG:  duration: [^\n]*plan:\n((?:\t.*\n)*)", re
 APPLICATIONS = {
     *("zmart migrate", "zmart rebuild", "dbt"),
     *("zmart ingest writer", "zmart ingest walk", "zmart ingest metrics"),
-    *("zmart api", "zmart api streams", "zmart api feed", "zmart api writes"),
+    *("zmart api", "zmart api hub", "zmart api streams", "zmart api feed", "zmart api writes"),
     *("zmart dagster", "zmart dagster storage", "zmart keepers"),
     *("zmart doctor", "zmart alerts"),
 }

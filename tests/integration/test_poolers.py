@@ -63,7 +63,7 @@ def test_services_do_not_start_behind_it(pooler: fake_pooler.FakePooler, tmp_pat
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "DATABASE_URL": pooler.dsn,
-        "HELIUS_AUTH_HEADER": "header",
+        "HELIUS_AUTH_HEADER": "the-header-of-the-webhook",
         "DEVCHAIN_PORT": "1",
         "ZMART_STATE_DIR": str(tmp_path),
     }

@@ -38,6 +38,7 @@ DEVELOPMENT_TOOLS = {
     "sqlfluff": "`make check`",
     "testcontainers": "imported by zmart/testing.py",
     "types-pyyaml": "types of yaml for mypy",
+    "pip": "installs uv",
     "uv": "installs the locks",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -40,6 +41,16 @@ def test_locks_hold_hashes_and_no_addresses(lock: str) -> None:
 
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry or "==" not in entry] == []
     assert "://" not in text
+
+
+def test_what_installs_is_locked_too() -> None:
+    """The environment's pip is the locked one, and setuptools, which a new environment of 3.11 holds, is not in it."""
+    lock = (ROOT / "requirements-setup.lock").read_text()
+    (locked,) = re.findall(r"^pip==(\S+)", lock, flags=re.MULTILINE)
+
+    assert importlib.metadata.version("pip") == locked
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.version("setuptools")
 
 
 def test_nothing_is_raised_inside_except_star() -> None:

@@ -66,6 +66,15 @@ def test_an_empty_variable_is_an_absent_one() -> None:
         ("DATABASE_URL", "host=db dbname=zmart"),
         ("JWT_SECRET", "short"),
         ("JWT_SECRET", "a" * 32 + ",short"),
+        ("HELIUS_AUTH_HEADER", "x"),
+        ("HELIUS_AUTH_HEADER", "fifteen-letters"),
+        ("HELIUS_AUTH_HEADER", '["a-long-enough-proof", "x"]'),
+        ("HELIUS_AUTH_HEADER", '["a-long-enough-proof"'),
+        ("HELIUS_AUTH_HEADER", '["a-long-enough-proof", 12345678901234567890]'),
+        ("HELIUS_AUTH_HEADER", "[]"),
+        ("HELIUS_WEBHOOK_SECRET", "short"),
+        ("METRICS_TOKEN", "x"),
+        ("OPERATOR_WALLETS", "6s8bbb"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("PROPOSAL_APPROVAL_THRESHOLD", "70"),
         ("PROPOSAL_APPROVAL_THRESHOLD", "0.70001"),
@@ -101,9 +110,11 @@ def test_thresholds_are_exact_basis_points() -> None:
 
 def test_lists_are_comma_separated() -> None:
     """Rotating secrets and origins are lists in order."""
-    loaded = settings.load({"HELIUS_AUTH_HEADER": "new, old", "CORS_ORIGIN": "https://a.example, https://b.example,"})
+    loaded = settings.load(
+        {"JWT_SECRET": "n" * 32 + ", " + "o" * 32, "CORS_ORIGIN": "https://a.example, https://b.example,"}
+    )
 
-    assert [secret.reveal() for secret in loaded.ingest.auth_headers] == ["new", "old"]
+    assert [secret.reveal() for secret in loaded.api.jwt_secrets] == ["n" * 32, "o" * 32]
     assert loaded.api.cors_origins == ("https://a.example", "https://b.example")
 
 
@@ -118,14 +129,47 @@ def test_any_origin_needs_a_named_one_beside_it_on_a_public_host(host: str) -> N
     assert settings.load({"CORS_ORIGINS": "*"}).api.cors_origins == ("*",)
 
 
+def test_no_site_on_this_machine_is_a_default_on_mainnet() -> None:
+    """A page on a user's own machine is trusted only where an operator names it; a public host needs a named site."""
+    mainnet = {"SOLANA_RPC_URL": "https://node.example.org", "SOLANA_CLUSTER": "mainnet", "JWT_SECRET": "s" * 32}
+    assert settings.load(mainnet).api.cors_origins == ()
+    assert settings.load({**mainnet, "SOLANA_CLUSTER": "devnet"}).api.cors_origins[0] == "http://localhost:3000"
+    named = {**mainnet, "API_HOST": "0.0.0.0", "CORS_ORIGINS": "http://localhost:3000"}
+    assert settings.load(named).api.cors_origins == ("http://localhost:3000",)
+    with pytest.raises(errors.ConfigurationError, match="CORS_ORIGINS must be at least one origin on mainnet"):
+        settings.load({**mainnet, "API_HOST": "0.0.0.0"})
+
+
+def test_headers_that_rotate_are_a_json_array() -> None:
+    """One value is one header, whatever it contains; several are an array, in order."""
+    one = settings.load({"HELIUS_AUTH_HEADER": "Basic aaaaaaaaaaaaaaaa,bbbbbbbbbbbbbbbb"})
+    two = settings.load({"HELIUS_AUTH_HEADER": '["the-newer-header", "the-earlier-header"]'})
+    assert [secret.reveal() for secret in one.ingest.auth_headers] == ["Basic aaaaaaaaaaaaaaaa,bbbbbbbbbbbbbbbb"]
+    assert [secret.reveal() for secret in two.ingest.auth_headers] == ["the-newer-header", "the-earlier-header"]
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+@pytest.mark.parametrize("name", ["JWT_SECRET", "BACKEND_AUTHORITY_PRIVATE_KEY", "HELIUS_AUTH_HEADER", "PGPASSWORD"])
+def test_a_secret_file_that_others_can_open_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    """With the command that corrects it, and without the secret."""
+    file = tmp_path / "secret"
+    file.write_text("0123456789abcdef" * 2)
+    file.chmod(mode)
+    with pytest.raises(errors.ConfigurationError, match=f"{name}_FILE .*mode {mode:04o}") as refusal:
+        settings.load({f"{name}_FILE": str(file), "PGHOST": "db"})
+    assert f"chmod 600 {file}" in str(refusal.value)
+    assert "0123456789" not in str(refusal.value)
+
+
 def test_a_secret_may_be_a_file(tmp_path: Path) -> None:
     """NAME_FILE is read instead of NAME, without the line end that an editor adds."""
     file = tmp_path / "secret"
-    file.write_text("from a file\n")
+    file.write_text("the secret in a file\n")
+    file.chmod(0o600)
 
     loaded = settings.load({"HELIUS_WEBHOOK_SECRET_FILE": str(file)})
 
-    assert loaded.ingest.webhook_secret == Secret("from a file")
+    assert loaded.ingest.webhook_secret == Secret("the secret in a file")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
@@ -134,6 +178,7 @@ def test_a_secret_file_must_hold_a_secret(tmp_path: Path, content: bytes | None)
     file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
+        file.chmod(0o600)
 
     with pytest.raises(errors.ConfigurationError, match="JWT_SECRET_FILE"):
         settings.load({"JWT_SECRET_FILE": str(file)})
@@ -143,6 +188,7 @@ def test_a_secret_is_given_once(tmp_path: Path) -> None:
     """With two sources for one secret, the used one would be unclear."""
     file = tmp_path / "secret"
     file.write_text("one")
+    file.chmod(0o600)
 
     with pytest.raises(errors.ConfigurationError, match="METRICS_TOKEN"):
         settings.load({"METRICS_TOKEN": "other", "METRICS_TOKEN_FILE": str(file)})

@@ -36,10 +36,9 @@ STATUS: dict[str, Any] = {
     "alerts": [
         {
             "kind": "webhook_silent",
-            "subject": "",
             "severity": "critical",
-            "message": "Nothing arrives.",
-            "occurrences": 3,
+            "open": 1,
+            "details": [{"subject": "", "severity": "critical", "message": "Nothing arrives.", "occurrences": 3}],
         }
     ],
     "ingest": {
@@ -85,6 +84,14 @@ def test_the_page_shows_progress_and_open_problems() -> None:
         "model     holders           behind since seq 9, retried automatically: lock timeout",
         "critical  webhook_silent (3 x): Nothing arrives.",
     ]
+
+
+def test_a_page_without_texts_of_alerts_names_the_command_that_shows_them() -> None:
+    """The API shows texts to operators only; kind and count are on the page all the same."""
+    hidden = {**STATUS, "alerts": [{"kind": "mart_stale", "severity": "critical", "open": 2, "details": None}]}
+    page = list(status.format_page(hidden))
+    assert page[1] == "  - mart_stale: 2 open. See: zmart alerts list"
+    assert page[-1] == "critical  mart_stale: 2 open. See: zmart alerts list"
 
 
 def test_a_page_without_problems_starts_with_all_is_well() -> None:

@@ -65,30 +65,40 @@ def program_events(log_messages: Sequence[str] | None, program_id: str) -> Itera
 
 
 def read(log_messages: Sequence[str] | None, program_id: str) -> ParsedLog:
-    """Return the content of the log; ordinals count our program's `Program data:` lines from 0."""
-    data, truncated = program_data(log_messages or (), program_id)
+    """Return the content of the log; ordinals count our program's `Program data:` lines from 0.
+
+    After the runtime truncated the log, a line that is not one of our events belongs to nobody: the line that began or
+    ended another program's call may be among those that did not fit, while a shorter `Program data: AA==` of that
+    program fits. A line that is one of our events is longer than the lines of calls, so those before it are all there.
+    """
+    data, cut = program_data(log_messages or (), program_id)
+    truncated = cut is not None
     events: list[tuple[int, Event]] = []
     undecodable: list[Undecodable] = []
     decode = codec.default().decode_event
-    for ordinal, line in enumerate(data):
+    for place, line in enumerate(data):
+        ordinal = len(events) + len(undecodable)
         try:
             events.append((ordinal, decode(binascii.a2b_base64(line, strict_mode=True))))
+            continue
         except errors.DecodeError as exc:
-            undecodable.append(Undecodable(ordinal, line, str(exc)))
+            reason = str(exc)
         except ValueError as exc:
-            undecodable.append(Undecodable(ordinal, line, _base64_error(line, exc)))
+            reason = _base64_error(line, exc)
+        if cut is None or place < cut:
+            undecodable.append(Undecodable(ordinal, line, reason))
     return ParsedLog(events, undecodable, truncated)
 
 
-def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool]:
-    """Return our program's emitted data, still in base64, in order; and whether the log was truncated.
+def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], int | None]:
+    """Return our program's emitted data, still in base64, in order; and how much precedes a cut, None without one.
 
     Every line of every transaction is processed here, so the two moves of a regular log, one deeper and one back, are
     written out.
     """
     data: list[str] = []
     stack: list[str] = []
-    truncated = False
+    cut: int | None = None
     for line in lines:
         move = _MOVES.get(line) or _parse_move(line)
         if move is None:
@@ -96,7 +106,7 @@ def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool
                 if stack and stack[-1] == program_id:
                     data.append(line[len(DATA) :])
             elif line == TRUNCATED:
-                truncated = True
+                cut = len(data) if cut is None else cut
             continue
         depth, program = move
         if depth == len(stack) + 1:
@@ -105,7 +115,7 @@ def program_data(lines: Sequence[str], program_id: str) -> tuple[list[str], bool
             stack.pop()
         else:
             _apply_irregular_move(stack, depth, program)
-    return data, truncated
+    return data, cut
 
 
 def _parse_move(line: str) -> _StackMove | None:

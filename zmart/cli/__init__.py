@@ -23,7 +23,7 @@ from . import alerts, audit, database, doctor, keepers, log, openapi, services, 
 _COMMANDS: tuple[click.Command, ...] = (
     *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
     *(log.replay, log.backfill, log.dead_letters, log.webhook),
-    *(database.dsn, database.migrate, database.rebuild, database.dbt, audit.audit),
+    *(database.dsn, database.psql, database.migrate, database.rebuild, database.dbt, audit.audit),
     *(keepers.keeper, snapshots.snapshot, alerts.alert_group),
     *(wallets.key, wallets.demo_wallets, openapi.openapi, sql.sql),
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,6 @@ from zmart import errors
 from zmart import settings as configuration
 from zmart.db import poolers
 from zmart.db.connection import connect_sync
-from zmart.run.postgres import binaries
 from zmart.run.supervisor import services, state_file
 from zmart.run.supervisor.alerts import ServiceAlerts
 from zmart.run.supervisor.log_files import Severity
@@ -158,7 +156,7 @@ def format_overview(settings: Settings, plan: Sequence[Service], seconds: float)
     api = next((url for name, url in rows if name == "api"), None)
     if api is not None:
         rows = [("console", f"{api}/"), ("docs", f"{api}/docs"), *rows]
-    rows.append(("psql", f'{_psql_command()} "$({_zmart_command()} dsn analyst)"'))
+    rows.append(("psql", f"{_zmart_command()} psql analyst"))
     rows.append(("logs", f"{_zmart_command()} logs NAME   ({settings.state_dir / 'logs'})"))
     lines = "\n".join(f"  {name:<10} {text}" for name, text in rows)
     return f"\nReady after {seconds:.1f} s; Ctrl-C stops everything.\n\n{lines}\n"
@@ -168,14 +166,6 @@ def _zmart_command() -> str:
     """Return how this command is called from the working directory."""
     path = Path(sys.executable).with_name("zmart")
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else "zmart"
-
-
-def _psql_command() -> str:
-    """Return the system's psql, else the one beside the embedded server."""
-    if shutil.which("psql"):
-        return "psql"
-    beside = [found.folder / "psql" for found in binaries.find_all()]
-    return next((str(path) for path in beside if path.exists()), "psql")
 
 
 def _make_line_printer(plan: Sequence[Service]) -> LinePrinter:

@@ -18,6 +18,9 @@ from zmart.settings import Settings
 
 from . import formatting
 
+#: Where the API showed no text of a mart's error.
+_NO_REASON = "see `zmart logs ingest`"
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the API's JSON response.")
@@ -37,8 +40,12 @@ def status(as_json: bool) -> None:
 def _fetch_status(settings: Settings) -> dict[str, Any]:
     """Return the status that the API reports; raise Unavailable where it does not answer."""
     host, port = settings.hosts.api, settings.ports.api
+    token = settings.api.metrics_token
+    request = urllib.request.Request(
+        f"http://{host}:{port}/api/status", headers={"Authorization": f"Bearer {token.reveal()}"} if token else {}
+    )
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/api/status", timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - always http
             report: dict[str, Any] = json.load(answer)
             return report | {"ingest": _fetch_ingest_status(settings)}
     except (urllib.error.URLError, TimeoutError, ValueError, http.client.HTTPException) as error:
@@ -87,16 +94,25 @@ def format_page(report: Mapping[str, Any]) -> Iterator[str]:
     for model in report.get("models", ()):
         state = "follows the log"
         if model["is_stale"]:
-            state = f"stopped at seq {model['applied_seq']}: {model['reason']}"
+            state = f"stopped at seq {model['applied_seq']}: {model['reason'] or _NO_REASON}"
         elif model.get("is_behind"):
-            state = f"behind since seq {model['applied_seq']}, retried automatically: {model['reason']}"
+            state = f"behind since seq {model['applied_seq']}, retried automatically: {model['reason'] or _NO_REASON}"
         yield f"{'model':<10}{model['name']:<18}{state}"
     for keeper in report.get("keepers", ()):
         if keeper["last_round_at"] is not None or keeper["waiting"]:
             yield f"{'keeper':<10}{keeper['name']:<22}{_format_keeper(keeper)}"
     for alert in report.get("alerts", ()):
-        name = " ".join(filter(None, (alert["kind"], alert["subject"])))
-        yield f"{alert['severity']:<10}{name} ({alert['occurrences']} x): {alert['message']}"
+        yield from _format_alerts(alert)
+
+
+def _format_alerts(alert: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each open alert of a kind; one line for all where the API showed no texts."""
+    if alert["details"] is None:
+        yield f"{alert['severity']:<10}{alert['kind']}: {alert['open']} open. See: zmart alerts list"
+        return
+    for one in alert["details"]:
+        name = " ".join(filter(None, (alert["kind"], one["subject"])))
+        yield f"{one['severity']:<10}{name} ({one['occurrences']} x): {one['message']}"
 
 
 def _format_summary(needs: Sequence[str]) -> Iterator[str]:
@@ -112,8 +128,10 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
     if report.get("ingest") is None:
         yield "Ingest does not answer, so no transactions arrive. See: zmart ps, zmart logs ingest"
     for alert in report.get("alerts", ()):
-        if alert["severity"] == "critical":
-            yield f"{alert['kind']}: {alert['message']}"
+        if alert["details"] is None and alert["severity"] == "critical":
+            yield f"{alert['kind']}: {alert['open']} open. See: zmart alerts list"
+        critical = [one for one in alert["details"] or () if one["severity"] == "critical"]
+        yield from (f"{alert['kind']}: {one['message']}" for one in critical)
     stale = [model["name"] for model in report.get("models", ()) if model["is_stale"]]
     if stale:
         yield f"Marts that stopped following the log: {', '.join(stale)}. See: zmart rebuild --verify"

@@ -50,10 +50,10 @@ using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_
 -- A reaction is the only row that a wallet can delete.
 create policy delete_own on app.reactions for delete to zmart_owner using (wallet_no = app.current_wallet_no());
 
--- Sessions, nonces and flags are private: a wallet reads only its own rows.
-create policy read_own on app.sessions for select to zmart_owner, zmart_api using (wallet_no = app.current_wallet_no());
-create policy read_own on app.redeemed_nonces for select to zmart_owner, zmart_api
-using (wallet_no = app.current_wallet_no());
+-- Sessions, nonces and flags are private. Sessions and nonces are read by functions of the owner only, because any login
+-- of zmart_api can set zmart.wallet to any wallet; the functions need the token itself.
+create policy read_own on app.sessions for select to zmart_owner using (wallet_no = app.current_wallet_no());
+create policy read_own on app.redeemed_nonces for select to zmart_owner using (wallet_no = app.current_wallet_no());
 create policy read_own on app.flags for select to zmart_owner, zmart_api using (wallet_no = app.current_wallet_no());
 
 -- The owner's view marts.discussions counts the flags of a comment. Services still read only their own wallet's flags.

@@ -82,5 +82,34 @@ begin
     exception when insufficient_privilege or undefined_object then
         raise warning 'analyst runs without time limits: alter role analyst set statement_timeout = ''60s''';
     end;
+
+    -- Every login may call these unless that is revoked: they fill the queue of notifications, write WAL without a table,
+    -- take locks that the services wait for, and end other sessions of the same login. Only a superuser may revoke them.
+    begin
+        alter role analyst connection limit 20;
+        if as_superuser then
+            for wanted in
+                select p.oid::regprocedure::text
+                from pg_proc as p
+                where
+                    p.pronamespace = 'pg_catalog'::regnamespace
+                    and (
+                        p.proname in (
+                            'pg_notify', 'pg_terminate_backend', 'pg_cancel_backend', 'pg_logical_emit_message', 'txid_current',
+                            'pg_current_xact_id', 'lo_create', 'lo_creat', 'lo_from_bytea', 'lo_put', 'lowrite', 'lo_truncate',
+                            'lo_truncate64', 'lo_unlink'
+                        )
+                        or p.proname like 'pg\_advisory\_%' or p.proname like 'pg\_try\_advisory\_%'
+                    )
+            loop
+                execute format('revoke execute on function %s from public', wanted);
+                execute format('grant execute on function %s to zmart_owner, zmart_ingest, zmart_api, zmart_keeper', wanted);
+            end loop;
+        elsif has_function_privilege('analyst', 'pg_catalog.pg_notify(text, text)', 'execute') then
+            raise warning 'analyst may notify and write WAL by functions: revoke execute on function pg_notify from public';
+        end if;
+    exception when insufficient_privilege or undefined_object then
+        raise warning 'analyst may open any number of connections: alter role analyst connection limit 20';
+    end;
 end
 $$;

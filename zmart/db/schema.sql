@@ -739,10 +739,14 @@ create table app.ballots (
     cast_at timestamptz not null default clock_timestamp(),
     message text not null,
     signature text collate "C" not null,
+    envelope bytea,
     unique (market_no, kind, wallet_no)
 );
 comment on table app.ballots is
+comment on table app.ballots is
 'Holds one row per ballot cast through the API. vote is true for like on a proposal, and for agree on a dispute.';
+comment on column app.ballots.envelope is
+'The signed bytes, if the wallet signed an off-chain envelope around the message; else null.';
 alter table app.ballots enable row level security;
 alter table app.ballots force row level security;
 grant select on app.ballots to zmart_api;
@@ -842,7 +846,6 @@ create index sessions_expires_at_idx on app.sessions (expires_at);
 create index sessions_replaced_by_idx on app.sessions (replaced_by);
 alter table app.sessions enable row level security;
 alter table app.sessions force row level security;
-grant select on app.sessions to zmart_api;
 
 create table app.redeemed_nonces (
     nonce text collate "C" primary key,
@@ -855,7 +858,6 @@ comment on table app.redeemed_nonces is 'Holds nonces that were used. The primar
 create index redeemed_nonces_expires_at_idx on app.redeemed_nonces (expires_at);
 alter table app.redeemed_nonces enable row level security;
 alter table app.redeemed_nonces force row level security;
-grant select on app.redeemed_nonces to zmart_api;
 
 create unlogged table app.allowances (
     bucket text collate "C" primary key,

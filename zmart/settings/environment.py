@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import os
 import re
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -19,6 +22,8 @@ from .values import Network, Secret
 _T = TypeVar("_T")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+#: Shorter proofs can be guessed: 16 random letters and digits have 82 bits.
+SHORTEST_PROOF = 16
 
 
 class Environment:
@@ -95,6 +100,15 @@ class Environment:
         """Return a base58 account address of 32 bytes."""
         return self._parse(name, ids.parse_address, "a base58 address of 32 bytes", default)
 
+    def addresses(self, name: str) -> frozenset[Address]:
+        """Return a comma-separated list of base58 account addresses."""
+        return self._parse(
+            name,
+            lambda text: frozenset(ids.parse_address(part.strip()) for part in text.split(",") if part.strip()),
+            "base58 addresses of 32 bytes, comma separated",
+            frozenset(),
+        )
+
     def host(self, name: str) -> str:
         """Return an address to bind; loopback by default."""
         return self.text(name) or "127.0.0.1"
@@ -155,13 +169,43 @@ class Environment:
         if path is None:
             return None
         try:
-            content = path.read_text().strip()
+            with path.open() as file:
+                self._require_private(name, path, os.fstat(file.fileno()).st_mode)
+                content = file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
             self.refuse(f"{name}_FILE", f"a readable text file; {path}: {reason}")
         if not content:
             self.refuse(f"{name}_FILE", f"a file with the secret in it; {path} is empty")
         return Secret(content)
+
+    def _require_private(self, name: str, path: Path, mode: int) -> None:
+        if stat.S_IMODE(mode) & 0o077:
+            others = f"{path} can be opened by others (mode {stat.S_IMODE(mode):04o})"
+            self.refuse(f"{name}_FILE", f"a file that only its owner can read; {others}", f"chmod 600 {path}")
+
+    def proofs(self, name: str) -> tuple[Secret, ...]:
+        """Return the secrets that callers prove themselves by: one whole value, or several as a JSON array of texts.
+
+        A comma separates nothing, because a header value such as `Digest a="b", c="d"` contains commas.
+        """
+        secret = self.secret(name)
+        texts = _json_texts(secret.reveal()) if secret else ()
+        if texts is None:
+            self.refuse(name, 'one value, or a JSON array of texts such as ["new", "old"]')
+        self._require_long(name, texts)
+        return tuple(Secret(text) for text in texts)
+
+    def proof(self, name: str) -> Secret | None:
+        """Return one secret that callers prove themselves by."""
+        secret = self.secret(name)
+        self._require_long(name, [secret.reveal()] if secret else [])
+        return secret
+
+    def _require_long(self, name: str, proofs: Sequence[str]) -> None:
+        if any(len(proof) < SHORTEST_PROOF for proof in proofs):
+            step = "Make one with: openssl rand -hex 32"
+            self.refuse(name, f"at least {SHORTEST_PROOF} characters, because shorter ones can be guessed", step)
 
     def secrets(self, name: str) -> tuple[Secret, ...]:
         """Return a comma-separated list of secrets, in order."""
@@ -194,6 +238,18 @@ def _version(text: str) -> tuple[int, int, int]:
     if match is None:
         raise ValueError(text)
     return int(match[1]), int(match[2]), int(match[3] or 0)
+
+
+def _json_texts(text: str) -> tuple[str, ...] | None:
+    """Return the texts of a JSON array, or the text itself if it is none; None for an array of anything else."""
+    if not text.startswith("["):
+        return (text,)
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    is_valid = bool(found) and all(isinstance(part, str) for part in found)
+    return tuple(part.strip() for part in found) if is_valid else None
 
 
 def _basis_points(text: str) -> int:

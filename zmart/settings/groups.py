@@ -142,8 +142,10 @@ class ApiSettings:
     streams_per_address: int
     #: Memory for responses that are cached until the log advances; 0 disables the cache.
     response_cache_mib: int
-    #: The token that allows reading metrics from other addresses than loopback.
+    #: The token that allows reading metrics from other addresses than loopback, and the texts of alerts.
     metrics_token: Secret | None
+    #: Wallets whose access tokens show what is for operators only.
+    operator_wallets: frozenset[Address]
 
 
 @dataclass(frozen=True, kw_only=True)

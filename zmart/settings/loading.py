@@ -36,6 +36,8 @@ DEFAULT_PROGRAM_ID = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
 DEFAULT_HELIUS_API_URL = "https://api.helius.xyz"
 #: Hosts on which the API is a site of its own that wallets can sign in to.
 LOOPBACK = ("127.0.0.1", "localhost")
+#: Sites of frontends in development, unless CORS_ORIGINS names others.
+DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:3001")
 #: A key for HMAC-SHA256 shorter than its hash weakens it (RFC 7518 section 3.2).
 JWT_SECRET_BYTES = 32
 #: Nothing slows an attacker's guesses down, so they must be hopeless.
@@ -60,13 +62,14 @@ def read(env: Environment) -> Settings:
     state_dir = _state_dir(env)
     ports = _ports(env)
     hosts = _hosts(env)
+    chain = _chain(env, ports, hosts)
     return Settings(
         state_dir=state_dir,
         log_level=_log_level(env),
         postgres=_postgres(env, state_dir),
-        chain=_chain(env, ports, hosts),
+        chain=chain,
         ingest=_ingest(env),
-        api=_api(env, hosts),
+        api=_api(env, hosts, chain),
         ports=ports,
         hosts=hosts,
         devchain=_devchain(env),
@@ -162,18 +165,18 @@ def _websocket_url(rpc_url: str) -> str:
 
 def _ingest(env: Environment) -> IngestSettings:
     return IngestSettings(
-        auth_headers=env.secrets("HELIUS_AUTH_HEADER"),
-        webhook_secret=env.secret("HELIUS_WEBHOOK_SECRET"),
+        auth_headers=env.proofs("HELIUS_AUTH_HEADER"),
+        webhook_secret=env.proof("HELIUS_WEBHOOK_SECRET"),
         logs_subscribe=env.flag("INGEST_LOGS_SUBSCRIBE", default=False),
         webhook_url=env.url("HELIUS_WEBHOOK_URL", ("http", "https")),
         helius_api_url=env.url("HELIUS_API_URL", ("http", "https")) or DEFAULT_HELIUS_API_URL,
     )
 
 
-def _api(env: Environment, hosts: HostSettings) -> ApiSettings:
+def _api(env: Environment, hosts: HostSettings, chain: ChainSettings) -> ApiSettings:
     return ApiSettings(
         jwt_secrets=_jwt_secrets(env),
-        cors_origins=_cors_origins(env, hosts),
+        cors_origins=_cors_origins(env, hosts, chain.cluster),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         legacy_auth=env.flag("LEGACY_AUTH", default=False),
         rate_limit_per_minute=env.count("RATE_LIMIT_PER_MINUTE", 100, low=0),
@@ -182,11 +185,12 @@ def _api(env: Environment, hosts: HostSettings) -> ApiSettings:
         streams=env.count("STREAMS", 10_000, low=1),
         streams_per_address=env.count("STREAMS_PER_ADDRESS", 1_000, low=1),
         response_cache_mib=env.count("RESPONSE_CACHE_MIB", 64, low=0),
-        metrics_token=env.secret("METRICS_TOKEN"),
+        metrics_token=env.proof("METRICS_TOKEN"),
+        operator_wallets=env.addresses("OPERATOR_WALLETS"),
     )
 
 
-def _cors_origins(env: Environment, hosts: HostSettings) -> tuple[str, ...]:
+def _cors_origins(env: Environment, hosts: HostSettings, cluster: Cluster) -> tuple[str, ...]:
     name = "CORS_ORIGINS" if env.text_list("CORS_ORIGINS") else "CORS_ORIGIN"
     # Browsers send an origin without a slash at its end.
     origins = tuple(origin.rstrip("/") for origin in env.text_list(name))
@@ -199,7 +203,14 @@ def _cors_origins(env: Environment, hosts: HostSettings) -> tuple[str, ...]:
             f"* with at least one origin beside it while API_HOST is {hosts.api}: wallets sign in to a named site",
             f"Add yours: {name}=https://app.example,*",
         )
-    return origins or ("http://localhost:3000", "http://localhost:3001")
+    if not origins and cluster is Cluster.MAINNET and hosts.api not in LOOPBACK and env.secret("JWT_SECRET"):
+        env.refuse(
+            "CORS_ORIGINS",
+            f"at least one origin on mainnet while API_HOST is {hosts.api}: wallets sign in to a named site",
+            "Name yours: CORS_ORIGINS=https://app.example",
+        )
+    # On mainnet a page on a user's own machine is no site of ours unless an operator names it.
+    return origins or (() if cluster is Cluster.MAINNET else DEVELOPMENT_ORIGINS)
 
 
 def _is_origin(text: str) -> bool:

@@ -37,16 +37,28 @@ class Activity(TypedDict):
     block_time: str
 
 
-class Alert(TypedDict):
-    """A condition that an operator should check."""
+class AlertDetail(TypedDict):
+    """One open alert, for operators."""
 
-    kind: str
     subject: str
     severity: Literal["critical", "info", "warning"]
     message: str
     occurrences: int
     raised_at: str
     last_at: str
+
+
+class AlertKind(TypedDict):
+    """The open alerts of one kind: conditions that an operator should check."""
+
+    kind: str
+    severity: Literal["critical", "info", "warning"]
+    """The most severe of them."""
+    open: int
+    """How many are open."""
+    last_at: str
+    details: list[AlertDetail] | None
+    """The newest 20 with their texts, for METRICS_TOKEN and OPERATOR_WALLETS; null for others."""
 
 
 class AsOf(TypedDict):
@@ -153,7 +165,10 @@ class CastBallot(TypedDict):
     """A market's 64 hexadecimal digits, or the address of its account."""
     vote: bool
     """proposal: true likes it; dispute: true agrees with the dispute."""
-    message: str
+    message: NotRequired[str]
+    """The text of GET /api/votes/message; this or signed_message."""
+    signed_message: NotRequired[str]
+    """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
     signature: str
     """An ed25519 signature of 64 bytes, in base58 (or base64)."""
     wallet: str
@@ -373,8 +388,10 @@ class DisputeBallot(TypedDict):
     """An ed25519 signature of 64 bytes, in base58 (or base64)."""
     publicKey: str
     """A wallet's address in base58."""
-    message: str
-    """The text of GET /api/votes/message."""
+    message: NotRequired[str]
+    """The text of GET /api/votes/message; this or signed_message."""
+    signed_message: NotRequired[str]
+    """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
     vote: Literal["agree", "disagree"]
 
 
@@ -928,6 +945,7 @@ class ModelStatus(TypedDict):
     stale_since: str | None
     failed_event: int | None
     reason: str | None
+    """The error of the last attempt, for METRICS_TOKEN and OPERATOR_WALLETS."""
     built_at: str
     is_behind: bool
     """An entry failed; the mart is retried automatically."""
@@ -1370,8 +1388,10 @@ class ProposalBallot(TypedDict):
     """An ed25519 signature of 64 bytes, in base58 (or base64)."""
     publicKey: str
     """A wallet's address in base58."""
-    message: str
-    """The text of GET /api/votes/message."""
+    message: NotRequired[str]
+    """The text of GET /api/votes/message; this or signed_message."""
+    signed_message: NotRequired[str]
+    """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
     vote: Literal["dislike", "like"]
 
 
@@ -1704,7 +1724,7 @@ class SignedMessage(TypedDict):
     message: NotRequired[str]
     """The signed text; send this or signed_message."""
     signed_message: NotRequired[str]
-    """The signed bytes in base64, as signIn returns them."""
+    """The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope."""
 
 
 class SignedTransaction(TypedDict):
@@ -1786,7 +1806,7 @@ class Status(TypedDict):
     """Deliveries that could not be used and were stored."""
     wanted: int
     """Known transactions that are not fetched yet."""
-    alerts: list[Alert]
+    alerts: list[AlertKind]
     as_of: AsOf
 
 

@@ -423,7 +423,10 @@ export class Requests {
   /**
    * Get the state of the log and its marts.
    *
-   * Return position, lag, stale marts, dead letters, and how far completeness is proven.
+   * Return position, lag, stale marts, dead letters, open alerts, and how far completeness is proven.
+   * Everybody sees the kinds and counts of alerts, and the state of each mart. The texts of alerts and errors
+   * name signatures, hosts and reasons, so they are for operators: METRICS_TOKEN, or the access token of a
+   * wallet of OPERATOR_WALLETS, as a bearer token.
    */
   async status(): Promise<types.Status> {
     return (await this.transport.request("GET", `/api/status`)) as types.Status;

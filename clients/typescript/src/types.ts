@@ -27,15 +27,26 @@ export interface Activity {
   block_time: string;
 }
 
-/** A condition that an operator should check. */
-export interface Alert {
-  kind: string;
+/** One open alert, for operators. */
+export interface AlertDetail {
   subject: string;
   severity: "critical" | "info" | "warning";
   message: string;
   occurrences: number;
   raised_at: string;
   last_at: string;
+}
+
+/** The open alerts of one kind: conditions that an operator should check. */
+export interface AlertKind {
+  kind: string;
+  /** The most severe of them. */
+  severity: "critical" | "info" | "warning";
+  /** How many are open. */
+  open: number;
+  last_at: string;
+  /** The newest 20 with their texts, for METRICS_TOKEN and OPERATOR_WALLETS; null for others. */
+  details: AlertDetail[] | null;
 }
 
 /** The position of a response: its rows reflect this log up to this entry. */
@@ -133,7 +144,10 @@ export interface CastBallot {
   market_id: string;
   /** proposal: true likes it; dispute: true agrees with the dispute. */
   vote: boolean;
-  message: string;
+  /** The text of GET /api/votes/message; this or signed_message. */
+  message?: string;
+  /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
+  signed_message?: string;
   /** An ed25519 signature of 64 bytes, in base58 (or base64). */
   signature: string;
   /** A wallet's address in base58. */
@@ -333,8 +347,10 @@ export interface DisputeBallot {
   signature: string;
   /** A wallet's address in base58. */
   publicKey: string;
-  /** The text of GET /api/votes/message. */
-  message: string;
+  /** The text of GET /api/votes/message; this or signed_message. */
+  message?: string;
+  /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
+  signed_message?: string;
   vote: "agree" | "disagree";
 }
 
@@ -843,6 +859,7 @@ export interface ModelStatus {
   behind: number;
   stale_since: string | null;
   failed_event: number | null;
+  /** The error of the last attempt, for METRICS_TOKEN and OPERATOR_WALLETS. */
   reason: string | null;
   built_at: string;
   /** An entry failed; the mart is retried automatically. */
@@ -1264,8 +1281,10 @@ export interface ProposalBallot {
   signature: string;
   /** A wallet's address in base58. */
   publicKey: string;
-  /** The text of GET /api/votes/message. */
-  message: string;
+  /** The text of GET /api/votes/message; this or signed_message. */
+  message?: string;
+  /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
+  signed_message?: string;
   vote: "dislike" | "like";
 }
 
@@ -1579,7 +1598,7 @@ export interface SignedMessage {
   signature: string;
   /** The signed text; send this or signed_message. */
   message?: string;
-  /** The signed bytes in base64, as signIn returns them. */
+  /** The signed bytes in base64, as signIn and signMessage return them; also an off-chain envelope. */
   signed_message?: string;
 }
 
@@ -1655,7 +1674,7 @@ export interface Status {
   dead_letters: number;
   /** Known transactions that are not fetched yet. */
   wanted: number;
-  alerts: Alert[];
+  alerts: AlertKind[];
   as_of: AsOf;
 }
 

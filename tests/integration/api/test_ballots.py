@@ -251,3 +251,22 @@ async def test_older_proofs_are_refused_with_the_earlier_messages(
     for age, status in ((3_590, 201), (3_601, 401)):
         headers = wallet.in_header(age_seconds=age)
         assert (await older.post("/api/auth/ticket", headers=headers)).status_code == status
+
+
+async def test_a_ballot_names_the_site(client: httpx.AsyncClient, markets: Log) -> None:
+    """The text has the site that asks; one for a site that is none of ours is refused, and one without a site too."""
+    asked = {"market_id": PROPOSED, "kind": "proposal", "vote": "true", "wallet": Wallet().address}
+    origin = {"Origin": "http://localhost:3001"}
+    text = (await client.get("/api/votes/message", params=asked, headers=origin)).json()["message"]
+    assert "\nSite: localhost:3001\n" in text
+
+    for line in ("Site: evil.example\n", ""):
+        wallet = Wallet()
+        body = await signed(client, wallet)
+        forged = body["message"].replace("Site: localhost:3000\n", line)
+        assert forged != body["message"]
+        answer = await client.post(
+            "/api/votes/proposal", json=body | {"message": forged, "signature": wallet.sign(forged)}
+        )
+        assert answer.status_code == 401
+    assert ballots(markets) == []

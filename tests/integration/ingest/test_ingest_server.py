@@ -19,12 +19,14 @@ import httpx
 import pytest
 
 from ingest import testing as deliveries
+from ingest.webhook.auth import SIGNATURE_HEADER, signature
 from zmart import settings, testing
 from zmart.domain import events
 from zmart.run import ports
 
 PROGRAM = settings.DEFAULT_PROGRAM_ID
 HEADER = "hush-header-value"
+KEY = "hush-key-of-signatures"
 WEBHOOK = "/helius/webhook"
 BOUGHT = events.SharesBought(b"\1" * 32, deliveries.address(1), True, 1_000, 999_928_380, 500_000_000, 1_762_600_000)
 ROOT = Path(__file__).parents[3]
@@ -77,10 +79,11 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
     """Start servers; those that still run afterwards are killed."""
     with contextlib.ExitStack() as stack:
 
-        def run(*, wait: bool = True, **changed: str | None) -> Server:
+        def run(*, wait: bool = True, files: int | None = None, **changed: str | None) -> Server:
             environ = {k: v for k, v in (environment | changed).items() if v is not None}
+            limit = "" if files is None else f"ulimit -n {files}; "
             process = subprocess.Popen(
-                [sys.executable, "-m", "ingest"],
+                ["/bin/sh", "-c", f'{limit}exec "$0" -m ingest', sys.executable],
                 cwd=tmp_path,
                 env=environ,
                 text=True,
@@ -282,3 +285,97 @@ def test_port_in_use_is_reported_with_the_next_step(start: Callable[..., Server]
     assert f"127.0.0.1:{port}" in stderr
     assert "INGEST_PORT" in stderr
     assert "Traceback" not in stderr
+
+
+def _connect(stack: contextlib.ExitStack, server: Server, sent: bytes, address: str = "127.0.0.1") -> socket.socket:
+    """Open a connection from an address of the loopback network, and send something."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30, source_address=(address, 0))
+    stack.callback(connection.close)
+    connection.sendall(sent)
+    return connection
+
+
+def _signed(content: bytes) -> dict[str, str]:
+    return {SIGNATURE_HEADER: signature(content, KEY)}
+
+
+def _deliver_signed(server: Server, content: bytes, address: str = "127.0.0.1") -> int:
+    """Post a signed delivery from an address; return the status."""
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=30) as client:
+        return client.post(server.url + WEBHOOK, content=content, headers=_signed(content)).status_code
+
+
+@pytest.mark.parametrize("kind", ["announced", "chunked"])
+def test_one_unfinished_body_holds_up_no_signed_delivery(start: Callable[..., Server], kind: str) -> None:
+    """32 MiB less a byte, unsigned: small deliveries of that address and large ones of another are committed."""
+    server = start(HELIUS_AUTH_HEADER=None, HELIUS_WEBHOOK_SECRET=KEY)
+    size = (32 << 20) - 1
+    head = f"POST {WEBHOOK} HTTP/1.1\r\nHost: x\r\n{SIGNATURE_HEADER}: {'0' * 64}\r\n"
+    framing = {
+        "announced": f"Content-Length: {size + 1}\r\n\r\n",
+        "chunked": f"Transfer-Encoding: chunked\r\n\r\n{size + 1:x}\r\n",
+    }[kind]
+    large = deliveries.body(*[deliveries.item(PROGRAM, [BOUGHT], number=number) for number in range(100, 1_200)])
+    assert len(large) > 1 << 20
+    with contextlib.ExitStack() as stack:
+        unfinished = _connect(stack, server, (head + framing).encode() + b" " * size)
+        _until_metric(server, "zmart_ingest_unproven_bytes", size)
+        began = time.monotonic()
+        assert _deliver_signed(server, body(1)) == 200
+        assert time.monotonic() - began < 3.0
+        assert _deliver_signed(server, large, "127.0.0.2") == 200
+        ready = httpx.get(f"{server.url}/ready")
+        assert ready.status_code == 200, ready.text
+        # It stalls, so it is disconnected long before the deadline for bodies.
+        unfinished.settimeout(15)
+        assert unfinished.recv(1_000).startswith(b"HTTP/1.1 408")
+    _until_metric(server, "zmart_ingest_unproven_bytes", 0)
+
+
+def _metric(server: Server, name: str) -> float:
+    text = httpx.get(f"{server.url}/metrics").text
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+def _until_metric(server: Server, name: str, value: float) -> None:
+    deadline = time.monotonic() + 30
+    while (found := _metric(server, name)) != value:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def test_many_idle_sockets_hold_up_no_delivery(start: Callable[..., Server]) -> None:
+    """1,100 connections that send nothing, where a process may open 1,024 files: others are served at once."""
+    server = start(files=1_024)
+    with contextlib.ExitStack() as stack:
+        for _ in range(1_100):
+            _connect(stack, server, b"")
+        for number in range(5):
+            began = time.monotonic()
+            assert deliver(server, body(number)).status_code == 200
+            assert time.monotonic() - began < 3.0
+    assert server.process.poll() is None
+
+
+def test_many_unfinished_headers_hold_up_no_delivery(start: Callable[..., Server]) -> None:
+    """300 requests without an end, where a process may open 256 files; each is answered 408 or disconnected."""
+    server = start(files=256)
+    with contextlib.ExitStack() as stack:
+        many = [_connect(stack, server, f"POST {WEBHOOK} HTTP/1.1\r\nHost: x\r\n".encode()) for _ in range(300)]
+        for number in range(5):
+            began = time.monotonic()
+            assert deliver(server, body(number)).status_code == 200
+            assert time.monotonic() - began < 3.0
+        for connection in (many[0], many[-1]):
+            connection.settimeout(30)
+            with contextlib.suppress(ConnectionError):
+                assert connection.recv(1_000).startswith((b"HTTP/1.1 408", b""))
+    assert server.process.poll() is None
+
+
+def test_files_are_raised_to_what_the_system_allows(start: Callable[..., Server]) -> None:
+    """A soft limit below the hard one is not what the server lives with."""
+    server = start(files=None)
+    limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+    soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
+    assert soft == hard

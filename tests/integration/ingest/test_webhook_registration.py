@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,7 +37,7 @@ def environ(account: helius_account.HeliusAccount, **overrides: str) -> dict[str
         "HELIUS_API_URL": account.url,
         "HELIUS_API_KEY": helius_account.KEY,
         "HELIUS_WEBHOOK_URL": URL,
-        "HELIUS_AUTH_HEADER": f"another-while-rotating,{HEADER}",
+        "HELIUS_AUTH_HEADER": json.dumps(["another-while-rotating", HEADER]),
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         **overrides,
     }

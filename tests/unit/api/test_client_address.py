@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from litestar.types import Scope
 
-from api.middleware import client_address
+from zmart.http import client_address
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/8"),)
 

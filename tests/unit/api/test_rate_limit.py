@@ -9,6 +9,7 @@ import pytest
 
 from api.middleware import rate_limit
 from api.middleware.rate_limit import AllowanceBlock, RateLimiter
+from zmart.http import client_address
 
 
 class Shared:
@@ -99,4 +100,4 @@ async def test_memory_is_bounded() -> None:
 )
 def test_an_ipv6_customer_counts_as_one(address: str, counted: str) -> None:
     """IPv4 by address, also inside IPv6; IPv6 by /64."""
-    assert rate_limit.network(address) == counted
+    assert client_address.network(address) == counted

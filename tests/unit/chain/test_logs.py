@@ -177,6 +177,16 @@ def test_truncation(line: str, truncated: bool) -> None:
     assert logs.read([*BUY, line], OURS).truncated is truncated
 
 
+def test_after_a_cut_lines_that_are_no_event_belong_to_nobody() -> None:
+    """They may be another program's, whose own lines did not fit; before the cut and without one they are ours."""
+    foreign = "Program data: AA=="
+    ours, rest = BUY[:-1], BUY[-1:]
+    before = logs.read([*ours, foreign, "Log truncated", *rest], OURS)
+    assert [each.ordinal for each in before.undecodable] == [1]
+    after = logs.read([*ours, "Log truncated", foreign, "Program data: A", data(BOUGHT), *rest], OURS)
+    assert (after.undecodable, [ordinal for ordinal, _ in after.events]) == ([], [0, 1])
+
+
 def test_no_log() -> None:
     """A transaction without a log has no events."""
     nothing = logs.ParsedLog([], [], truncated=False)

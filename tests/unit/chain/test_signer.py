@@ -147,6 +147,7 @@ def test_the_configured_keys(key_file: Path, tmp_path: Path) -> None:
     """The backend's key comes from a path or from a NAME_FILE, the admin's from a path; both may be missing."""
     secret = tmp_path / "secret"
     secret.write_text(base58.encode(RAW))
+    secret.chmod(0o600)
     by_path = settings.load({"BACKEND_KEYPAIR_PATH": str(key_file), "ADMIN_KEYPAIR_PATH": str(key_file)}).chain
     by_file = settings.load({"BACKEND_AUTHORITY_PRIVATE_KEY_FILE": str(secret)}).chain
     none = settings.load({}).chain
@@ -159,6 +160,7 @@ def test_two_keys_for_one_role(key_file: Path, tmp_path: Path) -> None:
     """If both are set, none is chosen."""
     secret = tmp_path / "secret"
     secret.write_text(base58.encode(RAW))
+    secret.chmod(0o600)
     both = {"BACKEND_KEYPAIR_PATH": str(key_file), "BACKEND_AUTHORITY_PRIVATE_KEY_FILE": str(secret)}
     with pytest.raises(errors.ConfigurationError, match="both set"):
         signer.backend(settings.load(both).chain)

@@ -26,6 +26,7 @@ from zmart import errors
 HEADER = "hush-header-value"
 KEY = "hush-signing-key"
 AUTHORIZED_HEADERS = {"Authorization": HEADER}
+TOKEN = "a-token-for-metrics"
 WEBHOOK = "/helius/webhook"
 BODY = testing.body(testing.item(PROGRAM, [BOUGHT]))
 
@@ -316,11 +317,13 @@ async def test_ready_names_the_failing_checks(parts: Callable[..., Parts]) -> No
     async def bug() -> None:
         raise KeyError("secret")
 
-    server = parts(checks={"database": no_database, "chain": bug})
+    server = parts(checks={"database": no_database, "chain": bug}, metrics_token=TOKEN)
     async with AsyncTestClient(create_app(server)) as client:
-        answer = await client.get("/ready")
-    assert answer.status_code == 503
+        answer = await client.get("/ready", headers={"Authorization": f"Bearer {TOKEN}"})
+        public = await client.get("/ready")
+    assert answer.status_code == public.status_code == 503
     assert answer.json()["status"] == "unready"
+    assert public.json()["reasons"][0] == "database: it failed; the log has the reason."
     assert answer.json()["reasons"] == [
         "database: Postgres is not answering.",
         "chain: the check failed; the log contains the reason.",
@@ -378,14 +381,14 @@ async def test_refusals_are_counted_by_status(client: AsyncTestClient[Any], writ
 
 async def test_unverified_bodies_cannot_use_the_verified_budget(parts: Callable[..., Parts]) -> None:
     """A body with its own proof waits in a separate budget: a full one is reported and rejects; others are accepted."""
-    server = parts(unverified_budget=ByteBudget(100))
+    server = parts(small_budget=ByteBudget(100))
     unverified_headers = {auth.SIGNATURE_HEADER: "00" * 32}
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=unverified_headers), 503, "overloaded")
         assert (await client.post(WEBHOOK, content=BODY, headers=AUTHORIZED_HEADERS)).status_code == 200
         reasons = (await client.get("/ready")).json()["reasons"]
-    assert [reason.split(":")[0] for reason in reasons] == ["memory for signed deliveries"]
-    assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
+    assert [reason.split(":")[0] for reason in reasons] == ["memory for small signed deliveries"]
+    assert (server.small_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
 
 
 async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: Callable[..., Parts]) -> None:
@@ -394,7 +397,7 @@ async def test_a_signed_delivery_counts_as_proven_once_its_signature_is(parts: C
     signed = {auth.SIGNATURE_HEADER: auth.signature(BODY, KEY)}
     async with AsyncTestClient(create_app(server)) as client:
         assert_problem(await client.post(WEBHOOK, content=BODY, headers=signed), 503, "overloaded")
-    assert (server.unverified_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
+    assert (server.small_budget.used_bytes, server.pipeline.budget.used_bytes) == (0, 0)
 
 
 async def test_metrics_need_the_token_from_other_hosts(parts: Callable[..., Parts]) -> None:

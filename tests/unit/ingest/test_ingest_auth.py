@@ -36,10 +36,19 @@ def test_either_proof_suffices() -> None:
 
 
 def test_every_header_is_accepted_while_they_rotate() -> None:
-    """The old and the new value are accepted side by side, unchanged."""
-    verifier = Verifier.of(settings.load({"HELIUS_AUTH_HEADER": "old, Bearer new"}).ingest)
-    assert verifier.is_authorized("old")
-    assert verifier.is_authorized("Bearer new")
+    """The old and the new value work side by side, verbatim."""
+    verifier = Verifier.of(settings.load({"HELIUS_AUTH_HEADER": '["the-earlier-header", "Bearer the-newer"]'}).ingest)
+    assert verifier.is_authorized("the-earlier-header")
+    assert verifier.is_authorized("Bearer the-newer")
+
+
+def test_a_comma_in_a_header_separates_nothing() -> None:
+    """No part of one value is accepted for the whole of it."""
+    value = 'Digest username="helius", response="0123456789abcdef"'
+    verifier = Verifier.of(settings.load({"HELIUS_AUTH_HEADER": value}).ingest)
+    assert verifier.is_authorized(value)
+    assert not verifier.is_authorized('Digest username="helius"')
+    assert not verifier.is_authorized('response="0123456789abcdef"')
 
 
 @pytest.mark.parametrize("given", [None, "", "Secret", "secret ", "secre", "secrett", "Bearer secret", "s\u00e9cret"])

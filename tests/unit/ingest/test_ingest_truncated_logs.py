@@ -152,6 +152,17 @@ def test_a_short_event_after_the_cut_keeps_its_place() -> None:
     assert ACCOUNT in row.dead_letters[0].reason
 
 
+@pytest.mark.parametrize("lines_of_other", [["Program data: AA=="], ["Program data: AA==", "Program data: x y"]])
+def test_data_of_another_program_after_the_cut_hides_no_vote(lines_of_other: list[str]) -> None:
+    """A voter adds a call of a program that emits a byte: the vote is rebuilt all the same."""
+    lines = [f"Program {PROGRAM} invoke [1]", "Log truncated", *lines_of_other]
+    row = row_of(testing.item(PROGRAM, lines=lines, instructions=(VOTE,)))
+    assert [(event.ordinal, event.name, is_rebuilt(event)) for event in row.events] == [
+        (0, "ProposalVoteSubmitted", True)
+    ]
+    assert row.dead_letters == ()
+
+
 def test_an_event_belongs_to_the_call_about_its_market() -> None:
     """Of two votes that differ only in the market, the logged one is not taken for the lost one."""
     other = transactions.instruction(

@@ -37,7 +37,7 @@ from zmart import errors, settings
 from zmart.db import migrate
 from zmart.db.connection import connect_sync, translate_errors
 
-from .. import ports
+from .. import ports, private_files
 from ..supervisor import process
 from . import binaries
 
@@ -242,7 +242,7 @@ class EmbeddedPostgres:
         Call it from a thread that lives as long as the server should: the server stops with that thread.
         """
         self.initialize()
-        with self.log_file.open("ab") as log:
+        with private_files.open_append(self.log_file) as log:
             self._server = process.start(self.launch(), output=log.fileno())
         try:
             self._wait_until_ready()

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
+from zmart.run import private_files
+
 Severity: TypeAlias = Literal["detail", "warning", "error"]
 Report: TypeAlias = Callable[[str, Severity], None]
 
@@ -155,11 +157,11 @@ class RotatedLog:
 
     def _open(self) -> None:
         self.close()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(self.path.parent)
         if self.path.exists() and self.path.stat().st_size >= self._limit // 2:
             self._rotate()
         # Unbuffered, so that all output of a service is on disk when it dies.
-        self._file = self.path.open("ab", buffering=0)
+        self._file = private_files.open_append(self.path)
         self._size = self.path.stat().st_size
 
     def _rotate(self) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from zmart import errors
+from zmart.run import private_files
 
 from .log_files import WriteFailures
 
@@ -52,9 +53,9 @@ class ServiceStatus:
 def hold_lock(folder: Path) -> Iterator[None]:
     """Lock the state directory; raise Conflict when another supervisor has locked it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(folder, is_entered=True)
         # Unbuffered: closing a file whose buffer could not be written to a full disk would raise a second time.
-        file = (folder / "run.lock").open("ab+", buffering=0)
+        file = private_files.open_append(folder / "run.lock", "ab+")
     except OSError as error:
         raise _unwritable(folder, error) from error
     with file:
@@ -188,7 +189,7 @@ class StateFile:
             return
         fresh = self._path.with_suffix(".new")
         try:
-            fresh.write_text(json.dumps([asdict(status) for status in self._statuses], indent=1))
+            private_files.write_text(fresh, json.dumps([asdict(status) for status in self._statuses], indent=1))
             fresh.replace(self._path)
         except OSError as error:
             if self._failures is not None:

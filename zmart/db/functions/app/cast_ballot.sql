@@ -1,5 +1,6 @@
 create or replace function app.cast_ballot(
-    p_market text, p_kind text, p_vote boolean, p_message text, p_signature text
+    p_market text, p_kind text, p_vote boolean, p_message text, p_signature text,
+    p_envelope bytea default null
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -26,8 +27,8 @@ begin
     v_wallet_no := raw.wallet_number(v_wallet);
     v_seq := raw.next_seq();
     begin
-        insert into app.ballots (seq, market_no, kind, wallet_no, vote, message, signature)
-        values (v_seq, v_market_no, p_kind, v_wallet_no, p_vote, p_message, p_signature);
+        insert into app.ballots (seq, market_no, kind, wallet_no, vote, message, signature, envelope)
+        values (v_seq, v_market_no, p_kind, v_wallet_no, p_vote, p_message, p_signature, p_envelope);
     exception when unique_violation then
         raise exception 'this wallet has already cast its % ballot on this market', p_kind using errcode = 'ZM409';
     end;

@@ -1,7 +1,8 @@
 -- Casts a ballot whose signed text names market, choice and nonce. The nonce is null for older texts, which name none.
 create or replace function app.cast_signed_ballot(
     p_market text, p_kind text, p_vote boolean, p_message text, p_signature text,
-    p_nonce text, p_nonce_expires_at timestamptz, p_eligibility text
+    p_nonce text, p_nonce_expires_at timestamptz, p_eligibility text,
+    p_envelope bytea default null
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -35,7 +36,7 @@ begin
     if p_nonce is not null then
         perform app.redeem_nonce(p_nonce, p_nonce_expires_at);
     end if;
-    return app.cast_ballot(p_market, p_kind, p_vote, p_message, p_signature);
+    return app.cast_ballot(p_market, p_kind, p_vote, p_message, p_signature, p_envelope);
 end
 $$;
 comment on function app.cast_signed_ballot is

@@ -40,6 +40,10 @@ declare
     v_bundle bigint;
     v_back record;
     v_left bigint [] := '{}';
+    v_settled bigint [];
+    v_seqs bigint [];
+    v_market_nos int [];
+    v_wallet_nos int [];
 begin
     lock table raw.writer in exclusive mode;
     v_taken := clock_timestamp();
@@ -123,6 +127,51 @@ begin
             end if;
         end loop;
     end if;
+
+    -- A fuller delivery of a known transaction adds what the first lacked: its place, its time and the events' context.
+    if v_known is not null then
+        with added as (
+            update raw.transactions as t
+            set
+                index_in_block = coalesce(g.index_in_block, t.index_in_block),
+                order_settled = t.order_settled or g.index_in_block is not null,
+                block_time = coalesce(t.block_time, to_timestamp(g.block_time)),
+                fee_lamports = coalesce(t.fee_lamports, g.fee::numeric)
+            from unnest(p_signatures, p_digests, p_indexes, p_block_times, p_fees) as g (
+                signature, digest, index_in_block, block_time, fee
+            )
+            where
+                t.signature = g.signature and t.digest = g.digest and t.retracted_at is null
+                and (
+                    (g.index_in_block is not null and not t.order_settled)
+                    or (g.block_time is not null and t.block_time is null)
+                    or (g.fee is not null and t.fee_lamports is null)
+                )
+            returning t.slot, t.order_settled
+        )
+        select array_agg(distinct a.slot) filter (where a.order_settled) into v_settled from added as a;
+
+        with added as (
+            update raw.events as e
+            set context = g.context || coalesce(e.context, '{}')
+            from unnest(p_owners, p_ordinals, p_contexts) as g (owner, ordinal, context)
+            inner join raw.transactions as t
+                on t.signature = p_signatures[g.owner] and t.digest = p_digests[g.owner]
+            where
+                g.owner = any(v_known) and e.transaction_no = t.transaction_no and e.ordinal = g.ordinal
+                and e.retracted_at is null
+                and exists (select from jsonb_object_keys(g.context) as k (name) where not coalesce(e.context, '{}') ? k.name)
+            returning e.seq, e.market_no, e.wallet_no
+        )
+        select array_agg(a.seq order by a.seq), array_agg(a.market_no order by a.seq), array_agg(a.wallet_no order by a.seq)
+        into v_seqs, v_market_nos, v_wallet_nos
+        from added as a;
+        perform raw.append_moved(v_seqs, v_market_nos, v_wallet_nos);
+        if v_settled is not null then
+            perform raw.resolve_order_conflicts(v_settled);
+        end if;
+    end if;
+
     select array_agg(g.position::int order by g.position) into o_fresh
     from unnest(v_numbers) with ordinality as g (number, position)
     where g.number > 0;

@@ -1,0 +1,110 @@
+"""A second, fuller delivery of a known transaction adds what the first lacked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from ingest import testing as deliveries
+from ingest.decode.decoder import Decoder
+from ingest.records import TransactionRow
+from ingest.store.writer import Writer
+from zmart import settings, testing
+from zmart.chain import transactions
+from zmart.domain import events
+from zmart.run.deploy import rebuild
+
+PROGRAM = settings.DEFAULT_PROGRAM_ID
+MARKET = b"\1" * 32
+CREATOR = deliveries.address(1)
+QUESTION = "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"
+NOW = 1_762_600_000
+CREATED = events.MarketCreated(MARKET, CREATOR, 100_000_000_000, 0, NOW)
+CREATE = transactions.instruction(
+    "create_market",
+    PROGRAM,
+    {"creator": CREATOR},
+    {
+        "market_id": MARKET,
+        "b_parameter": 100_000_000_000,
+        "initial_liquidity": 10_000_000_000,
+        "ipfs_question_hash": QUESTION.encode(),
+    },
+    market_id=MARKET,
+)
+
+
+def row_of(item: dict[str, Any]) -> TransactionRow:
+    """Decode a delivered item."""
+    row = Decoder(PROGRAM).decode_item(msgspec.json.encode(item))
+    assert isinstance(row, TransactionRow)
+    return row
+
+
+def bought(number: int, price: int, *, index: int | None) -> TransactionRow:
+    """A buy of a slot."""
+    event = events.SharesBought(MARKET, deliveries.address(number), True, 1_000, 999_928_380, price, NOW + 1)
+    return row_of(deliveries.item(PROGRAM, [event], number=number, slot=400_000_001, index=index))
+
+
+FULL = deliveries.item(PROGRAM, [CREATED], instructions=(CREATE,))
+POORER = {
+    "no instructions": FULL
+    | {"transaction": FULL["transaction"] | {"message": FULL["transaction"]["message"] | {"instructions": []}}},
+    "no message": FULL | {"transaction": FULL["transaction"] | {"message": None}},
+}
+
+
+@pytest.fixture
+async def writer(marts_database: testing.PostgresDatabase) -> AsyncIterator[Writer]:
+    """Ingest's writer."""
+    opened = await Writer.connect(marts_database.dsn("zmart_ingest"))
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize("poorer", POORER)
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_the_context_of_a_creation_is_added(
+    marts_database: testing.PostgresDatabase, writer: Writer, poorer: str, at_once: bool
+) -> None:
+    """In a later batch or in the same; readers are told, the mart has the question, and a rebuild agrees."""
+    first, second = row_of(POORER[poorer]), row_of(FULL)
+    assert b"ipfs_question_hash" not in (first.events[0].context or b"")
+    if at_once:
+        await writer.append([first, second], source="webhook")
+    else:
+        await writer.append([first], source="webhook")
+        again = await writer.append([second], source="webhook")
+        assert (again.duplicates, again.last_seq is not None) == (1, True)
+        assert (await writer.append([second], source="webhook")).last_seq is None
+    with marts_database.connect() as owner:
+        found = owner.execute("select ipfs_question_hash, initial_liquidity from marts.markets").fetchall()
+        assert found == [(QUESTION, 10_000_000_000)]
+        assert owner.execute("select count(*) from raw.events").fetchone() == (1,)
+        kinds = [kind for (kind,) in owner.execute("select kind from raw.feed order by seq")]
+        assert kinds == (["event"] if at_once else ["event", "moved"])
+    assert all(each.is_consistent for each in rebuild.verify(marts_database.dsn()))
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+async def test_the_place_of_a_trade_is_added(
+    marts_database: testing.PostgresDatabase, writer: Writer, order: tuple[int, int]
+) -> None:
+    """Two trades of a slot first without an index, then with it: the price is that of the later one in the block."""
+    prices = {1: 510_000_000, 2: 620_000_000}
+    await writer.append([row_of(FULL)], source="webhook")
+    await writer.append([bought(10 + each, prices[each], index=None) for each in (1, 2)], source="webhook")
+    for place, each in enumerate(order):
+        await writer.append([bought(10 + each, prices[each], index=place + 3)], source="webhook")
+    with marts_database.connect() as owner:
+        found = owner.execute(
+            "select t.index_in_block, t.order_settled from raw.transactions as t where slot = 400000001 order by 1"
+        ).fetchall()
+        assert found == [(3, True), (4, True)]
+        (price,) = owner.execute("select price_yes from marts.markets").fetchone() or (None,)
+        assert price == prices[order[1]]
+    assert all(each.is_consistent for each in rebuild.verify(marts_database.dsn()))
