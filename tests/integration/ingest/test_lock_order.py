@@ -79,7 +79,7 @@ async def test_the_walk_and_an_append_do_not_deadlock(
             "insert into raw.pending_signatures (signature, reason) select unnest(%s::text []), 'staged'", (held,)
         )
         slots = [8, 8] if is_known else [7, 7]
-        seen = {"signatures": list(listed), "slots": slots, "succeeded": [True, True]}
+        seen = {"signatures": list(listed), "slots": slots, "succeeded": [True, True], "indexes": [None] * 2}
         await database.execute(sql.record_listing, commitment="confirmed", **seen)
         owner.execute("select pg_advisory_lock(%s)", (PAUSE,))
         # Deleting one signature and inserting another has no order either.
