@@ -161,6 +161,7 @@ def test_other_machines_need_a_password(tmp_path: Path, host: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="DAGSTER_PASSWORD_FILE"):
         services.plan(_settings(tmp_path, DAGSTER_HOST=host), {}, only=["dagster"])
     (tmp_path / "password").write_text(PASSWORD)
+    (tmp_path / "password").chmod(0o600)
     configured = _settings(
         tmp_path,
         DAGSTER_HOST=host,
@@ -186,5 +187,6 @@ def test_loopback_needs_none(tmp_path: Path, host: str) -> None:
 def test_a_short_password_is_refused(tmp_path: Path) -> None:
     """It could be guessed."""
     (tmp_path / "password").write_text("short")
+    (tmp_path / "password").chmod(0o600)
     with pytest.raises(errors.ConfigurationError, match="at least 16 characters"):
         _settings(tmp_path, DAGSTER_PASSWORD_FILE=str(tmp_path / "password"))
