@@ -3,6 +3,7 @@
 
 do $$
 declare
+    function_name text;
     role_name text;
     as_superuser boolean := (select rolsuper from pg_roles where rolname = current_user);
     target text := current_database();
@@ -88,7 +89,7 @@ begin
     begin
         alter role analyst connection limit 20;
         if as_superuser then
-            for wanted in
+            for function_name in
                 select p.oid::regprocedure::text
                 from pg_proc as p
                 where
@@ -102,8 +103,8 @@ begin
                         or p.proname like 'pg\_advisory\_%' or p.proname like 'pg\_try\_advisory\_%'
                     )
             loop
-                execute format('revoke execute on function %s from public', wanted);
-                execute format('grant execute on function %s to zmart_owner, zmart_ingest, zmart_api, zmart_keeper', wanted);
+                execute format('revoke execute on function %s from public', function_name);
+                execute format('grant execute on function %s to zmart_owner, zmart_ingest, zmart_api, zmart_keeper', function_name);
             end loop;
         elsif has_function_privilege('analyst', 'pg_catalog.pg_notify(text, text)', 'execute') then
             raise warning 'analyst may notify and write WAL by functions: revoke execute on function pg_notify from public';

@@ -743,7 +743,6 @@ create table app.ballots (
     unique (market_no, kind, wallet_no)
 );
 comment on table app.ballots is
-comment on table app.ballots is
 'Holds one row per ballot cast through the API. vote is true for like on a proposal, and for agree on a dispute.';
 comment on column app.ballots.envelope is
 'The signed bytes, if the wallet signed an off-chain envelope around the message; else null.';
