@@ -54,7 +54,7 @@ select
 
 -- name: holds_anything
 -- Whether the log holds a success up to a slot, which a complete list has to contain.
-select exists (
+select exists(
     select from raw.transactions as t where t.slot <= %(top)s and t.err is null and t.retracted_at is null
 );
 
