@@ -5,7 +5,7 @@ functions that the routes use. A template whose text depends on the request has 
 `markets.newest`; `live.` and `writes.` begin the names of the other files.
 
 A printed statement has psql's variables in place of its parameters, and an example value for each. This runs it:
-`zmart sql show NAME | psql "$(zmart dsn zmart_api)"`. Under load the API may send it for several values at once
+`zmart sql show NAME | zmart psql zmart_api`. Under load the API may send it for several values at once
 (`reads/batching.py`); the plan of one value is the same.
 """
 

@@ -51,7 +51,7 @@ For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb)
 
 ```sh
 .venv/bin/zmart dbt build --select portfolio
-psql "$(.venv/bin/zmart dsn analyst)" -c 'select * from dbt.portfolio limit 5'
+.venv/bin/zmart psql analyst -c 'select * from dbt.portfolio limit 5'
 ```
 
 `zmart dbt` passes its arguments to dbt. The selected models become tables and views of the schema `dbt`, filled from

@@ -11,7 +11,7 @@ from . import subprocesses
 def sql() -> None:
     """Print the SQL statements of the API.
 
-    Run one: zmart sql show NAME | psql "$(zmart dsn zmart_api)"
+    Run one: zmart sql show NAME | zmart psql zmart_api
     """
 
 
