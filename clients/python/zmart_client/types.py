@@ -316,10 +316,10 @@ class DiscussionEvent(TypedDict):
 
     action: Literal["created", "deleted", "edited", "reacted"]
     discussion: DiscussionPost
-    postId: int
+    postId: str
     author: str
     content: str | None
-    parentId: int | None
+    parentId: str | None
     market_id: str
     seq: int
     """Seq of the log entry of this message."""
@@ -337,10 +337,11 @@ class DiscussionMessage(TypedDict):
 class DiscussionPost(TypedDict):
     """A post in its current state; a post that was deleted since is sent without its text."""
 
-    id: int
+    id: str
+    """The post's id, as in REST."""
     user_wallet: str
     content: str | None
-    parent_id: int | None
+    parent_id: str | None
     upvotes: int
     downvotes: int
     created_at: str
@@ -389,6 +390,14 @@ class DisputeTally(TypedDict):
     """Agrees with the dispute, and so disagrees with the proposed outcome."""
     disagrees: int
     total: int
+
+
+class DisputeVotes(TypedDict):
+    """A dispute's tally, by the names that earlier tests read."""
+
+    agrees: int
+    """Agrees with the dispute, and so disagrees with the proposed outcome."""
+    disagrees: int
 
 
 class Edit(TypedDict):
@@ -635,6 +644,8 @@ class Market(TypedDict):
     finalized_at: str | None
     cancelled_at: str | None
     last_trade_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed this row."""
     createdAt: str
     activatedAt: str | None
     resolutionTime: str | None
@@ -740,6 +751,8 @@ class MarketBrief(TypedDict):
     finalized_at: str | None
     cancelled_at: str | None
     last_trade_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed this row."""
     createdAt: str
     activatedAt: str | None
     resolutionTime: str | None
@@ -1026,7 +1039,9 @@ class OnePosition(TypedDict):
     market_id: str
     marketId: str
     market_address: str
+    market_pubkey: str
     user_wallet: str
+    user_pubkey: str
     userId: str
     shares_yes: int
     shares_yes_exact: str
@@ -1040,6 +1055,7 @@ class OnePosition(TypedDict):
     """Lamports paid, fees included."""
     total_invested_exact: str
     """The integer beside it, exactly."""
+    invested: int
     totalCost: int
     total_proceeds: int
     total_proceeds_exact: str
@@ -1051,12 +1067,14 @@ class OnePosition(TypedDict):
     claimable_amount: int
     claimable_amount_exact: str
     """The integer beside it, exactly."""
+    unrealized_pnl: int
+    """Lamports; profit is this plus realized_pnl."""
     unrealizedPnL: int
-    """Lamports; profit is this plus realizedPnL."""
     unrealized_pnl_exact: str
     """The integer beside it, exactly."""
-    realizedPnL: int
+    realized_pnl: int
     """Lamports."""
+    realizedPnL: int
     realized_pnl_exact: str
     """The integer beside it, exactly."""
     trades_count: int
@@ -1067,10 +1085,15 @@ class OnePosition(TypedDict):
     first_trade_at: str | None
     last_trade_at: str | None
     claimed_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed it."""
     question: str
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
-    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    state: int
+    """The program's number of the market's state."""
+    state_name: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     state_code: int
+    """The same as state."""
     outcome: Literal["INVALID", "NO", "YES"] | None
     current_price_yes: float | None
     current_price_no: float | None
@@ -1356,6 +1379,8 @@ class Problem(TypedDict):
     timestamp: str
     path: str
     details: NotRequired[list[FieldProblem]]
+    success: NotRequired[Literal[False]]
+    """On paths of the earlier vote aggregator, with a sentence in error."""
 
 
 class ProposalBallot(TypedDict):
@@ -1385,6 +1410,13 @@ class ProposalTally(TypedDict):
     likes: int
     dislikes: int
     total: int
+
+
+class ProposalVotes(TypedDict):
+    """A proposal's tally, by the names that earlier tests read."""
+
+    likes: int
+    dislikes: int
 
 
 class ProposedMarket(TypedDict):
@@ -1903,8 +1935,11 @@ class Trade(TypedDict):
     """tx_signature:ordinal."""
     market_id: str
     marketId: str
+    market_pubkey: str
+    """The market's account."""
     user_wallet: str
     trader: str
+    trader_pubkey: str
     trade_type: Literal["buy", "sell"]
     outcome: Literal["NO", "YES"]
     outcome_bool: bool
@@ -2161,7 +2196,9 @@ class UserPosition(TypedDict):
     market_id: str
     marketId: str
     market_address: str
+    market_pubkey: str
     user_wallet: str
+    user_pubkey: str
     userId: str
     shares_yes: int
     shares_yes_exact: str
@@ -2175,6 +2212,7 @@ class UserPosition(TypedDict):
     """Lamports paid, fees included."""
     total_invested_exact: str
     """The integer beside it, exactly."""
+    invested: int
     totalCost: int
     total_proceeds: int
     total_proceeds_exact: str
@@ -2186,12 +2224,14 @@ class UserPosition(TypedDict):
     claimable_amount: int
     claimable_amount_exact: str
     """The integer beside it, exactly."""
+    unrealized_pnl: int
+    """Lamports; profit is this plus realized_pnl."""
     unrealizedPnL: int
-    """Lamports; profit is this plus realizedPnL."""
     unrealized_pnl_exact: str
     """The integer beside it, exactly."""
-    realizedPnL: int
+    realized_pnl: int
     """Lamports."""
+    realizedPnL: int
     realized_pnl_exact: str
     """The integer beside it, exactly."""
     trades_count: int
@@ -2202,10 +2242,15 @@ class UserPosition(TypedDict):
     first_trade_at: str | None
     last_trade_at: str | None
     claimed_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed it."""
     question: str
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
-    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    state: int
+    """The program's number of the market's state."""
+    state_name: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     state_code: int
+    """The same as state."""
     outcome: Literal["INVALID", "NO", "YES"] | None
     current_price_yes: float | None
     current_price_no: float | None
@@ -2233,6 +2278,8 @@ class VoteCounts(TypedDict):
 
     market_id: str
     counts: VoteTallies
+    proposal_votes: ProposalVotes
+    dispute_votes: DisputeVotes
     as_of: AsOf
 
 

@@ -281,10 +281,10 @@ export interface Discussion {
 export interface DiscussionEvent {
   action: "created" | "deleted" | "edited" | "reacted";
   discussion: DiscussionPost;
-  postId: number;
+  postId: string;
   author: string;
   content: string | null;
-  parentId: number | null;
+  parentId: string | null;
   market_id: string;
   /** Seq of the log entry of this message. */
   seq: number;
@@ -300,10 +300,11 @@ export interface DiscussionMessage {
 
 /** A post in its current state; a post that was deleted since is sent without its text. */
 export interface DiscussionPost {
-  id: number;
+  /** The post's id, as in REST. */
+  id: string;
   user_wallet: string;
   content: string | null;
-  parent_id: number | null;
+  parent_id: string | null;
   upvotes: number;
   downvotes: number;
   created_at: string;
@@ -348,6 +349,13 @@ export interface DisputeTally {
   agrees: number;
   disagrees: number;
   total: number;
+}
+
+/** A dispute's tally, by the names that earlier tests read. */
+export interface DisputeVotes {
+  /** Agrees with the dispute, and so disagrees with the proposed outcome. */
+  agrees: number;
+  disagrees: number;
 }
 
 /** The text of a post before an edit. */
@@ -568,6 +576,8 @@ export interface Market {
   finalized_at: string | null;
   cancelled_at: string | null;
   last_trade_at: string | null;
+  /** When the log received the newest entry that changed this row. */
+  updated_at: string;
   createdAt: string;
   activatedAt: string | null;
   resolutionTime: string | null;
@@ -671,6 +681,8 @@ export interface MarketBrief {
   finalized_at: string | null;
   cancelled_at: string | null;
   last_trade_at: string | null;
+  /** When the log received the newest entry that changed this row. */
+  updated_at: string;
   createdAt: string;
   activatedAt: string | null;
   resolutionTime: string | null;
@@ -934,7 +946,9 @@ export interface OnePosition {
   market_id: string;
   marketId: string;
   market_address: string;
+  market_pubkey: string;
   user_wallet: string;
+  user_pubkey: string;
   userId: string;
   shares_yes: number;
   /** The integer beside it, exactly. */
@@ -948,6 +962,7 @@ export interface OnePosition {
   total_invested: number;
   /** The integer beside it, exactly. */
   total_invested_exact: string;
+  invested: number;
   totalCost: number;
   total_proceeds: number;
   /** The integer beside it, exactly. */
@@ -959,11 +974,13 @@ export interface OnePosition {
   claimable_amount: number;
   /** The integer beside it, exactly. */
   claimable_amount_exact: string;
-  /** Lamports; profit is this plus realizedPnL. */
+  /** Lamports; profit is this plus realized_pnl. */
+  unrealized_pnl: number;
   unrealizedPnL: number;
   /** The integer beside it, exactly. */
   unrealized_pnl_exact: string;
   /** Lamports. */
+  realized_pnl: number;
   realizedPnL: number;
   /** The integer beside it, exactly. */
   realized_pnl_exact: string;
@@ -975,9 +992,14 @@ export interface OnePosition {
   first_trade_at: string | null;
   last_trade_at: string | null;
   claimed_at: string | null;
+  /** When the log received the newest entry that changed it. */
+  updated_at: string;
   question: string;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
-  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The program's number of the market's state. */
+  state: number;
+  state_name: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The same as state. */
   state_code: number;
   outcome: "INVALID" | "NO" | "YES" | null;
   current_price_yes: number | null;
@@ -1252,6 +1274,8 @@ export interface Problem {
   timestamp: string;
   path: string;
   details?: FieldProblem[];
+  /** On paths of the earlier vote aggregator, with a sentence in error. */
+  success?: false;
 }
 
 /** A ballot on a proposal. */
@@ -1278,6 +1302,12 @@ export interface ProposalTally {
   likes: number;
   dislikes: number;
   total: number;
+}
+
+/** A proposal's tally, by the names that earlier tests read. */
+export interface ProposalVotes {
+  likes: number;
+  dislikes: number;
 }
 
 /** A market that its transaction will create. */
@@ -1751,8 +1781,11 @@ export interface Trade {
   id: string;
   market_id: string;
   marketId: string;
+  /** The market's account. */
+  market_pubkey: string;
   user_wallet: string;
   trader: string;
+  trader_pubkey: string;
   trade_type: "buy" | "sell";
   outcome: "NO" | "YES";
   /** True for YES. */
@@ -1996,7 +2029,9 @@ export interface UserPosition {
   market_id: string;
   marketId: string;
   market_address: string;
+  market_pubkey: string;
   user_wallet: string;
+  user_pubkey: string;
   userId: string;
   shares_yes: number;
   /** The integer beside it, exactly. */
@@ -2010,6 +2045,7 @@ export interface UserPosition {
   total_invested: number;
   /** The integer beside it, exactly. */
   total_invested_exact: string;
+  invested: number;
   totalCost: number;
   total_proceeds: number;
   /** The integer beside it, exactly. */
@@ -2021,11 +2057,13 @@ export interface UserPosition {
   claimable_amount: number;
   /** The integer beside it, exactly. */
   claimable_amount_exact: string;
-  /** Lamports; profit is this plus realizedPnL. */
+  /** Lamports; profit is this plus realized_pnl. */
+  unrealized_pnl: number;
   unrealizedPnL: number;
   /** The integer beside it, exactly. */
   unrealized_pnl_exact: string;
   /** Lamports. */
+  realized_pnl: number;
   realizedPnL: number;
   /** The integer beside it, exactly. */
   realized_pnl_exact: string;
@@ -2037,9 +2075,14 @@ export interface UserPosition {
   first_trade_at: string | null;
   last_trade_at: string | null;
   claimed_at: string | null;
+  /** When the log received the newest entry that changed it. */
+  updated_at: string;
   question: string;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
-  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The program's number of the market's state. */
+  state: number;
+  state_name: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The same as state. */
   state_code: number;
   outcome: "INVALID" | "NO" | "YES" | null;
   current_price_yes: number | null;
@@ -2066,6 +2109,8 @@ export interface Vote {
 export interface VoteCounts {
   market_id: string;
   counts: VoteTallies;
+  proposal_votes: ProposalVotes;
+  dispute_votes: DisputeVotes;
   as_of: AsOf;
 }
 

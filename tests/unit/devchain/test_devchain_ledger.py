@@ -263,7 +263,8 @@ def test_a_copied_file_at_any_moment_is_a_whole_chain(stored: Callable[[], Ledge
         assert copy.recent_blocks(1)[0].blockhash == closed.blockhash
         lamports = sum(account.lamports for account in copy.accounts().values())
         fees = sum(landed.fee_lamports for block in copy.recent_blocks(300) for landed in block.transactions)
-        programs = 4 * 1_141_440
+        # Two built-in programs, and two deployed ones: 36 bytes each, and 45 of their bytecode's account.
+        programs = 2 + 2 * (1_141_440 + 1_204_080)
         assert lamports + fees == 500_000_000 * SOL + programs
         copy.close()
 
