@@ -115,9 +115,9 @@ def _answer(backend: int, client: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def in_front_of(dsn: str, *, is_lifo: bool = True) -> Iterator[FakePooler]:
+def in_front_of(dsn: str, *, backends: int = 3, is_lifo: bool = True) -> Iterator[FakePooler]:
     """A pooler in front of the server of `dsn`."""
-    pooler = FakePooler(dsn, is_lifo=is_lifo)
+    pooler = FakePooler(dsn, backends=backends, is_lifo=is_lifo)
     try:
         yield pooler
     finally:

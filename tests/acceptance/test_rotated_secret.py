@@ -58,7 +58,7 @@ def _wait_until_ready(port: int) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    pytest.fail("the API did not get ready")
+    pytest.fail("the API did not become ready")
 
 
 def test_a_rotated_secret_stops_being_accepted(

@@ -366,7 +366,7 @@ def test_a_process_that_stops_answering_is_restarted(start: Callable[..., Run]) 
     (run.state / "a.silent").touch()
     os.kill(before, signal.SIGSTOP)
 
-    run.line("no answer for", "starting it again", "warning")
+    run.line("no answer for", "restarting", "warning")
     (run.state / "a.silent").unlink()
 
     run.line("a is ready again")
@@ -380,7 +380,7 @@ def test_a_stopped_process_is_restarted_without_a_probe(start: Callable[..., Run
     assert before is not None
     os.kill(before, signal.SIGSTOP)
 
-    run.line("no answer for", "starting it again", "warning")
+    run.line("no answer for", "restarting", "warning")
 
     run.line("a is ready again")
     assert run.status("a").pid not in {before, None}
@@ -497,7 +497,7 @@ def test_a_start_that_takes_far_too_long_is_begun_again(start: Callable[..., Run
     stuck += "if not seen.exists():\n    seen.touch()\n    time.sleep(3600)\n"
     run = start({"name": "a", "code": stuck + STAYS, "within": 1}, {"name": "b", "code": STAYS})
 
-    run.line("a not ready within 3 s; starting it again", "warning")
+    run.line("a not ready within 3 s; restarting", "warning")
 
     run.line("READY")
 

@@ -173,7 +173,7 @@ def test_damaged_server_record_names_the_file(folder: Path) -> None:
     (folder / "postgres").mkdir()
     (folder / "postgres" / "server.json").write_text("{")
 
-    with pytest.raises(errors.ConfigurationError, match=r"server\.json is damaged.*start afresh"):
+    with pytest.raises(errors.ConfigurationError, match=r"server\.json is damaged.*start with an empty database"):
         embedded.EmbeddedPostgres(folder, durable=False).start()
 
 

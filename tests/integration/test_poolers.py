@@ -38,6 +38,17 @@ def test_a_pooler_in_transaction_mode_is_refused(
     poolers.require_session_mode([marts_database.dsn(), "postgresql://nobody@127.0.0.1:1/nowhere"])
 
 
+@pytest.mark.parametrize("backends", [2, 3, 4, 5])
+@pytest.mark.parametrize("is_lifo", [True, False])
+def test_every_order_of_lending_is_found(
+    marts_database: testing.PostgresDatabase, backends: int, is_lifo: bool
+) -> None:
+    """However many backends it has, and whichever it lends next."""
+    with fake_pooler.in_front_of(marts_database.dsn("postgres"), backends=backends, is_lifo=is_lifo) as found:
+        assert [poolers.is_transaction_pooler(found.dsn) for _ in range(5)] == [True] * 5
+    assert not poolers.is_transaction_pooler(marts_database.dsn())
+
+
 def test_the_doctor_finds_it(pooler: fake_pooler.FakePooler, tmp_path: Path) -> None:
     """As a failure with the next step, although the address does not show it."""
     environ = {"DATABASE_URL": pooler.dsn, "ZMART_STATE_DIR": str(tmp_path), "DEVCHAIN_PORT": "1"}

@@ -1,12 +1,13 @@
 """Detects connection poolers in transaction mode, behind which nothing of ours works reliably.
 
 They lend a backend for one transaction: LISTEN, temporary tables, prepared statements and the settings of a session are
-lost between two statements. A pooler that is idle lends the same backend again, so statements of one connection show
-nothing; two connections do.
+lost between two statements. A pooler that is idle may lend the same backend again, so statements of one connection show
+nothing; two connections that take turns do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterable
 
@@ -21,6 +22,8 @@ sql = queries.load("zmart.db", "poolers.sql")
 
 STATEMENT_TIMEOUT_SECONDS = 5.0
 CONNECT_TIMEOUT_SECONDS = 5
+TRIES = 2
+ROUNDS = 3
 NEXT_STEP = "Use the session port."
 
 
@@ -30,11 +33,7 @@ def require_session_mode(dsns: Iterable[str]) -> None:
     A server that does not answer raises nothing: it may come later, and other checks report it.
     """
     for dsn in dict.fromkeys(dsns):
-        try:
-            found = is_transaction_pooler(dsn)
-        except (psycopg.Error, errors.ZmartError):
-            continue
-        if found:
+        if _is_transaction_pooler_if_known(dsn):
             raise errors.ConfigurationError(
                 "The address of Postgres leads to a pooler in transaction mode, which keeps no sessions.",
                 help=NEXT_STEP,
@@ -42,16 +41,28 @@ def require_session_mode(dsns: Iterable[str]) -> None:
 
 
 def is_transaction_pooler(dsn: str) -> bool:
-    """Return whether two connections share a backend, or one loses its session. Raise the database's errors."""
+    """Return whether one of two connections ever meets another backend than its own. Raise the database's errors."""
     with translate_errors(), _connect(dsn) as first, _connect(dsn) as second:
-        mark = secrets.token_hex(8)
-        session = (mark, _row(first, sql.mark_session, mark)[1])
-        if _row(second, sql.session) == session or _row(second, sql.session)[1] == session[1]:
+        sessions = {connection: _mark_session(connection) for connection in (first, second)}
+        if sessions[first][1] == sessions[second][1]:
             return True
-        with second.transaction():
-            # A backend that the second connection holds cannot be lent to the first one meanwhile.
-            second.execute(sql.session)
-            return _row(first, sql.session) != session
+        # Poolers differ in which idle backend they lend next: several orders of statements find all of them.
+        for holder, other in [(first, second), (second, first)] * ROUNDS:
+            with holder.transaction():
+                # The backend that the holder uses now cannot be lent to the other one.
+                found = [(holder, _session(holder)), (other, _session(other))]
+            found += [(other, _session(other)), (other, _session(other))]
+            if any(session != sessions[connection] for connection, session in found):
+                return True
+    return False
+
+
+def _is_transaction_pooler_if_known(dsn: str) -> bool:
+    """Return what is_transaction_pooler finds; False if the server does not answer, twice: a busy one may be slow."""
+    for _ in range(TRIES):
+        with contextlib.suppress(psycopg.Error, errors.ZmartError):
+            return is_transaction_pooler(dsn)
+    return False
 
 
 def _connect(dsn: str) -> SyncConnection:
@@ -65,7 +76,15 @@ def _connect(dsn: str) -> SyncConnection:
     )
 
 
-def _row(connection: SyncConnection, statement: str, mark: str = "") -> tuple[object, ...]:
-    row = connection.execute(statement, {"mark": mark}).fetchone()
+def _mark_session(connection: SyncConnection) -> tuple[object, ...]:
+    return _row(connection.execute(sql.mark_session, {"mark": secrets.token_hex(8)}))
+
+
+def _session(connection: SyncConnection) -> tuple[object, ...]:
+    return _row(connection.execute(sql.session))
+
+
+def _row(cursor: psycopg.Cursor[tuple[object, ...]]) -> tuple[object, ...]:
+    row = cursor.fetchone()
     assert row is not None
     return row

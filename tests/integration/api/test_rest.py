@@ -302,7 +302,7 @@ async def test_a_stale_mart_answers_for_where_it_stopped(client: Client, markets
     epoch, seq = markets.head()
     votes = (await client.get(f"/api/markets/{TWO}/votes")).json()["as_of"]
     assert (votes["epoch"], votes["seq"], votes["slot"]) == (epoch, 4, 1001)
-    assert votes["position"] == f"{epoch}:4"
+    assert votes["position"] == markets.position(4)
     assert (await client.get(f"/api/markets/{ONE}")).json()["as_of"]["seq"] == seq
     status = (await client.get("/api/status")).json()
     (stale,) = [model for model in status["models"] if model["is_stale"]]

@@ -56,7 +56,7 @@ async def test_rows_come_with_their_columns_and_position(client: Client, markets
     assert [row["id"] for row in table.rows] == [market_id(1), market_id(2), market_id(3)]
     assert (table.count, table.is_cut) == (3, False)
     assert (table.as_of.epoch, table.as_of.seq) == markets.head()
-    assert response.headers["zmart-seq"] == table.as_of.position == f"{table.as_of.epoch}:{table.as_of.seq}"
+    assert response.headers["zmart-seq"] == table.as_of.position == markets.position()
 
 
 async def test_csv(client: Client) -> None:

@@ -141,7 +141,7 @@ class ManagedService:
             self._fail_launch(error)
             return
         except OSError as error:
-            self._fail_launch(errors.ConfigurationError(f"{self.service.name} cannot be run: {error.strerror}."))
+            self._fail_launch(errors.ConfigurationError(f"{self.service.name} cannot be started: {error.strerror}."))
             return
         ended = asyncio.get_running_loop().run_in_executor(self._threads, running.wait)
         watch = asyncio.create_task(self._watch(ended))
@@ -281,8 +281,8 @@ class ManagedService:
         if not self.first_ready.done() and not self._is_stopping and not is_ended_by_us:
             self._fail_startup(
                 errors.Unavailable(
-                    f"{self.service.name} did not get ready: {_describe_status(status)}.{self._log.tail()}\n",
-                    help=f"See all of it with: zmart logs {self.service.name}",
+                    f"{self.service.name} did not become ready: {_describe_status(status)}.{self._log.tail()}\n",
+                    help=f"See the complete log: zmart logs {self.service.name}",
                 )
             )
 
@@ -311,14 +311,14 @@ class ManagedService:
         if self._is_restart_requested:
             self.status.failures = 0
             self._set_state("restarting", message="restart requested")
-            self._report("restart requested; starting it again", "warning")
+            self._report("restart requested; restarting", "warning")
         self.status.restarts += 1
         self._is_restart_requested = False
         self._wake.clear()
 
     def _describe_pause(self, why: str, decision: restarts.RestartAfterDelay) -> str:
         if self.status.failures <= 1:
-            return f"{why}; starting it again"
+            return f"{why}; restarting"
         times = f"failed {self.status.failures} times in a row"
         return (
             f"{why}; {times}, next start in {decision.after_seconds:.0f} s or with: zmart restart {self.service.name}"
