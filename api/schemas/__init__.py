@@ -158,6 +158,7 @@ from .status import (
     ModelStatus,
     Protocol,
     Readiness,
+    ScheduledMart,
     Status,
 )
 from .trades import (
@@ -299,6 +300,7 @@ __all__ = [
     "RestLastSeen",
     "RestUser",
     "RestVisit",
+    "ScheduledMart",
     "SellShares",
     "Session",
     "Side",

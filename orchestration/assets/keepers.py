@@ -107,7 +107,7 @@ def _asset(task: actions.Task) -> dg.AssetsDefinition:
         reason = why_dry(config, _assets_of(context.run), is_dry_by_setting=configured.monitor.dry_run)
         report = _run_round(task, configured, database, is_dry=bool(reason))
         shown = {"mode": describe_mode(reason), **metadata(report, market_url=_market_url(configured))}
-        context.instance.add_run_tags(context.run_id, {MODE_TAG: "plan only" if reason else "acts"})
+        context.instance.add_run_tags(context.run.run_id, {MODE_TAG: "plan only" if reason else "acts"})
         context.log.info(f"{shown['mode']} {rendering.summary(report)}")
         if report.stopped is not None:
             raise dg.Failure(f"{task.name} stopped: {report.stopped.message}", metadata=shown)

@@ -184,6 +184,10 @@ def _api(env: Environment, hosts: HostSettings) -> ApiSettings:
     )
 
 
+#: Development servers of a browser frontend: Next.js on its first two ports, and Vite.
+DEFAULT_CORS_ORIGINS = ("http://localhost:3000", "http://localhost:3001", "http://localhost:5173")
+
+
 def _cors_origins(env: Environment, hosts: HostSettings) -> tuple[str, ...]:
     name = "CORS_ORIGINS" if env.text_list("CORS_ORIGINS") else "CORS_ORIGIN"
     # Browsers send an origin without a slash at its end.
@@ -197,7 +201,7 @@ def _cors_origins(env: Environment, hosts: HostSettings) -> tuple[str, ...]:
             f"* with at least one origin beside it while API_HOST is {hosts.api}: wallets sign in to a named site",
             f"Add yours: {name}=https://app.example,*",
         )
-    return origins or ("http://localhost:3000", "http://localhost:3001")
+    return origins or DEFAULT_CORS_ORIGINS
 
 
 def _is_origin(text: str) -> bool:

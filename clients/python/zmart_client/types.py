@@ -1677,6 +1677,17 @@ class RetractedMessage(TypedDict):
     data: EventRetracted
 
 
+class ScheduledMart(TypedDict):
+    """A mart that Dagster computes every few minutes."""
+
+    name: str
+    applied_seq: int
+    """The newest log entry that its rows reflect."""
+    refreshed_at: str
+    is_overdue: bool
+    """The log advanced more than 15 minutes ago, and it was not computed."""
+
+
 class SellShares(TypedDict):
     """A sale of `shares` for at least `min_proceeds`."""
 
@@ -1805,6 +1816,7 @@ class Status(TypedDict):
     completeness: Completeness
     lag: Lag
     models: list[ModelStatus]
+    scheduled_marts: list[ScheduledMart]
     keepers: list[KeeperStatus]
     dead_letters: int
     """Deliveries that could not be used and were stored."""

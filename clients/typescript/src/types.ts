@@ -1558,6 +1558,16 @@ export interface RetractedMessage {
   data: EventRetracted;
 }
 
+/** A mart that Dagster computes every few minutes. */
+export interface ScheduledMart {
+  name: string;
+  /** The newest log entry that its rows reflect. */
+  applied_seq: number;
+  refreshed_at: string;
+  /** The log advanced more than 15 minutes ago, and it was not computed. */
+  is_overdue: boolean;
+}
+
 /** A sale of `shares` for at least `min_proceeds`. */
 export interface SellShares {
   /** A market's 64 hexadecimal digits, or the address of its account. */
@@ -1674,6 +1684,7 @@ export interface Status {
   completeness: Completeness;
   lag: Lag;
   models: ModelStatus[];
+  scheduled_marts: ScheduledMart[];
   keepers: KeeperStatus[];
   /** Deliveries that could not be used and were stored. */
   dead_letters: number;

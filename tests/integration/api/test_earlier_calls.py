@@ -315,6 +315,24 @@ async def test_other_queries_are_refused(reader: Client, path: str, query: dict[
     assert answer.json() == {"code": "PGRST100", "message": message, "details": None, "hint": None}
 
 
+async def test_a_refused_origin_is_shown_the_setting(reader: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """The preflight's response and one line in the log name CORS_ORIGINS; ports of Vite and Next.js pass by default."""
+    asks = {"Access-Control-Request-Method": "GET"}
+    for number in (3000, 3001, 5173):
+        origin = f"http://localhost:{number}"
+        answer = await reader.options("/api/markets", headers={"Origin": origin, **asks})
+        assert answer.headers["access-control-allow-origin"] == origin
+    refused = "https://app.example"
+    for _ in range(2):
+        answer = await reader.options("/api/markets", headers={"Origin": refused, **asks})
+        assert answer.status_code == 403
+        assert answer.text == f"Pages of {refused} may not use this API. Add this origin to CORS_ORIGINS.\n"
+        assert "access-control-allow-origin" not in answer.headers
+    assert (await reader.get("/api/markets", headers={"Origin": refused})).status_code == 200
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "origin_refused" in line]
+    assert "Add it to CORS_ORIGINS to allow its pages." in line
+
+
 async def test_a_page_may_send_the_headers_of_the_client_library(reader: Client) -> None:
     """A browser asks first whether these headers are allowed."""
     sent = "apikey, authorization, content-type, prefer, x-client-info"
