@@ -32,7 +32,7 @@ from .contract import openapi
 from .live.hub import CLIENT_READS, Hub
 from .live.notifications import ChangeSignal
 from .live.reader import LogReader
-from .middleware import access_log, rate_limit, security_headers
+from .middleware import access_log, rate_limit, refused_origins, security_headers
 from .reads import etags, readiness
 from .reads.database import ReadDatabase, raw_json_adapters
 from .routes import (
@@ -54,6 +54,7 @@ from .routes import (
     metadata,
     pages,
     portfolio,
+    postgrest,
     protocol,
     quotes,
     sql,
@@ -134,6 +135,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         *trades.HANDLERS,
         *users.HANDLERS,
         *portfolio.HANDLERS,
+        *postgrest.HANDLERS,
         *protocol.HANDLERS,
         *stream.HANDLERS,
         *websocket.HANDLERS,
@@ -183,7 +185,8 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         logging_config=None,
     )
     # Wraps the router, so that requests to unknown routes are logged as well.
-    application.asgi_handler = access_log.AccessLog(application.asgi_handler, settings.api.trusted_proxies)
+    guarded = refused_origins.RefusedOrigins(application.asgi_handler, settings.api.cors_origins)
+    application.asgi_handler = access_log.AccessLog(guarded, settings.api.trusted_proxies)
     return application
 
 

@@ -8,7 +8,6 @@ details; the details are in the log.
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from zmart.db import feed
 from zmart.http import statuses
 from zmart.http.problems import MEDIA_TYPE, problem_members, retry_after
 
+from . import validation_messages
 from .schemas import FieldProblem, Problem
 from .sql_console.validator import InvalidSql
 
@@ -130,7 +130,6 @@ _STATUS_AND_CODE: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
 )
 
 _INTERNAL_ERROR_MESSAGE = "The server failed. The error has been logged; please try again."
-_MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([^']+)'")
 #: The messages of transient errors contain internals (addresses, statements); a caller only needs to retry.
 _UNAVAILABLE_MESSAGES = {
     "unavailable": "The database is not answering at the moment. Please try again shortly.",
@@ -200,10 +199,19 @@ def handle_http_exception(request: Request[Any, Any, State], error: HTTPExceptio
             status=400,
             code="validation_failed",
             message="Validation failed",
-            details=_field_problems(error.extra) or _missing_parameter(error.detail),
+            details=validation_messages.describe(request, error),
         )
     if status >= 500:
         return handle_unexpected_error(request, error)
+    if status == 400:
+        # The body could not be parsed; the framework's message has the reason and the place.
+        return problem_response(
+            path,
+            status=400,
+            code="validation_failed",
+            message="Validation failed",
+            details=[FieldProblem(field="body", message=error.detail)],
+        )
     code = statuses.code(status)
     return problem_response(path, status=status, code=code, message=error.detail, headers=error.headers)
 
@@ -282,21 +290,6 @@ def _rate_limit_headers(error: errors.ZmartError) -> dict[str, str]:
 def _challenge(status: int) -> dict[str, str]:
     # RFC 9110 11.6.1: a 401 response must name the authentication scheme.
     return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-
-
-def _field_problems(extra: object) -> list[FieldProblem]:
-    items = extra if isinstance(extra, list) else []
-    return [
-        FieldProblem(field=str(item.get("key", "")), message=str(item.get("message", "")))
-        for item in items
-        if isinstance(item, Mapping)
-    ]
-
-
-def _missing_parameter(detail: str) -> list[FieldProblem]:
-    """Return the missing parameter's name, which the framework gives only in the message text."""
-    named = _MISSING_PARAMETER.match(detail)
-    return [FieldProblem(field=named[1], message="required, but missing")] if named else []
 
 
 def _path(request: Request[Any, Any, State]) -> str:

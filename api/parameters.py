@@ -27,6 +27,15 @@ Wallet = Annotated[str, PathParameter(description="A wallet's address in base58.
 PageLimit = Annotated[int, QueryParameter(ge=1, le=100, description="Rows on a page.")]
 TradeLimit = Annotated[int, QueryParameter(ge=1, le=500, description="Rows on a page.")]
 VoteLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Rows on a page.")]
+#: Limits of earlier clients' lists: a number outside of the range becomes the nearest one inside (protocol.md 5.1).
+ClampedPageLimit = Annotated[
+    int, QueryParameter(description="Rows on a page, 1 to 100; the nearest of these for any other number.")
+]
+ClampedTradeLimit = Annotated[
+    int, QueryParameter(description="Rows on a page, 1 to 500; the nearest of these for any other number.")
+]
+#: The most rows on a page of markets or posts, and of trades.
+MAX_PAGE, MAX_TRADES = 100, 500
 Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000, description="Rows to skip.")]
 CursorText = Annotated[
     str | None,
@@ -44,6 +53,11 @@ SearchText = Annotated[
 ]
 MarketFilter = Annotated[str | None, QueryParameter(description="Only of this market: its id or its address.")]
 WalletFilter = Annotated[str | None, QueryParameter(description="Only of this wallet.")]
+
+
+def clamp(limit: int, most: int) -> int:
+    """Return the limit, or the nearest one from 1 to `most`."""
+    return min(max(limit, 1), most)
 
 
 def market(text: str) -> str:

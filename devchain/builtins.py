@@ -29,6 +29,9 @@ _TRANSFER = struct.Struct("<IQ")
 _CREATE = struct.Struct("<IQQ32s")
 _ASSIGN = struct.Struct("<I32s")
 _ALLOCATE = struct.Struct("<IQ")
+#: The upgradeable loader's accounts: a tag and the address of the bytecode; a tag, slot of deployment and authority.
+_PROGRAM = struct.Struct("<I32s")
+_PROGRAM_DATA = struct.Struct("<IQB32s")
 
 
 def transfer_data(lamports: int) -> bytes:
@@ -233,9 +236,27 @@ def process_memo(call: InvokeContext) -> None:
     call.log(f'Memo (len {len(call.data)}): "{escaped}"')
 
 
-def program_account(owner: Address) -> Account:
-    """Return the account at a program's address."""
-    return Account(1_141_440, owner, b"", executable=True)
+def builtin_account() -> Account:
+    """Return the account at the address of a program that the validator contains."""
+    return Account(1, accounts.NATIVE_LOADER, b"", executable=True)
+
+
+def program_account(program_id: Address, rent: accounts.Rent) -> Account:
+    """Return the account at the address of a deployed program: it refers to the account with its bytes."""
+    data = _PROGRAM.pack(2, bytes(_program_data_key(program_id)))
+    return Account(rent.exempt_lamports(len(data)), accounts.UPGRADEABLE_LOADER, data, executable=True)
+
+
+def program_data_account(program_id: Address, rent: accounts.Rent) -> tuple[Address, Account]:
+    """Return the account that a program account refers to: deployed in slot 0, not upgradeable, without bytecode."""
+    data = _PROGRAM_DATA.pack(3, 0, 0, bytes(32))
+    account = Account(rent.exempt_lamports(len(data)), accounts.UPGRADEABLE_LOADER, data)
+    return Address(str(_program_data_key(program_id))), account
+
+
+def _program_data_key(program_id: Address) -> Pubkey:
+    loader = Pubkey.from_string(accounts.UPGRADEABLE_LOADER)
+    return Pubkey.find_program_address([bytes(Pubkey.from_string(program_id))], loader)[0]
 
 
 PROGRAMS: dict[Address, runtime.Processor] = {

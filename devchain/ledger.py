@@ -386,7 +386,6 @@ class Ledger:
         """Return the first open block of this process."""
         if self.store is not None and self.store.has_blocks():
             return self._resume(self.store)
-        owner = accounts.UPGRADEABLE_LOADER
         self.open = Block(
             slot=0,
             parent_slot=0,
@@ -396,11 +395,17 @@ class Ledger:
             previous_blockhash=str(Hash.default()),
         )
         for program_id in self.programs:
-            loader = accounts.NATIVE_LOADER if program_id in runtime.BUILTINS else owner
-            self.put(program_id, builtins.program_account(loader))
+            self._put_program(program_id)
         self.put(self.faucet.address, Account(FAUCET_LAMPORTS))
         self.advance(self.genesis.created_at)
         return self.open
+
+    def _put_program(self, program_id: Address) -> None:
+        if program_id in runtime.BUILTINS:
+            self.put(program_id, builtins.builtin_account())
+            return
+        self.put(program_id, builtins.program_account(program_id, self.rent))
+        self.put(*builtins.program_data_account(program_id, self.rent))
 
     def _resume(self, store: LedgerStore) -> Block:
         """Continue after the last block in the store, whose state is complete."""

@@ -20,7 +20,7 @@ from . import arguments, views
 from .arguments import Params
 from .blocks import Block, LandedTransaction
 from .ledger import Ledger
-from .rpc import COMMITMENTS
+from .rpc import COMMITMENTS, is_notification
 from .rpc_errors import INVALID_PARAMS, INVALID_REQUEST, NO_METHOD, PARSE_ERROR, RpcError
 
 #: The number of notifications that may wait for one session.
@@ -60,6 +60,8 @@ class RpcSession:
         identity = None
         try:
             request = orjson.loads(text)
+            if is_notification(request):
+                return
             identity = request.get("id") if isinstance(request, dict) else None
             self._answer(identity, request)
         except orjson.JSONDecodeError:

@@ -5,6 +5,7 @@ python docs/analytics.py            # generate the month on a temporary Postgres
 
 from __future__ import annotations
 
+import ast
 import runpy
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[1]
 QUERIES = ROOT / "analytics" / "queries"
 PAGE = ROOT / "docs" / "analytics.md"
+READERS = ROOT / "analytics" / "exact_amounts.py"
 
 HEAD = """# Worked queries in SQL
 
@@ -70,6 +72,36 @@ prints the statements for an administrator. To remove all trials, run `drop sche
 The traders of this month act at random: their prices predict nothing, and after fees nearly all of them lose.
 
 This page is written by `python docs/analytics.py`; a test compares its results.
+
+## Amounts in data frames
+
+Amounts are `numeric(39, 0)`: whole lamports, without a limit of 64 bits. Most libraries make something else of that
+type: pandas a float, which loses lamports above 2^53 (9 million SOL), and ADBC text. These lines read every lamport
+([analytics/exact_amounts.py](../analytics/exact_amounts.py)); `dsn` is the output of `zmart dsn analyst`. Decimals of
+38 digits hold every amount on chain, which has at most 20, and every sum of them.
+
+```python
+{readers}
+```
+
+## Prices
+
+Every price is that of one share of YES; NO is the rest to 1. There are two scales, told apart by the name:
+
+| name | scale |
+|---|---|
+| `price_yes`, `new_price_yes`, `open`, `high`, `low`, `close` | integer, billionths (nine decimals), as on chain |
+| `current_price_yes`, `current_price_no`, `price_after` | 0 to 1, for display |
+| `priceYes`, `priceNo`, `price` (REST and streams) | 0 to 1, for the earlier frontend; `price` is of the traded side |
+
+Compute with the integers: `price_yes / 1e9` is `current_price_yes`. Both are null where no trade is possible (`b` below
+100 SOL).
+
+## Outcomes
+
+`outcome` is text in every mart and in REST: `YES` or `NO`, and for a market also `INVALID`, or null while undecided.
+Columns with another name (`proposed_outcome`, `final_outcome`, in REST also `outcome_bool`) are the program's booleans,
+where true is YES.
 """
 
 
@@ -97,10 +129,17 @@ def queries() -> Iterator[Query]:
         )
 
 
+def head() -> str:
+    """Return the page up to its first query, with the lines that read amounts exactly."""
+    source = READERS.read_text()
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.Assign)]
+    return HEAD.replace("{readers}", "\n\n".join(str(ast.get_source_segment(source, node)) for node in functions))
+
+
 def page(dsn: str) -> str:
     """Return the whole page; run its queries in the database at `dsn`, with the rights of the role in it."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        return HEAD + "".join(_section(connection, query) for query in queries())
+        return head() + "".join(_section(connection, query) for query in queries())
 
 
 def _section(connection: psycopg.Connection[tuple[object, ...]], query: Query) -> str:

@@ -63,7 +63,7 @@ def run_failed(context: dg.RunFailureSensorContext, database: dg.ResourceParam[D
                 "run_failed",
                 subject,
                 "warning",
-                f"A run of {subject} failed: {_first_line(context.failure_event.message)} "
+                f"A run of {subject} failed: {first_line(context.failure_event.message)} "
                 f"See run {run.run_id} in Dagster.",
             )
         for key in made:
@@ -198,7 +198,7 @@ def dead_letter_growth(
                     "dead_letters",
                     code,
                     "warning",
-                    f"{count} dead letters are open, for example: {_first_line(example)} "
+                    f"{count} dead letters are open, for example: {first_line(example)} "
                     "List them with: zmart dead-letters",
                 )
         for code in known.keys() - newest.keys():
@@ -231,7 +231,14 @@ def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourcePar
     return dg.SkipReason(f"{posted} messages delivered.")
 
 
-def _first_line(text: str | None) -> str:
+#: Dagster's sentence for a run that it was told to end, and ours.
+_FROM_OUTSIDE = "This run has been marked as failed from outside the execution context."
+_ENDED_BY_OPERATOR = "It was ended in Dagster, by an operator or because its worker was gone; run it again if needed."
+
+
+def first_line(text: str | None) -> str:
     """Return the first line, for display; the UI has the rest."""
+    if text == _FROM_OUTSIDE:
+        return _ENDED_BY_OPERATOR
     lines = (text or "no message").strip().splitlines()
     return lines[0][:300] if lines else "no message"

@@ -18,6 +18,8 @@ The branch decides on a retry, never the message: `Transient` is retried, `Perma
 
 from __future__ import annotations
 
+_SENTENCE_ENDS = (".", "!", "?", ":")
+
 
 class ZmartError(Exception):
     """An expected error occurred."""
@@ -32,7 +34,9 @@ class ZmartError(Exception):
 
     def __str__(self) -> str:
         text = super().__str__()
-        return f"{text} {self.help}" if self.help else text
+        if not self.help:
+            return text
+        return f"{text}{'' if text.endswith(_SENTENCE_ENDS) else '.'} {self.help}"
 
 
 class Permanent(ZmartError):

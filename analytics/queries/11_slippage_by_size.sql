@@ -12,7 +12,7 @@ buys as (
         cost,
         fees_exact,
         width_bucket(cost / 1e9, array[0.1, 0.5, 1, 2, 5]) as size,
-        case when outcome then price_before else 1000000000 - price_before end / 1e9 as before,
+        case outcome when 'YES' then price_before else 1000000000 - price_before end / 1e9 as before,
         gross / nullif(shares, 0) as paid,
         cost / nullif(shares, 0) as paid_with_fees,
         abs(new_price_yes - price_before) / 1e9 as moved

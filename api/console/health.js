@@ -14,6 +14,14 @@ const CONNECTION = {
   waiting: "reconnecting",
 };
 
+// The most severe condition; "all fresh" only if every mart is, those that Dagster computes included.
+function describeMarts(stale, behind, overdue) {
+  const names = (marts) => marts.map((mart) => mart.name).join(", ");
+  if (stale.length) return `${names(stale)} stale`;
+  if (behind.length) return `${names(behind)} behind`;
+  return overdue.length ? `${names(overdue)} not computed` : "all fresh";
+}
+
 export function healthStrip(root, pill, { store, stream, announce }) {
   const fields = {
     log: field("Log", "Entries of the log; REST and streams use the same numbers."),
@@ -44,8 +52,10 @@ export function healthStrip(root, pill, { store, stream, announce }) {
     fields.verified.node.title = status.completeness.reason;
     showFinalized(status.finalized_through);
     const stale = status.models.filter((model) => model.is_stale);
-    fields.marts.setText(stale.length ? `${stale.map((model) => model.name).join(", ")} stale` : "all fresh");
-    fields.marts.node.dataset.level = stale.length ? "bad" : "good";
+    const behind = status.models.filter((model) => model.is_behind);
+    const overdue = status.scheduled_marts.filter((mart) => mart.is_overdue);
+    fields.marts.setText(describeMarts(stale, behind, overdue));
+    fields.marts.node.dataset.level = stale.length ? "bad" : behind.length || overdue.length ? "warning" : "good";
     const worst = status.alerts.find((alert) => alert.severity === "critical") ?? status.alerts[0];
     setText(alerts, worst ? `${worst.open} open: ${worst.kind.replaceAll("_", " ")}` : "");
     alerts.hidden = !worst;

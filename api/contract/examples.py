@@ -36,6 +36,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "market_id": Parameter(_MARKET),
     "wallet": Parameter(_WALLET),
     "creator": Parameter(_WALLET),
+    "category": Parameter("crypto"),
     "name": Parameter("17"),
     "signature": Parameter("5h6xBEauJ3PK6SWCZ1PGjBvj8vDdWG3KpwATGy1ARAXFSDwt8GFXM7W5Ncn16wmqokgpiKRLuS83KUxyZyv2sUYv"),
     "cid": Parameter("QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"),

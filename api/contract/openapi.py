@@ -88,7 +88,7 @@ def _complete(app: Litestar) -> Document:
     paths = found.pop("paths")
     components = found.pop("components")
     problems: Document = {}
-    found["servers"] = [{"url": "/", "description": "This server. `zmart up` serves on port 4000 of 127.0.0.1."}]
+    found["servers"] = [{"url": "/", "description": "This server."}]
     found["paths"] = {
         path: {
             method: _operation(path, operation, handlers[path, method], problems)

@@ -24,6 +24,9 @@ from zmart.db import feed
 #: The format for a WebSocket client: one frame per entry, or, for older clients, one message at a time.
 Dialect: TypeAlias = Literal["frames", "messages"]
 
+#: The types that clients of the older dialect know (protocol.md 7.2); newer ones are not sent in it.
+EARLIER_TYPES = frozenset({"market_state", "trade", "vote", "discussion"})
+
 _FINAL_TEXT = 0x81
 _LENGTH_16, _LENGTH_64 = 126, 127
 
@@ -34,6 +37,8 @@ class StreamMessage(NamedTuple):
     topics: tuple[str, ...]
     #: A newer message replaces older ones with the same key; None for a message of the log.
     state_key: str | None
+    #: The message's `type`.
+    type: str
     #: A JSON object.
     text: str
 
@@ -79,10 +84,11 @@ class Frame:
 
     @cached_property
     def _envelopes(self) -> bytes:
-        return b"".join(packet(envelope(message.text, self.position)) for message in self.messages)
+        earlier = (message for message in self.messages if message.type in EARLIER_TYPES)
+        return b"".join(packet(envelope(message.text, self.position)) for message in earlier)
 
     def packets(self, dialect: Dialect) -> bytes:
-        """Return the frame as bytes for a WebSocket."""
+        """Return the frame as bytes for a WebSocket; no bytes if the dialect has none of its messages."""
         return self._packet if dialect == "frames" else self._envelopes
 
 

@@ -236,20 +236,20 @@ messages as not materialized (
         json_build_object(
             'action', a.action,
             'discussion', json_build_object(
-                'id', c.comment_no,
+                'id', c.comment_no::text,
                 'user_wallet', w.wallet,
                 'content', a.content,
-                'parent_id', c.parent_no,
+                'parent_id', c.parent_no::text,
                 'upvotes', r.upvotes,
                 'downvotes', r.downvotes,
                 'created_at', c.created_at,
                 'edited_at', c.edited_at,
                 'deleted_at', c.deleted_at
             ),
-            'postId', c.comment_no,
+            'postId', c.comment_no::text,
             'author', w.wallet,
             'content', a.content,
-            'parentId', c.parent_no,
+            'parentId', c.parent_no::text,
             'market_id', s.market_id,
             'seq', e.seq
         )
@@ -419,6 +419,7 @@ select
     e.mark,
     m.topics,
     m.state_key,
+    m.type,
     json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message
 from reach as r
 left join entries as e on true

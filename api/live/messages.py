@@ -91,10 +91,10 @@ class EventRetracted(Struct, kw_only=True, forbid_unknown_fields=True):
 class DiscussionPost(Struct, kw_only=True, forbid_unknown_fields=True):
     """A post in its current state; a post that was deleted since is sent without its text."""
 
-    id: int
+    id: Annotated[str, Meta(description="The post's id, as in REST.")]
     user_wallet: str
     content: str | None
-    parent_id: int | None
+    parent_id: str | None
     upvotes: int
     downvotes: int
     created_at: Instant
@@ -107,10 +107,10 @@ class DiscussionEvent(Struct, kw_only=True, forbid_unknown_fields=True):
 
     action: Literal["created", "edited", "deleted", "reacted"]
     discussion: DiscussionPost
-    post_id: int = field(name="postId")
+    post_id: str = field(name="postId")
     author: str
     content: str | None
-    parent_id: int | None = field(name="parentId")
+    parent_id: str | None = field(name="parentId")
     market_id: str
     seq: _Seq
 

@@ -111,7 +111,7 @@ class LogReader:
 
 
 def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> LogWindow:
-    """Group rows of (seq, mark, topics, state key, message) by seq; raise an error if a seq is missing."""
+    """Group rows of (seq, mark, topics, state key, type, message) by seq; raise an error if a seq is missing."""
     entries = [(after.with_seq(*entry), list(group)) for entry, group in itertools.groupby(rows, key=itemgetter(0, 1))]
     feed.check_contiguous(after.seq, [position.seq for position, _ in entries])
     return LogWindow(
@@ -122,7 +122,7 @@ def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[
 
 
 def _messages(rows: list[tuple[Any, ...]]) -> list[StreamMessage]:
-    return [StreamMessage(tuple(topics), key, text) for _, _, topics, key, text in rows if topics]
+    return [StreamMessage(tuple(topics), key, kind, text) for _, _, topics, key, kind, text in rows if topics]
 
 
 def _no_log() -> errors.Unavailable:

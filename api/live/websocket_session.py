@@ -282,7 +282,7 @@ class WebSocketSession:
         try:
             await self._hub.check_position(since, self._client)
         except ResyncRequired as resync:
-            self._send_resync(resync)
+            self._send_with_position("resync", resync.found, reason=resync.reason)
             return None
         return since
 
@@ -331,7 +331,8 @@ class WebSocketSession:
         """Write a batch immediately; return False if the peer accepts none now."""
         if not self._transport.is_ready:
             return False
-        self._transport.write(batch.packets(self._dialect or "frames"))
+        if packets := batch.packets(self._dialect or "frames"):
+            self._transport.write(packets)
         return True
 
     def _flush(self) -> None:
@@ -361,7 +362,8 @@ class WebSocketSession:
 
     def _write(self, frames: list[Frame]) -> None:
         dialect = self._dialect or "frames"
-        self._transport.write_all([frame.packets(dialect) for frame in frames])
+        # Without empty ones, which asyncio's transport could not finish writing.
+        self._transport.write_all([packets for frame in frames if (packets := frame.packets(dialect))])
 
     def _end(self, reason: CloseReason) -> None:
         """Close the connection; at shutdown, first write the queued frames if none are missing before them."""
@@ -386,6 +388,9 @@ class WebSocketSession:
         self._send_with_position("welcome", self._hub.position, client_id=identity, message=greeting)
 
     def _send_resync(self, resync: ResyncRequired) -> None:
+        if self._dialect == "messages":
+            # Older clients have no position, and do not know this type.
+            return
         self._send_with_position("resync", resync.found, reason=resync.reason)
 
     def _send_rejection(self, refused: MessageRejected) -> None:

@@ -14,9 +14,10 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.params import QueryParameter
 
+from zmart import errors as zmart_errors
 from zmart.domain.ids import Address
 
-from .. import ballots, errors, parameters, response_docs, schemas, writes
+from .. import ballots, errors, legacy_errors, parameters, response_docs, schemas, writes
 from ..auth import legacy, signatures
 from ..auth.signed_in import SECURITY, FromSignedIn
 from ..dependencies import AppServices, FromDatabase, FromPreparer, FromServices
@@ -66,6 +67,7 @@ async def show_ballot_text(
     tags=["acting"],
     summary="Cast a ballot on a proposal",
     opt=_WEIGHT,
+    exception_handlers=legacy_errors.PROOF_HANDLERS,
     responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_proposal_ballot(services: FromServices, data: shapes.CastBallot) -> shapes.CastVotes:
@@ -78,6 +80,7 @@ async def cast_proposal_ballot(services: FromServices, data: shapes.CastBallot) 
     tags=["acting"],
     summary="Cast a ballot on a dispute",
     opt=_WEIGHT,
+    exception_handlers=legacy_errors.PROOF_HANDLERS,
     responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_dispute_ballot(services: FromServices, data: shapes.CastBallot) -> shapes.CastVotes:
@@ -139,6 +142,7 @@ async def vote_on_dispute(
     "/api/votes/proposal/{market:str}",
     tags=["markets"],
     summary="Get a proposal's tally",
+    exception_handlers=legacy_errors.AGGREGATOR_HANDLERS,
     responses=response_docs.read_responses(404),
 )
 async def count_proposal_votes(
@@ -152,6 +156,7 @@ async def count_proposal_votes(
     "/api/votes/dispute/{market:str}",
     tags=["markets"],
     summary="Get a dispute's tally",
+    exception_handlers=legacy_errors.AGGREGATOR_HANDLERS,
     responses=response_docs.read_responses(404),
 )
 async def count_dispute_votes(database: FromDatabase, market: parameters.MarketName) -> Response[schemas.DisputeCounts]:
@@ -165,13 +170,14 @@ async def count_dispute_votes(database: FromDatabase, market: parameters.MarketN
     summary="Cast a ballot on the proposal in the path",
     opt=_WEIGHT,
     status_code=200,
+    exception_handlers=legacy_errors.AGGREGATOR_HANDLERS,
     responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_named_proposal_ballot(
-    services: FromServices, market: parameters.MarketName, data: shapes.ProposalBallot
+    services: FromServices, database: FromDatabase, market: parameters.MarketName, data: shapes.ProposalBallot
 ) -> shapes.RecordedBallot:
     """Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST /api/votes/proposal."""
-    return await _cast_named_ballot(services, "proposal", market, data)
+    return await _cast_named_ballot(services, database, "proposal", market, data)
 
 
 @post(
@@ -180,13 +186,14 @@ async def cast_named_proposal_ballot(
     summary="Cast a ballot on the dispute in the path",
     opt=_WEIGHT,
     status_code=200,
+    exception_handlers=legacy_errors.AGGREGATOR_HANDLERS,
     responses=response_docs.problems(401, 403, 404, 409),
 )
 async def cast_named_dispute_ballot(
-    services: FromServices, market: parameters.MarketName, data: shapes.DisputeBallot
+    services: FromServices, database: FromDatabase, market: parameters.MarketName, data: shapes.DisputeBallot
 ) -> shapes.RecordedBallot:
     """Cast a ballot in the earlier vote aggregator's format; proof and rules are those of POST /api/votes/dispute."""
-    return await _cast_named_ballot(services, "dispute", market, data)
+    return await _cast_named_ballot(services, database, "dispute", market, data)
 
 
 async def _tally_response(database: ReadDatabase, market: str, kind: ballots.Kind) -> Response[Any]:
@@ -199,7 +206,11 @@ async def _tally_response(database: ReadDatabase, market: str, kind: ballots.Kin
 
 
 async def _cast_named_ballot(
-    services: AppServices, kind: ballots.Kind, market: str, data: shapes.ProposalBallot | shapes.DisputeBallot
+    services: AppServices,
+    database: ReadDatabase,
+    kind: ballots.Kind,
+    market: str,
+    data: shapes.ProposalBallot | shapes.DisputeBallot,
 ) -> shapes.RecordedBallot:
     """Cast a ballot given in the earlier vote aggregator's format."""
     vote_by_word = {word: vote for vote, word in ballots.CHOICES[kind].items()}
@@ -211,7 +222,11 @@ async def _cast_named_ballot(
         signature=data.signature,
         wallet=data.public_key,
     )
-    (cast,) = (await _cast(services, kind, ballot)).data
+    try:
+        (cast,) = (await _cast(services, kind, ballot)).data
+    except zmart_errors.Conflict:
+        await _require_no_ballot(database, kind, ballot)
+        raise
     return shapes.RecordedBallot(
         success=True,
         vote_id=f"{_ID_PREFIXES[kind]}V-{cast.seq}",
@@ -219,6 +234,16 @@ async def _cast_named_ballot(
         vote=data.vote,
         timestamp=cast.voted_at,
     )
+
+
+async def _require_no_ballot(database: ReadDatabase, kind: ballots.Kind, ballot: shapes.CastBallot) -> None:
+    """Raise Conflict, in the earlier vote aggregator's words, if the ballot's wallet has voted already."""
+    rows = await database.rows(
+        statements.compose("ballot_of_wallet"),
+        {"market": parameters.market(ballot.market_id), "kind": kind, "wallet": parameters.wallet(ballot.wallet)},
+    )
+    for (vote,) in rows:
+        raise zmart_errors.Conflict(f"Already voted: {ballots.CHOICES[kind][vote]}")
 
 
 async def _cast(services: AppServices, kind: ballots.Kind, data: shapes.CastBallot) -> shapes.CastVotes:

@@ -43,12 +43,12 @@ async def list_market_discussions(
     market: parameters.MarketName,
     view: View = "threads",
     replies: Replies = 20,
-    limit: parameters.PageLimit = 50,
+    limit: parameters.ClampedPageLimit = 50,
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Threads | schemas.Discussions]:
     """List threads, the newest first, each with its first replies; or all posts individually."""
-    page = pagination.PageRequest.of(view, limit, offset, cursor)
+    page = pagination.PageRequest.of(view, parameters.clamp(limit, parameters.MAX_PAGE), offset, cursor)
     return await _list_posts(database, market, page, replies)
 
 
@@ -61,12 +61,13 @@ async def list_market_discussions(
 async def list_discussions(
     database: FromDatabase,
     name: MarketOrPost,
-    limit: parameters.PageLimit = 50,
+    limit: parameters.ClampedPageLimit = 50,
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.Discussions]:
     """List every post individually, the newest first, without deleted ones."""
-    return await _list_posts(database, name, pagination.PageRequest.of("all", limit, offset, cursor), 0)
+    page = pagination.PageRequest.of("all", parameters.clamp(limit, parameters.MAX_PAGE), offset, cursor)
+    return await _list_posts(database, name, page, 0)
 
 
 @get(

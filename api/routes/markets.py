@@ -13,7 +13,9 @@ from ..reads import pagination, statements
 
 Sort = Annotated[pagination.MarketSort, QueryParameter(description="Order of the list.")]
 Kind = Annotated[schemas.BallotKind, QueryParameter(name="type", description="The kind of ballots.")]
-CategoryFilter = Annotated[schemas.Category | None, QueryParameter(description="Exact match.")]
+CategoryFilter = Annotated[
+    str | None, QueryParameter(description="Exact match; the page is empty for a category that does not exist.")
+]
 
 
 @get(
@@ -29,7 +31,7 @@ async def list_markets(
     creator: parameters.WalletFilter = None,
     q: parameters.SearchText = None,
     sort: Sort = "newest",
-    limit: parameters.PageLimit = 20,
+    limit: parameters.ClampedPageLimit = 20,
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.MarketPage]:
@@ -41,7 +43,7 @@ async def list_markets(
     }
     conditions = {"state_code": "where_state"}
     filter_parts = [conditions.get(name, f"where_{name}") for name in filters if filters[name] is not None]
-    page = pagination.PageRequest.of(sort, limit, offset, cursor)
+    page = pagination.PageRequest.of(sort, parameters.clamp(limit, parameters.MAX_PAGE), offset, cursor)
     search = pagination.Search(q) if q is not None else None
     return await database.page(
         pagination.MARKETS,
@@ -76,12 +78,12 @@ async def show_market(database: FromDatabase, market: parameters.MarketName) -> 
 async def list_market_trades(
     database: FromDatabase,
     market: parameters.MarketName,
-    limit: parameters.TradeLimit = 50,
+    limit: parameters.ClampedTradeLimit = 50,
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.MarketTradePage]:
     """List trades, the latest on chain first."""
-    page = pagination.PageRequest.of("trades", limit, offset, cursor)
+    page = pagination.PageRequest.of("trades", parameters.clamp(limit, parameters.MAX_TRADES), offset, cursor)
     return await database.page(
         pagination.TRADES,
         pagination.trades_statement(["where_market"], page),

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
 
 from zmart import errors as zmart_errors
@@ -39,12 +41,19 @@ async def list_sql_queries(services: FromServices) -> schemas.SqlConsole:
     )
 
 
+def require_sql_console(connection: ASGIConnection[Any, Any, Any, State], _: BaseRouteHandler) -> None:
+    """Raise NotFound where SQL is off, before anything about the request is checked."""
+    if connection.app.state.sql_executor is None:
+        raise zmart_errors.NotFound("This server does not accept SQL.", help="Start it with ANALYST_SQL=true.")
+
+
 @post(
     "/api/sql",
     tags=["status"],
     summary="Run an SQL query",
     status_code=200,
     security=SECURITY,
+    guards=[require_sql_console],
     responses={200: ResponseSpec(schemas.SqlAnswer, description="Rows"), **response_docs.problems(401, 404, 413)},
     opt={"weight": 10},
 )
@@ -53,9 +62,7 @@ async def run_sql(state: State, signed_in: FromSignedIn, data: schemas.SqlQuery)
 
     Disabled unless the server was started with ANALYST_SQL.
     """
-    sql_executor: executor.SqlExecutor | None = state.sql_executor
-    if sql_executor is None:
-        raise zmart_errors.NotFound("This server does not accept SQL.", help="Start it with ANALYST_SQL=true.")
+    sql_executor: executor.SqlExecutor = state.sql_executor
     table = await sql_executor.execute(_query(data), data.limit)
     headers = Answer(table.epoch, table.seq, table.mark, table.slot, table.commitment, b"").headers()
     if data.format == "csv":

@@ -21,7 +21,7 @@ async def list_trades(
     database: FromDatabase,
     market_id: parameters.MarketFilter = None,
     wallet: parameters.WalletFilter = None,
-    limit: parameters.TradeLimit = 50,
+    limit: parameters.ClampedTradeLimit = 50,
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.TradePage | schemas.MarketTradePage | schemas.WalletTradePage]:
@@ -31,7 +31,7 @@ async def list_trades(
         "wallet": parameters.wallet(wallet) if wallet is not None else None,
     }
     filter_parts = [f"where_{name}" for name, value in filters.items() if value is not None]
-    page = pagination.PageRequest.of("trades", limit, offset, cursor)
+    page = pagination.PageRequest.of("trades", parameters.clamp(limit, parameters.MAX_TRADES), offset, cursor)
     return await database.page(
         pagination.TRADES,
         pagination.trades_statement(filter_parts, page),

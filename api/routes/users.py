@@ -130,12 +130,12 @@ async def show_position(
 async def list_wallet_trades(
     database: FromDatabase,
     wallet: parameters.Wallet,
-    limit: parameters.TradeLimit = 50,
+    limit: parameters.ClampedTradeLimit = 50,
     offset: parameters.Offset = 0,
     cursor: parameters.CursorText = None,
 ) -> Response[schemas.WalletTradePage]:
     """List trades, the latest on chain first."""
-    page = pagination.PageRequest.of("trades", limit, offset, cursor)
+    page = pagination.PageRequest.of("trades", parameters.clamp(limit, parameters.MAX_TRADES), offset, cursor)
     return await database.page(
         pagination.TRADES,
         pagination.trades_statement(["where_wallet"], page),

@@ -133,6 +133,14 @@ from .metadata import (
     MetadataResult,
     NewMetadata,
 )
+from .postgrest import (
+    PostgrestError,
+    RestCount,
+    RestDiscussion,
+    RestLastSeen,
+    RestUser,
+    RestVisit,
+)
 from .sql import (
     NamedQuery,
     SqlAnswer,
@@ -151,6 +159,7 @@ from .status import (
     ModelStatus,
     Protocol,
     Readiness,
+    ScheduledMart,
     Status,
 )
 from .trades import (
@@ -161,8 +170,10 @@ from .trades import (
 )
 from .votes import (
     DisputeCounts,
+    DisputeVotes,
     MarketVotes,
     ProposalCounts,
+    ProposalVotes,
     SideCount,
     Vote,
     VoteCounts,
@@ -218,6 +229,7 @@ __all__ = [
     "Discussions",
     "DisputeBallot",
     "DisputeCounts",
+    "DisputeVotes",
     "Edit",
     "Edits",
     "Exact",
@@ -261,12 +273,14 @@ __all__ = [
     "PortfolioTotals",
     "PostReport",
     "PostResult",
+    "PostgrestError",
     "Price",
     "PriceHistory",
     "PricePoint",
     "Problem",
     "ProposalBallot",
     "ProposalCounts",
+    "ProposalVotes",
     "ProposedMarket",
     "ProposedTrade",
     "Protocol",
@@ -283,6 +297,12 @@ __all__ = [
     "RelayedTransaction",
     "Replies",
     "ResolveMarket",
+    "RestCount",
+    "RestDiscussion",
+    "RestLastSeen",
+    "RestUser",
+    "RestVisit",
+    "ScheduledMart",
     "SellShares",
     "Session",
     "Side",

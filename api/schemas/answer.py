@@ -55,3 +55,7 @@ class Problem(Struct, kw_only=True):
     timestamp: str
     path: str
     details: list[FieldProblem] | UnsetType = msgspec.UNSET
+    success: Annotated[
+        Literal[False] | UnsetType,
+        Meta(description="On paths of the earlier vote aggregator, with a sentence in error."),
+    ] = msgspec.UNSET

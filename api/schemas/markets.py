@@ -58,6 +58,7 @@ class MarketBrief(Struct, kw_only=True):
     finalized_at: Instant | None
     cancelled_at: Instant | None
     last_trade_at: Instant | None
+    updated_at: Annotated[Instant, Meta(description="When the log received the newest entry that changed this row.")]
     created_at_camel: Instant = field(name="createdAt")
     activated_at_camel: Instant | None = field(name="activatedAt")
     resolution_time: Instant | None = field(name="resolutionTime")

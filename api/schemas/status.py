@@ -75,6 +75,15 @@ class ModelStatus(Struct, kw_only=True):
     next_attempt_at: Instant | None
 
 
+class ScheduledMart(Struct, kw_only=True):
+    """A mart that Dagster computes every few minutes."""
+
+    name: str
+    applied_seq: Annotated[int, Meta(description="The newest log entry that its rows reflect.")]
+    refreshed_at: Instant
+    is_overdue: Annotated[bool, Meta(description="The log advanced more than 15 minutes ago, and it was not computed.")]
+
+
 class AlertDetail(Struct, kw_only=True):
     """One open alert, for operators."""
 
@@ -127,6 +136,7 @@ class Status(Struct, kw_only=True):
     completeness: Completeness
     lag: Lag
     models: list[ModelStatus]
+    scheduled_marts: list[ScheduledMart]
     keepers: list[KeeperStatus]
     dead_letters: Annotated[int, Meta(description="Deliveries that could not be used and were stored.")]
     wanted: Annotated[int, Meta(description="Known transactions that are not fetched yet.")]

@@ -15,8 +15,10 @@ class Trade(Struct, kw_only=True):
     id: Annotated[str, Meta(description="tx_signature:ordinal.")]
     market_id: str
     market_id_camel: str = field(name="marketId")
+    market_pubkey: Annotated[str, Meta(description="The market's account.")]
     user_wallet: str
     trader: str
+    trader_pubkey: str
     trade_type: Literal["buy", "sell"]
     outcome: Side
     outcome_bool: Annotated[bool, Meta(description="True for YES.")]

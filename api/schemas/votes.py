@@ -72,11 +72,27 @@ class VoteTallies(Struct, kw_only=True):
     dispute: VoteTally
 
 
+class ProposalVotes(Struct, kw_only=True):
+    """A proposal's tally, by the names that earlier tests read."""
+
+    likes: int
+    dislikes: int
+
+
+class DisputeVotes(Struct, kw_only=True):
+    """A dispute's tally, by the names that earlier tests read."""
+
+    agrees: Annotated[int, Meta(description="Agrees with the dispute, and so disagrees with the proposed outcome.")]
+    disagrees: int
+
+
 class VoteCounts(Struct, kw_only=True):
     """A market's tallies."""
 
     market_id: str
     counts: VoteTallies
+    proposal_votes: ProposalVotes
+    dispute_votes: DisputeVotes
     as_of: AsOf
 
 

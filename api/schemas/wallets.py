@@ -16,7 +16,9 @@ class UserPosition(Struct, kw_only=True):
     market_id: str
     market_id_camel: str = field(name="marketId")
     market_address: str
+    market_pubkey: str
     user_wallet: str
+    user_pubkey: str
     user_id: str = field(name="userId")
     shares_yes: int
     shares_yes_exact: Exact
@@ -26,6 +28,7 @@ class UserPosition(Struct, kw_only=True):
     shares_no_camel: int = field(name="sharesNo")
     total_invested: Annotated[int, Meta(description="Lamports paid, fees included.")]
     total_invested_exact: Exact
+    invested: int
     total_cost: int = field(name="totalCost")
     total_proceeds: int
     total_proceeds_exact: Exact
@@ -35,11 +38,11 @@ class UserPosition(Struct, kw_only=True):
     current_value_exact: Exact
     claimable_amount: int
     claimable_amount_exact: Exact
-    unrealized_pnl: Annotated[int, Meta(description="Lamports; profit is this plus realizedPnL.")] = field(
-        name="unrealizedPnL"
-    )
+    unrealized_pnl: Annotated[int, Meta(description="Lamports; profit is this plus realized_pnl.")]
+    unrealized_pnl_camel: int = field(name="unrealizedPnL")
     unrealized_pnl_exact: Exact
-    realized_pnl: Annotated[int, Meta(description="Lamports.")] = field(name="realizedPnL")
+    realized_pnl: Annotated[int, Meta(description="Lamports.")]
+    realized_pnl_camel: int = field(name="realizedPnL")
     realized_pnl_exact: Exact
     trades_count: int
     has_claimed: bool
@@ -48,10 +51,12 @@ class UserPosition(Struct, kw_only=True):
     first_trade_at: Instant | None
     last_trade_at: Instant | None
     claimed_at: Instant | None
+    updated_at: Annotated[Instant, Meta(description="When the log received the newest entry that changed it.")]
     question: str
     category: Category
-    state: State
-    state_code: int
+    state: Annotated[int, Meta(ge=0, le=6, description="The program's number of the market's state.")]
+    state_name: State
+    state_code: Annotated[int, Meta(ge=0, le=6, description="The same as state.")]
     outcome: Outcome | None
     current_price_yes: Price | None
     current_price_no: Price | None

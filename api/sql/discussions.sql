@@ -170,3 +170,27 @@ select app.react(%(number)s::bigint, %(vote)s::text);
 -- name: flag_comment
 -- Report a post.
 select app.flag_comment(%(number)s::bigint, %(reason)s);
+
+-- name: rest_discussions
+-- A market's posts, the newest first, as rows of the earlier table and as the earlier frontend reads them.
+select {stated}, coalesce((
+    select json_agg(json_build_object(
+        'id', c.comment_no::text,
+        'discussion_id', c.comment_no::text,
+        'market_id', c.market_id,
+        'user_wallet', c.user_wallet,
+        'wallet', c.user_wallet,
+        'content', c.content,
+        'created_at', c.created_at,
+        'deleted_at', null,
+        'upvotes', c.up_count
+    ) order by p.number desc)
+    from (
+        select c.comment_no as number from app.comments as c
+        where c.market_no = {the_market} and c.deleted_at is null
+        order by c.comment_no desc
+        limit %(limit)s
+    ) as p
+    inner join marts.discussions as c on p.number = c.comment_no
+), '[]') as body
+from ops.as_of(array['markets']) as a;

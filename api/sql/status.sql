@@ -37,6 +37,17 @@ select {stated}, (
                 from ops.model_status as m
             ) as s
         ), '[]'),
+        'scheduled_marts', coalesce((
+            select json_agg(json_build_object(
+                'name', m.name,
+                'applied_seq', m.applied_seq,
+                'refreshed_at', m.refreshed_at,
+                -- Rows that the log has not changed since are as good as new ones.
+                'is_overdue', m.refreshed_at < clock_timestamp() - interval '15 minutes'
+                    and exists (select from raw.feed as h where h.seq > m.applied_seq and h.at < clock_timestamp() - interval '15 minutes')
+            ) order by m.name)
+            from ops.scheduled_models as m
+        ), '[]'),
         'keepers', (
             select json_agg(json_build_object(
                 'name', n.name,

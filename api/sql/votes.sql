@@ -42,24 +42,32 @@ select {stated}, (
 from ops.as_of(array['ballots', 'markets']) as a;
 
 -- name: vote_counts
--- A market's tallies of both kinds.
+-- A market's tallies of both kinds, each also in the words of the earlier tests.
 select {stated}, (
     select json_build_object(
         'market_id', m.id,
-        'counts', (
-            select json_object_agg(k.kind, json_build_object(
-                'agree', coalesce(y.agree, 0), 'disagree', coalesce(y.disagree, 0), 'total', coalesce(y.total, 0)
-            ))
-            from (values ('proposal'), ('dispute')) as k (kind)
-            -- Inside, the condition on the market reaches the ballots' index.
-            left join lateral (
-                select v.agree, v.disagree, v.total from marts.vote_tallies as v
-                where v.market_no = m.market_no and v.kind = k.kind
-            ) as y on true
+        'counts', json_build_object(
+            'proposal', json_build_object(
+                'agree', coalesce(p.agree, 0), 'disagree', coalesce(p.disagree, 0), 'total', coalesce(p.total, 0)
+            ),
+            'dispute', json_build_object(
+                'agree', coalesce(d.agree, 0), 'disagree', coalesce(d.disagree, 0), 'total', coalesce(d.total, 0)
+            )
         ),
+        'proposal_votes', json_build_object('likes', coalesce(p.agree, 0), 'dislikes', coalesce(p.disagree, 0)),
+        'dispute_votes', json_build_object('agrees', coalesce(d.agree, 0), 'disagrees', coalesce(d.disagree, 0)),
         'as_of', {as_of}
     )
     from marts.markets as m
+    -- Inside, the condition on the market reaches the ballots' index.
+    left join lateral (
+        select v.agree, v.disagree, v.total from marts.vote_tallies as v
+        where v.market_no = m.market_no and v.kind = 'proposal'
+    ) as p on true
+    left join lateral (
+        select v.agree, v.disagree, v.total from marts.vote_tallies as v
+        where v.market_no = m.market_no and v.kind = 'dispute'
+    ) as d on true
     where m.is_known and m.market_no = {the_market}
 ) as body
 from ops.as_of(array['ballots', 'markets']) as a;
@@ -85,3 +93,8 @@ select {stated}, (
     where m.is_known and m.market_no = {the_market}
 ) as body
 from ops.as_of(array['ballots', 'markets']) as a;
+
+-- name: ballot_of_wallet
+-- The vote of a wallet in a market, if it has cast a ballot of this kind.
+select b.vote from marts.ballots as b
+where b.market_no = {the_market} and b.wallet_no = {the_wallet} and b.kind = %(kind)s;

@@ -144,3 +144,44 @@ select {stated}, (
         and (select m.is_known from marts.markets as m where m.market_no = p.market_no)
 ) as body
 from ops.as_of(array['positions', 'position_costs', 'markets']) as a;
+
+-- name: rest_user
+-- What is known of a wallet, as rows of the earlier table of users (protocol.md 9.1): one, or none.
+select {stated}, coalesce((
+    select json_build_array(json_build_object(
+        'wallet', w.wallet,
+        'wallet_address', w.wallet,
+        'created_at', coalesce(u.created_at, p.first_trade_at),
+        'last_seen_at', coalesce(u.last_seen_at, p.last_trade_at),
+        'updated_at', coalesce(greatest(u.updated_at, u.last_seen_at), p.last_trade_at),
+        'twitter_handle', null,
+        'twitter_verified', false,
+        'avatar_url', u.avatar_url,
+        'bio', u.bio,
+        'reputation_score', null,
+        'total_trades', coalesce(p.trades, 0),
+        'total_volume', coalesce(p.volume, 0)
+    ))
+    from raw.wallets_seen as w
+    left join app.wallets as u on w.wallet_no = u.wallet_no
+    cross join lateral (
+        select
+            min(p.first_trade_at) as first_trade_at, max(p.last_trade_at) as last_trade_at,
+            sum(p.trades_count) as trades, sum(p.total_invested + p.total_proceeds) as volume
+        from marts.positions as p
+        where p.wallet_no = w.wallet_no
+    ) as p
+    where w.wallet = %(wallet)s
+), '[]') as body
+from ops.as_of(array['positions']) as a;
+
+-- name: rest_user_count
+-- The number of wallets, as the aggregate that the earlier frontend reads. Their numbers have no gap.
+select {stated}, json_build_array(json_build_object(
+    'count', (select coalesce(max(w.wallet_no), 0) from raw.wallets_seen as w)
+)) as body
+from ops.as_of(array['markets']) as a;
+
+-- name: record_visit
+-- Record that the signed-in wallet is here now.
+select app.record_visit();

@@ -8,7 +8,7 @@ Nothing here waits. Simulated faults (`devchain_fault`) are looked up before a m
 server, which can wait or break a connection.
 """
 
-from .dispatcher import Reply, Rpc
+from .dispatcher import Reply, Rpc, is_notification
 from .node_view import COMMITMENTS
 
-__all__ = ["COMMITMENTS", "Reply", "Rpc"]
+__all__ = ["COMMITMENTS", "Reply", "Rpc", "is_notification"]

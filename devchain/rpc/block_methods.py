@@ -42,7 +42,11 @@ class BlockMethods:
 
     def get_block_time(self, params: Params) -> int:
         """Return the time of a slot's block, in seconds since 1970."""
-        return self._block(arguments.read_integer(params[0]), {"commitment": "confirmed"}).time
+        slot = arguments.read_integer(params[0])
+        # A node knows the time of a slot that it has processed before it returns its block.
+        if slot <= self._node.slot({"commitment": "processed"}) and (block := self._node.newest_fork_block(slot)):
+            return block.time
+        return self._block(slot, {"commitment": "confirmed"}).time
 
     def get_blocks(self, params: Params) -> list[int]:
         """Return the slots between two slots that have a block."""

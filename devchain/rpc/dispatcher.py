@@ -40,7 +40,7 @@ class RpcCall(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """The body that the server sends, and the fault that it simulates."""
+    """The body that the server sends (empty for notifications), and the fault that it simulates."""
 
     body: bytes
     fault: RpcFault | None = None
@@ -81,9 +81,12 @@ class Rpc:
             return _reply(None, error=RpcError(INVALID_REQUEST, "Invalid request"))
         replies = [self._answer_one(one, is_local=is_local) for one in requests]
         fault = next((reply.fault for reply in replies if reply.fault), None)
-        return Reply(body=b"[" + b",".join(reply.body for reply in replies) + b"]", fault=fault)
+        bodies = [reply.body for reply in replies if reply.body]
+        return Reply(body=b"[" + b",".join(bodies) + b"]" if bodies else b"", fault=fault)
 
     def _answer_one(self, request: Any, *, is_local: bool) -> Reply:
+        if is_notification(request):
+            return Reply(body=b"")
         identity = request.get("id") if isinstance(request, dict) else None
         try:
             call = _parse_call(request)
@@ -138,6 +141,16 @@ def fault_reply(call: RpcCall, fault: RpcFault, reply: Reply | None = None) -> R
         content = {"jsonrpc": "2.0", "result": fault.result, "id": call.id}
         return Reply(body=_to_json(content), fault=fault)
     return Reply(body=reply.body, fault=fault)
+
+
+def is_notification(request: Any) -> bool:
+    """Return whether a request is a notification: it has no id, so a node neither runs nor answers it."""
+    return (
+        isinstance(request, dict)
+        and request.get("jsonrpc") == "2.0"
+        and isinstance(request.get("method"), str)
+        and "id" not in request
+    )
 
 
 def _parse_call(request: Any) -> RpcCall:

@@ -46,6 +46,11 @@ class NodeView:
             raise RpcError(INVALID_PARAMS, text)
         return self.slot(options)
 
+    def newest_fork_block(self, slot: int) -> Block | None:
+        """Return the block of a slot on the newest fork, also the open one; None if the slot was skipped."""
+        chain = self.ledger
+        return chain.open if slot == chain.open.slot else chain.block(slot)
+
     def newest_closed_block(self, slot: int) -> Block:
         """Return the newest closed block at or before a slot."""
         blocks = self.ledger.blocks

@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 from rich import progress
 from rich.console import Console
 
-from zmart import errors, settings
+from zmart import errors, exit_status, os_errors, settings
 from zmart.chain import client as chain
 from zmart.chain import rpc_errors
 from zmart.chain.request_pacer import RequestPacer
@@ -87,11 +87,17 @@ def main(arguments: Sequence[str]) -> int:
     except errors.Overloaded as spent:
         print(f"backfill: {spent} Run the same command again to continue.", file=sys.stderr)
         return 1
-    except (errors.ZmartError, OSError) as error:
-        print(f"backfill: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        return _print_error(os_errors.translate(error))
+    except errors.ZmartError as error:
+        return _print_error(error)
     print(f"{result.listed:,} listed, {result.fetched:,} fetched, {result.pending:,} still to fetch")
     return 0 if result.pending == 0 else 1
+
+
+def _print_error(error: errors.ZmartError) -> int:
+    print(f"backfill: {error}", file=sys.stderr)
+    return exit_status.of_error(error)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from zmart import errors, settings
+from zmart import errors, exit_status, settings
 
 from ..decode.decoder import Decoder
 from ..records import TransactionRow
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         return asyncio.run(_run(configured, options))
     except errors.ZmartError as error:
         print(f"dead-letters: {error}", file=sys.stderr)
-        return 1
+        return exit_status.of_error(error)
 
 
 async def _run(configured: settings.Settings, options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich import progress
 
-from zmart import errors, settings
+from zmart import errors, exit_status, os_errors, settings
 
 from ..decode import delivery_body
 from ..decode.decoder import Decoder
@@ -28,15 +28,21 @@ LIMITS = BatchLimits(wait_seconds=0.0)
 
 
 def main(path: Path) -> int:
-    """Replay `path`; return 0 when every line was accepted, 1 after printing the reason when one was not."""
+    """Replay `path`; return OK when every line was accepted, else the exit status of the error that is printed."""
     try:
         configured = settings.load()
         total = asyncio.run(replay(path, configured.postgres.dsn("zmart_ingest"), configured.chain.program_id))
-    except (errors.ZmartError, OSError) as error:
-        print(f"replay: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        return _print_error(os_errors.translate(error))
+    except errors.ZmartError as error:
+        return _print_error(error)
     print(f"{total.transactions:,} new transactions, {total.duplicates:,} known, {total.dead_letters:,} dead letters")
     return 0
+
+
+def _print_error(error: errors.ZmartError) -> int:
+    print(f"replay: {error}", file=sys.stderr)
+    return exit_status.of_error(error)
 
 
 async def replay(path: Path, dsn: str, program_id: str) -> writer.AppendResult:

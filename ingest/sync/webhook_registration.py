@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from zmart import errors, settings
+from zmart import errors, exit_status, settings
 from zmart.chain import helius
 
 from .database import SyncDatabase
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
         return asyncio.run(_check(configured) if options.command == "check" else _create(configured))
     except errors.ZmartError as error:
         print(f"webhook: {error}", file=sys.stderr)
-        return 1
+        return exit_status.of_error(error)
 
 
 async def _check(configured: settings.Settings) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from zmart import errors, settings
+from zmart import errors, exit_status, settings
 from zmart import log as logs
 
 from . import report as rendering
@@ -27,8 +27,6 @@ from .intent_store import IntentStore
 from .reasons import PlanVerdict
 from .runner import RoundReport
 
-EXIT_OK, EXIT_UNAVAILABLE, EXIT_REFUSED, EXIT_MANUAL_REVIEW, EXIT_BUSY = 0, 1, 2, 3, 4
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit status."""
@@ -37,10 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configured = settings.load()
         logs.configure(configured, service="keepers")
         return asyncio.run(_COMMANDS[options.command](configured, options))
-    except errors.ConfigurationError as config_error:
-        return _print_error(config_error, EXIT_REFUSED)
     except errors.ZmartError as error:
-        return _print_error(error, EXIT_REFUSED if isinstance(error, errors.NotFound) else EXIT_UNAVAILABLE)
+        print(f"zmart keeper: {error}", file=sys.stderr)
+        return exit_status.of_error(error)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,7 +78,7 @@ async def _run(configured: settings.Settings, options: argparse.Namespace) -> in
 async def _run_rounds(configured: settings.Settings, options: argparse.Namespace, *, is_dry: bool) -> int:
     selected = select_tasks(options.names)
     reports = []
-    async with runner.open_runner(configured) as keepers:
+    async with runner.open_runner(configured, updates_alerts=False) as keepers:
         for task in selected:
             report = await keepers.run_round(task, is_dry=is_dry)
             reports.append(report)
@@ -92,8 +89,8 @@ async def _run_rounds(configured: settings.Settings, options: argparse.Namespace
 def status(reports: Sequence[RoundReport]) -> int:
     """Return the exit status for some rounds."""
     if any(report.skipped for report in reports):
-        return EXIT_BUSY
-    return EXIT_MANUAL_REVIEW if any(report.is_review_needed for report in reports) else EXIT_OK
+        return exit_status.BUSY
+    return exit_status.MANUAL_REVIEW if any(report.is_review_needed for report in reports) else exit_status.OK
 
 
 def _show(report: RoundReport, options: argparse.Namespace) -> None:
@@ -137,10 +134,10 @@ def report_as_json(report: RoundReport) -> dict[str, Any]:
 
 
 async def _sweep(configured: settings.Settings, options: argparse.Namespace) -> int:
-    async with runner.open_runner(configured) as keepers:
+    async with runner.open_runner(configured, updates_alerts=False) as keepers:
         swept = await keepers.sweep()
-    print("Another keeper process is running." if swept is None else swept.summary())
-    return EXIT_BUSY if swept is None else EXIT_OK
+        print(await keepers.describe_lease_holder() if swept is None else swept.summary())
+    return exit_status.BUSY if swept is None else exit_status.OK
 
 
 async def _intents(configured: settings.Settings, options: argparse.Namespace) -> int:
@@ -163,7 +160,7 @@ async def _intents(configured: settings.Settings, options: argparse.Namespace) -
         )
         table.add_row(*("" if cell is None else str(cell) for cell in (*cells, ending)))
     Console(width=None if sys.stdout.isatty() else 240).print(table)
-    return EXIT_OK
+    return exit_status.OK
 
 
 def _minute(at: Any) -> str:
@@ -181,15 +178,10 @@ async def _release(configured: settings.Settings, options: argparse.Namespace) -
             help="See: zmart keeper intents",
         )
     print(f"Intent {options.number} is released; the next plan starts from the beginning.")
-    return EXIT_OK
+    return exit_status.OK
 
 
 _COMMANDS = {"plan": _plan, "run": _run, "sweep": _sweep, "intents": _intents, "release": _release}
-
-
-def _print_error(error: errors.ZmartError, code: int) -> int:
-    print(f"zmart keeper: {error}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -215,10 +215,10 @@ class IntentStore:
         """Release the lease, so that the next keeper can start."""
         await self._fetch_all(sql.release_lease, name=LEASE, epoch=epoch)
 
-    async def lease_holder(self) -> str:
-        """Return the holder of the lease as text for operators."""
+    async def lease_holder(self) -> tuple[str, float]:
+        """Return the last holder of the lease (or "nobody"), and the seconds for which it is still valid."""
         rows = await self._fetch_all(sql.lease_holder, name=LEASE)
-        return f"{rows[0][0]}, for {rows[0][1]:.0f} more seconds" if rows else "nobody"
+        return (str(rows[0][0]), max(0.0, float(rows[0][1]))) if rows else ("nobody", 0.0)
 
     # Writing
 

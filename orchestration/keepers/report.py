@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -75,11 +76,21 @@ def summary(report: RoundReport) -> str:
     """Return a round in one line."""
     if report.skipped:
         return f"{report.task.name}: nothing done. {report.skipped}"
-    counts = ", ".join(f"{count} {verdict.value}" for verdict in PlanVerdict if (count := report.count(verdict)))
+    counts = ", ".join(
+        f"{count} {verdict.value}{_waiting_reasons(report) if verdict is PlanVerdict.WAIT else ''}"
+        for verdict in PlanVerdict
+        if (count := report.count(verdict))
+    )
     text = f"{report.task.name}{' (dry run)' if report.is_dry else ''}: {counts or 'no markets'}"
     sent = f"; {len(report.sent)} sent, {report.swept.summary()}" if not report.is_dry else ""
     stopped = f"; STOPPED: {report.stopped.message}" if report.stopped else ""
     return f"{text}{sent}{stopped}; {report.seconds:.1f} s"
+
+
+def _waiting_reasons(report: RoundReport) -> str:
+    """Return why markets wait, with their numbers, because their rows are shown with --all only."""
+    labels = collections.Counter(row.reason.label for row in report.rows if row.verdict is PlanVerdict.WAIT)
+    return f" ({', '.join(f'{count} {label}' for label, count in labels.most_common())})"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -105,7 +105,10 @@ class KeeperRunner:
         keys: KeeperKeys,
         timing: Timing | None = None,
         checkpoint: Checkpoint = no_checkpoint,
+        updates_alerts: bool = True,
     ) -> None:
+        #: False for a command in an operator's shell, whose settings may differ from those of the service.
+        self._updates_configuration_alert = updates_alerts
         self.configured = configured
         self.node = node
         self.intent_store = intent_store
@@ -123,7 +126,8 @@ class KeeperRunner:
     async def preflight(self) -> None:
         """Run the preflight checks.
 
-        Raises ConfigurationError, and raises an alert for it; NodeError if the node does not answer.
+        Raises ConfigurationError, and raises an alert for it unless an operator sees it; NodeError if the node does not
+        answer.
         """
         facts = await self.intent_store.load_facts()
         try:
@@ -132,9 +136,11 @@ class KeeperRunner:
             preflight.require_roles(config, self.keys)
             preflight.require_rules(config, self.configured.voting, facts.log)
         except errors.ConfigurationError as wrong:
-            await self.intent_store.alert("keeper_configuration", "", "critical", str(wrong))
+            if self._updates_configuration_alert:
+                await self.intent_store.alert("keeper_configuration", "", "critical", str(wrong))
             raise
-        await self.intent_store.resolve("keeper_configuration")
+        if self._updates_configuration_alert:
+            await self.intent_store.resolve("keeper_configuration")
 
     async def run_round(self, task: Task, *, is_dry: bool) -> RoundReport:
         """Run one round of one keeper. Raises ConfigurationError, NodeError, Unavailable, LeaseLost."""
@@ -158,6 +164,10 @@ class KeeperRunner:
             return await self._sweep().run()
         finally:
             await self.intent_store.release_lease(epoch)
+
+    async def describe_lease_holder(self) -> str:
+        """Return why no lease was granted: another keeper works, or one ended without giving the lease back."""
+        return describe_lease(*await self.intent_store.lease_holder())
 
     def _sweep(self) -> Sweep:
         return Sweep(
@@ -244,8 +254,7 @@ class KeeperRunner:
         key = self._key(task)
         epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
         if epoch is None:
-            message = f"Another keeper process is running: {await self.intent_store.lease_holder()}."
-            return RoundReport(task=task, is_dry=False, rows=(), skipped=message)
+            return RoundReport(task=task, is_dry=False, rows=(), skipped=await self.describe_lease_holder())
         try:
             async with self._renewing_lease(epoch):
                 return await self._execute(task, key, epoch)
@@ -379,6 +388,27 @@ def lease_holder_name() -> str:
     return f"{socket.gethostname()} pid {os.getpid()}"
 
 
+def describe_lease(holder: str, seconds_left: float) -> str:
+    """Return a sentence about the lease; a process of this machine that no longer exists is named as ended."""
+    host, _, pid = holder.rpartition(" pid ")
+    if host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid)):
+        return (
+            f"The keeper process {pid} has ended without giving its lease back. "
+            f"The lease ends in {seconds_left:.0f} s. Run the command again then."
+        )
+    return f"Another keeper process is running: {holder}, for {seconds_left:.0f} more seconds."
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextlib.asynccontextmanager
 async def open_runner(
     configured: Settings,
@@ -386,23 +416,36 @@ async def open_runner(
     timing: Timing | None = None,
     checkpoint: Checkpoint = no_checkpoint,
     dsn: str | None = None,
+    updates_alerts: bool = True,
 ) -> AsyncIterator[KeeperRunner]:
-    """Yield a runner that has passed preflight. Raises ConfigurationError, NodeError, Unavailable."""
+    """Yield a runner that has passed preflight. Raises ConfigurationError, NodeError, Unavailable.
+
+    `updates_alerts` is whether a wrong configuration raises an alert; a command in a shell prints it instead.
+    """
     async with (
         IntentStore(dsn or configured.postgres.dsn("zmart_keeper")) as intent_store,
         RpcClient.of(configured.chain) as node,
     ):
-        keys = await _load_keys(configured, intent_store)
-        runner = KeeperRunner(configured, node, intent_store, keys=keys, timing=timing, checkpoint=checkpoint)
+        keys = await _load_keys(configured, intent_store, updates_alerts=updates_alerts)
+        runner = KeeperRunner(
+            configured,
+            node,
+            intent_store,
+            keys=keys,
+            timing=timing,
+            checkpoint=checkpoint,
+            updates_alerts=updates_alerts,
+        )
         await runner.preflight()
         yield runner
 
 
-async def _load_keys(configured: Settings, intent_store: IntentStore) -> KeeperKeys:
+async def _load_keys(configured: Settings, intent_store: IntentStore, *, updates_alerts: bool) -> KeeperKeys:
     try:
         return KeeperKeys.of(configured.chain)
     except errors.ConfigurationError as error:
-        await intent_store.alert("keeper_configuration", "", "critical", str(error))
+        if updates_alerts:
+            await intent_store.alert("keeper_configuration", "", "critical", str(error))
         raise
 
 

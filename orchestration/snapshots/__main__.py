@@ -13,13 +13,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from zmart import errors, settings
+from zmart import errors, exit_status, settings
 from zmart import log as logs
 
 from ..resources import Connection, DatabaseResource
 from . import publish
-
-EXIT_OK, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _list(connection, options.limit) if options.command == "list" else _verify(connection, options)
     except errors.ZmartError as error:
         print(f"zmart snapshot: {error}", file=sys.stderr)
-        return EXIT_REFUSED if isinstance(error, errors.NotFound | errors.ConfigurationError) else EXIT_UNAVAILABLE
+        return exit_status.of_error(error)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,7 +54,7 @@ def _list(connection: Connection, limit: int) -> int:
         instants = ("" if at is None else f"{at:%Y-%m-%d %H:%M}" for at in (published, pinned))
         table.add_row(str(day), f"{market[:12]}…", cid, str(count), str(size or ""), *instants)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    return EXIT_OK
+    return exit_status.OK
 
 
 def _verify(connection: Connection, options: argparse.Namespace) -> int:
@@ -67,9 +65,9 @@ def _verify(connection: Connection, options: argparse.Namespace) -> int:
     about = f"{document.day} of market {document.market_id}, {len(document.comments)} comments"
     if document.cid != anchored:
         print(f"differs: {about}: anchored as {anchored}, the log results in {document.cid}", file=sys.stderr)
-        return EXIT_UNAVAILABLE
+        return exit_status.FAILED
     print(f"equal: {about}, {len(document.content):,} bytes, {document.cid}", file=sys.stderr if options.show else None)
-    return EXIT_OK
+    return exit_status.OK
 
 
 if __name__ == "__main__":

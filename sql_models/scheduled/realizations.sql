@@ -28,7 +28,7 @@ with_average_cost as (
     select
         trades.*,
         folds.average_cost(
-            null::numeric [], trades.trade_type = 'buy', trades.outcome, trades.shares, trades.cost
+            null::numeric [], trades.trade_type = 'buy', trades.outcome = 'YES', trades.shares, trades.cost
         ) over (partition by trades.market_no, trades.wallet_no order by trades.order_key, trades.seq) as state
     from trades
     inner join sellers on trades.market_no = sellers.market_no and trades.wallet_no = sellers.wallet_no

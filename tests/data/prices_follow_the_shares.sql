@@ -8,10 +8,10 @@ with totals as (
         markets.b_parameter,
         div(markets.b_parameter, 1000) + coalesce(sum(
             case trades.trade_type when 'buy' then trades.shares else -trades.shares end
-        ) filter (where trades.outcome) over so_far, 0) as shares_yes,
+        ) filter (where trades.outcome = 'YES') over so_far, 0) as shares_yes,
         div(markets.b_parameter, 1000) + coalesce(sum(
             case trades.trade_type when 'buy' then trades.shares else -trades.shares end
-        ) filter (where not trades.outcome) over so_far, 0) as shares_no
+        ) filter (where trades.outcome = 'NO') over so_far, 0) as shares_no
     from {{ ref('trades') }} as trades
     inner join {{ ref('markets') }} as markets on trades.market_no = markets.market_no
     where markets.is_known

@@ -113,7 +113,10 @@ def test_ports() -> None:
     taken = PortFacts(variable="WS_PORT", number=4001, holder="")
     twice = PortFacts(variable="WS_PORT", number=4000, holder=None)
 
-    assert messages(doctor_checks.check_ports([free, ours])) == "1 free, ours: 4002 ingest. -> "
+    assert messages(doctor_checks.check_ports([free, ours])) == (
+        "1 port is free. Our services listen on 4002 (ingest). -> "
+    )
+    assert messages(doctor_checks.check_ports([ours])) == "Our services listen on 4002 (ingest). -> "
     assert messages(doctor_checks.check_ports([free, taken])).startswith("WS_PORT 4001 is in use")
     assert "API_PORT and WS_PORT are both 4000" in messages(doctor_checks.check_ports([free, twice]))
 
@@ -205,6 +208,7 @@ def test_the_environment() -> None:
         "GRAFANA_URL": "https://secret",
         "PATH": "/bin",
         "APP_PORT": "1",
+        "API_PROT": "4040",
         "API_PORT": "4000",
         "JWT_SECERT": "",
     }
@@ -214,9 +218,10 @@ def test_the_environment() -> None:
     words = messages(found)
 
     assert set(answers(found)) == {"warn"}
-    assert len(found) == 4
+    assert len(found) == 5
     assert "SUPABASE_URL is no longer used. -> Set DATABASE_URL" in words
     assert "No setting is named DATABASE_ULR. -> Did you mean DATABASE_URL?" in words
+    assert "No setting is named API_PROT. -> Did you mean API_PORT?" in words
     assert "No setting is named SOLANA_RPC." in words
     assert "No setting is named GRAFANA_URL. -> Remove it" in words
     assert "secret" not in words.lower()

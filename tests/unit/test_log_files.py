@@ -23,6 +23,8 @@ from zmart.run.supervisor import log_files
         ("zmart.errors.DecodeError: x", "error"),
         ("ValueError: x", "error"),
         ("2026-01-01 UTC [1] FATAL:  no space", "error"),
+        ("2026-01-01 UTC [1] 53100 ERROR:  no space", "error"),
+        ("2026-01-01 UTC [1] ZM409 ERROR:  this wallet has already cast its proposal ballot on this market", "detail"),
         ("WARNING: deprecated", "warning"),
         ("GET /errors 200", "detail"),
     ],

@@ -111,6 +111,19 @@ def test_a_page_without_problems_starts_with_all_is_well() -> None:
         ({"completeness": {"state": "behind", "reason": "7 are missing."}}, "behind: 7 are missing."),
         ({"completeness": None}, "unknown"),
         ({"dead_letters": 1}, "1 open dead letter"),
+        (
+            {"alerts": [{**STATUS["alerts"][0], "severity": "warning", "kind": "run_failed"}]},
+            "Open warnings: run_failed. See: zmart alerts list",
+        ),
+        (
+            {
+                "scheduled_marts": [
+                    {"name": "leaderboard", "is_overdue": True},
+                    {"name": "wallets", "is_overdue": False},
+                ]
+            },
+            "Marts not computed for 15 minutes: leaderboard. See: zmart ps, zmart logs dagster-daemon",
+        ),
     ],
 )
 def test_each_problem_is_reported_with_the_next_step(changes: dict[str, Any], need: str) -> None:

@@ -104,7 +104,10 @@ class RpcNode:
                 )
             case httpx2.TimeoutException():
                 return self._timeout_error(method)
-        return rpc_errors.Unreachable(f"{self.name} cannot be reached ({type(cause).__name__}).")
+        return rpc_errors.Unreachable(
+            f"{self.name} cannot be reached ({type(cause).__name__}).",
+            help="Check that the node runs and that SOLANA_RPC_URL has its address.",
+        )
 
     def _timeout_error(self, method: str) -> rpc_errors.TimedOut:
         return rpc_errors.TimedOut(f"{self.name} does not answer {method} within {self._timeout_seconds:g} s.")

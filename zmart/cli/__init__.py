@@ -1,7 +1,7 @@
 """Defines the `zmart` command, which starts the services as processes and reports on them.
 
-It imports none of the services. An error is one sentence and the next step, with exit status 1 (2 for a command that
-was mistyped); `--debug` adds the traceback.
+It imports none of the services. An error is one sentence and the next step, with an exit status of `zmart.exit_status`;
+`--debug` adds the traceback.
 
 Each module contains the commands of one subject: the services and their state (`services`, `status`, `doctor`), the log
 and its marts (`log`, `database`), work on chain and after it (`keepers`, `snapshots`, `alerts`), keys to try it with
@@ -16,9 +16,23 @@ from typing import Any
 import click
 import psycopg
 
-from zmart import errors
+from zmart import errors, exit_status
 
-from . import alerts, audit, database, doctor, keepers, log, openapi, services, snapshots, sql, status, wallets
+from . import (
+    alerts,
+    audit,
+    database,
+    doctor,
+    expected_errors,
+    keepers,
+    log,
+    openapi,
+    services,
+    snapshots,
+    sql,
+    status,
+    wallets,
+)
 
 _COMMANDS: tuple[click.Command, ...] = (
     *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
@@ -41,8 +55,9 @@ class _Commands(click.Group):
         except (errors.ZmartError, psycopg.Error, OSError) as error:
             if context.params.get("debug"):
                 raise
-            message = f"{click.style('zmart:', fg='red', bold=True)} {error}"
-            raise SystemExit(_print_error(message)) from None
+            expected = expected_errors.to_zmart_error(error)
+            click.echo(f"{click.style('zmart:', fg='red', bold=True)} {expected}", err=True)
+            raise SystemExit(exit_status.of_error(expected)) from None
 
 
 @click.group(cls=_Commands, commands=_COMMANDS)
@@ -52,8 +67,3 @@ def main(debug: bool) -> None:
 
     Ingest appends events of the chain to a log, SQL folds the log into marts, and the API serves them live.
     """
-
-
-def _print_error(message: str) -> int:
-    click.echo(message, err=True)
-    return 1

@@ -12,7 +12,7 @@ import click
 
 from zmart import settings as configuration
 
-from . import formatting
+from . import formatting, parameters
 
 if TYPE_CHECKING:
     from zmart.db.connection import SyncConnection
@@ -25,7 +25,7 @@ def alert_group() -> None:
 
 @alert_group.command("list")
 @click.option("--all", "shows_all", is_flag=True, help="Include resolved alerts.")
-@click.option("--limit", default=50, show_default=True, help="Maximum, most severe first.")
+@click.option("--limit", type=parameters.COUNT, default=50, show_default=True, help="Maximum, most severe first.")
 def list_alerts(shows_all: bool, limit: int) -> None:
     """List open alerts.
 
@@ -50,7 +50,7 @@ def list_alerts(shows_all: bool, limit: int) -> None:
 
 
 @alert_group.command("ack")
-@click.argument("numbers", nargs=-1, type=int, required=True)
+@click.argument("numbers", nargs=-1, type=parameters.ROW_NUMBER, required=True)
 @click.option("--by", default=getpass.getuser, show_default="you", help="Name of the operator.")
 def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
     """Acknowledge the alerts NUMBERS.
@@ -66,7 +66,7 @@ def acknowledge_alerts(numbers: tuple[int, ...], by: str) -> None:
 
 
 @alert_group.command("close")
-@click.argument("numbers", nargs=-1, type=int, required=True)
+@click.argument("numbers", nargs=-1, type=parameters.ROW_NUMBER, required=True)
 def close_alerts(numbers: tuple[int, ...]) -> None:
     """Close the alerts NUMBERS.
 

@@ -7,7 +7,7 @@ import click
 from zmart import settings as configuration
 from zmart.run.supervisor import services
 
-from . import subprocesses
+from . import parameters, subprocesses
 
 
 @click.group()
@@ -59,14 +59,14 @@ def sweep_keepers() -> None:
 
 @keeper.command("intents")
 @click.option("--all", "shows_all", is_flag=True, help="Include closed intents.")
-@click.option("--limit", default=50, show_default=True, help="Maximum, newest first.")
+@click.option("--limit", type=parameters.COUNT, default=50, show_default=True, help="Maximum, newest first.")
 def list_intents(shows_all: bool, limit: int) -> None:
     """List intents with their results."""
     _run_keepers("intents", *subprocesses.format_flags(all=shows_all), "--limit", str(limit))
 
 
 @keeper.command("release")
-@click.argument("number", type=int)
+@click.argument("number", type=parameters.ROW_NUMBER)
 def release_intent(number: int) -> None:
     """Release the quarantined intent NUMBER.
 

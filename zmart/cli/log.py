@@ -12,7 +12,7 @@ import click
 
 from zmart import settings as configuration
 
-from . import subprocesses
+from . import parameters, subprocesses
 
 
 @click.command()
@@ -26,10 +26,10 @@ def replay(file: Path) -> None:
 
 
 @click.command()
-@click.option("--from-slot", type=int, required=True, help="The first slot.")
-@click.option("--to-slot", type=int, required=True, help="The last slot.")
-@click.option("--per-second", type=float, help="RPC requests per second (public node: 8).")
-@click.option("--requests", type=int, help="Stop after this many RPC requests.")
+@click.option("--from-slot", type=parameters.SLOT, required=True, help="The first slot.")
+@click.option("--to-slot", type=parameters.SLOT, required=True, help="The last slot.")
+@click.option("--per-second", type=parameters.POSITIVE, help="RPC requests per second (public node: 8).")
+@click.option("--requests", type=parameters.COUNT, help="Stop after this many RPC requests.")
 def backfill(from_slot: int, to_slot: int, per_second: float | None, requests: int | None) -> None:
     """Fetch missing transactions between slots.
 
@@ -48,14 +48,14 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list")
-@click.option("--limit", default=50, show_default=True, help="Maximum, newest first.")
+@click.option("--limit", type=parameters.COUNT, default=50, show_default=True, help="Maximum, newest first.")
 def list_dead_letters(limit: int) -> None:
     """List open dead letters."""
     _run_ingest("dead-letters", "list", "--limit", str(limit))
 
 
 @dead_letters.command("show")
-@click.argument("number", type=int)
+@click.argument("number", type=parameters.ROW_NUMBER)
 def show_dead_letter(number: int) -> None:
     """Show the dead letter NUMBER.
 
@@ -65,7 +65,7 @@ def show_dead_letter(number: int) -> None:
 
 
 @dead_letters.command("retry")
-@click.argument("numbers", type=int, nargs=-1)
+@click.argument("numbers", type=parameters.ROW_NUMBER, nargs=-1)
 def retry_dead_letters(numbers: tuple[int, ...]) -> None:
     """Retry NUMBERS (default: all open ones)."""
     _run_ingest("dead-letters", "retry", *map(str, numbers))

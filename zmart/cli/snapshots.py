@@ -8,7 +8,7 @@ import click
 
 from zmart import settings as configuration
 
-from . import subprocesses
+from . import parameters, subprocesses
 
 
 @click.group()
@@ -20,7 +20,7 @@ def snapshot() -> None:
 
 
 @snapshot.command("list")
-@click.option("--limit", default=20, show_default=True, help="Maximum, newest first.")
+@click.option("--limit", type=parameters.COUNT, default=20, show_default=True, help="Maximum, newest first.")
 def list_snapshots(limit: int) -> None:
     """List published snapshots."""
     _run_snapshots("list", "--limit", str(limit))

@@ -138,6 +138,9 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
     behind = [model["name"] for model in report.get("models", ()) if model.get("is_behind")]
     if behind:
         yield f"Marts that are behind the log: {', '.join(behind)}. They are retried automatically."
+    overdue = [mart["name"] for mart in report.get("scheduled_marts", ()) if mart["is_overdue"]]
+    if overdue:
+        yield f"Marts not computed for 15 minutes: {', '.join(overdue)}. See: zmart ps, zmart logs dagster-daemon"
     completeness = report.get("completeness") or {}
     if completeness.get("state") != "verified":
         reason = completeness.get("reason", "its state is unknown.")
@@ -145,6 +148,10 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
     if report["dead_letters"]:
         count = report["dead_letters"]
         yield f"{count} open dead letter{'s' if count > 1 else ''}. See: zmart dead-letters list"
+    warnings = [alert for alert in report.get("alerts", ()) if alert["severity"] == "warning"]
+    if warnings:
+        kinds = ", ".join(dict.fromkeys(alert["kind"] for alert in warnings))
+        yield f"Open warnings: {kinds}. See: zmart alerts list"
 
 
 def _format_keeper(keeper: Mapping[str, Any]) -> str:

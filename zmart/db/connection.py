@@ -315,7 +315,18 @@ def translate(error: Exception) -> errors.ZmartError | None:
     """
     for theirs, ours in _ERROR_CLASSES:
         if isinstance(error, theirs):
-            return ours(_error_message(error))
+            return ours(_error_message(error), help=_next_step(error))
+    return None
+
+
+def _next_step(error: Exception) -> str | None:
+    """Return the setting to look at where no connection could be opened; statements that fail need another step."""
+    if isinstance(error, pg.InvalidPassword | pg.InvalidAuthorizationSpecification):
+        return "Check user and password in DATABASE_URL."
+    if isinstance(error, pg.InvalidCatalogName):
+        return "Check the name of the database in DATABASE_URL."
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None and "connection" in str(error):
+        return "Check that Postgres runs and that DATABASE_URL has its address."
     return None
 
 

@@ -686,9 +686,11 @@ create table app.wallets (
     bio text check (length(bio) <= 500),
     avatar_url text check (length(avatar_url) <= 500),
     created_at timestamptz not null default clock_timestamp(),
-    updated_at timestamptz not null default clock_timestamp()
+    updated_at timestamptz not null default clock_timestamp(),
+    last_seen_at timestamptz
 );
 comment on table app.wallets is 'Holds one row per wallet that has a profile.';
+comment on column app.wallets.last_seen_at is 'When the wallet last reported itself; null if it never did.';
 alter table app.wallets enable row level security;
 alter table app.wallets force row level security;
 grant select on app.wallets to zmart_api;

@@ -37,7 +37,7 @@ DEFAULT_HELIUS_API_URL = "https://api.helius.xyz"
 #: Hosts on which the API is a site of its own that wallets can sign in to.
 LOOPBACK = ("127.0.0.1", "localhost")
 #: Sites of frontends in development, unless CORS_ORIGINS names others.
-DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:3001")
+DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:3001", "http://localhost:5173")
 #: A key for HMAC-SHA256 shorter than its hash weakens it (RFC 7518 section 3.2).
 JWT_SECRET_BYTES = 32
 #: Nothing slows an attacker's guesses down, so they must be hopeless.

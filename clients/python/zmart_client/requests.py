@@ -245,7 +245,7 @@ class Requests:
         self,
         *,
         state: str | None = None,
-        category: Literal["politics", "sports", "crypto", "science", "entertainment", "other"] | None = None,
+        category: str | None = None,
         creator: str | None = None,
         q: str | None = None,
         sort: Literal[

@@ -336,10 +336,10 @@ class DiscussionEvent(TypedDict):
 
     action: Literal["created", "deleted", "edited", "reacted"]
     discussion: DiscussionPost
-    postId: int
+    postId: str
     author: str
     content: str | None
-    parentId: int | None
+    parentId: str | None
     market_id: str
     seq: int
     """Seq of the log entry of this message."""
@@ -357,10 +357,11 @@ class DiscussionMessage(TypedDict):
 class DiscussionPost(TypedDict):
     """A post in its current state; a post that was deleted since is sent without its text."""
 
-    id: int
+    id: str
+    """The post's id, as in REST."""
     user_wallet: str
     content: str | None
-    parent_id: int | None
+    parent_id: str | None
     upvotes: int
     downvotes: int
     created_at: str
@@ -411,6 +412,14 @@ class DisputeTally(TypedDict):
     """Agrees with the dispute, and so disagrees with the proposed outcome."""
     disagrees: int
     total: int
+
+
+class DisputeVotes(TypedDict):
+    """A dispute's tally, by the names that earlier tests read."""
+
+    agrees: int
+    """Agrees with the dispute, and so disagrees with the proposed outcome."""
+    disagrees: int
 
 
 class Edit(TypedDict):
@@ -657,6 +666,8 @@ class Market(TypedDict):
     finalized_at: str | None
     cancelled_at: str | None
     last_trade_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed this row."""
     createdAt: str
     activatedAt: str | None
     resolutionTime: str | None
@@ -762,6 +773,8 @@ class MarketBrief(TypedDict):
     finalized_at: str | None
     cancelled_at: str | None
     last_trade_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed this row."""
     createdAt: str
     activatedAt: str | None
     resolutionTime: str | None
@@ -1049,7 +1062,9 @@ class OnePosition(TypedDict):
     market_id: str
     marketId: str
     market_address: str
+    market_pubkey: str
     user_wallet: str
+    user_pubkey: str
     userId: str
     shares_yes: int
     shares_yes_exact: str
@@ -1063,6 +1078,7 @@ class OnePosition(TypedDict):
     """Lamports paid, fees included."""
     total_invested_exact: str
     """The integer beside it, exactly."""
+    invested: int
     totalCost: int
     total_proceeds: int
     total_proceeds_exact: str
@@ -1074,12 +1090,14 @@ class OnePosition(TypedDict):
     claimable_amount: int
     claimable_amount_exact: str
     """The integer beside it, exactly."""
+    unrealized_pnl: int
+    """Lamports; profit is this plus realized_pnl."""
     unrealizedPnL: int
-    """Lamports; profit is this plus realizedPnL."""
     unrealized_pnl_exact: str
     """The integer beside it, exactly."""
-    realizedPnL: int
+    realized_pnl: int
     """Lamports."""
+    realizedPnL: int
     realized_pnl_exact: str
     """The integer beside it, exactly."""
     trades_count: int
@@ -1090,10 +1108,15 @@ class OnePosition(TypedDict):
     first_trade_at: str | None
     last_trade_at: str | None
     claimed_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed it."""
     question: str
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
-    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    state: int
+    """The program's number of the market's state."""
+    state_name: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     state_code: int
+    """The same as state."""
     outcome: Literal["INVALID", "NO", "YES"] | None
     current_price_yes: float | None
     current_price_no: float | None
@@ -1379,6 +1402,8 @@ class Problem(TypedDict):
     timestamp: str
     path: str
     details: NotRequired[list[FieldProblem]]
+    success: NotRequired[Literal[False]]
+    """On paths of the earlier vote aggregator, with a sentence in error."""
 
 
 class ProposalBallot(TypedDict):
@@ -1410,6 +1435,13 @@ class ProposalTally(TypedDict):
     likes: int
     dislikes: int
     total: int
+
+
+class ProposalVotes(TypedDict):
+    """A proposal's tally, by the names that earlier tests read."""
+
+    likes: int
+    dislikes: int
 
 
 class ProposedMarket(TypedDict):
@@ -1672,6 +1704,17 @@ class RetractedMessage(TypedDict):
     data: EventRetracted
 
 
+class ScheduledMart(TypedDict):
+    """A mart that Dagster computes every few minutes."""
+
+    name: str
+    applied_seq: int
+    """The newest log entry that its rows reflect."""
+    refreshed_at: str
+    is_overdue: bool
+    """The log advanced more than 15 minutes ago, and it was not computed."""
+
+
 class SellShares(TypedDict):
     """A sale of `shares` for at least `min_proceeds`."""
 
@@ -1801,6 +1844,7 @@ class Status(TypedDict):
     completeness: Completeness
     lag: Lag
     models: list[ModelStatus]
+    scheduled_marts: list[ScheduledMart]
     keepers: list[KeeperStatus]
     dead_letters: int
     """Deliveries that could not be used and were stored."""
@@ -1931,8 +1975,11 @@ class Trade(TypedDict):
     """tx_signature:ordinal."""
     market_id: str
     marketId: str
+    market_pubkey: str
+    """The market's account."""
     user_wallet: str
     trader: str
+    trader_pubkey: str
     trade_type: Literal["buy", "sell"]
     outcome: Literal["NO", "YES"]
     outcome_bool: bool
@@ -2199,7 +2246,9 @@ class UserPosition(TypedDict):
     market_id: str
     marketId: str
     market_address: str
+    market_pubkey: str
     user_wallet: str
+    user_pubkey: str
     userId: str
     shares_yes: int
     shares_yes_exact: str
@@ -2213,6 +2262,7 @@ class UserPosition(TypedDict):
     """Lamports paid, fees included."""
     total_invested_exact: str
     """The integer beside it, exactly."""
+    invested: int
     totalCost: int
     total_proceeds: int
     total_proceeds_exact: str
@@ -2224,12 +2274,14 @@ class UserPosition(TypedDict):
     claimable_amount: int
     claimable_amount_exact: str
     """The integer beside it, exactly."""
+    unrealized_pnl: int
+    """Lamports; profit is this plus realized_pnl."""
     unrealizedPnL: int
-    """Lamports; profit is this plus realizedPnL."""
     unrealized_pnl_exact: str
     """The integer beside it, exactly."""
-    realizedPnL: int
+    realized_pnl: int
     """Lamports."""
+    realizedPnL: int
     realized_pnl_exact: str
     """The integer beside it, exactly."""
     trades_count: int
@@ -2240,10 +2292,15 @@ class UserPosition(TypedDict):
     first_trade_at: str | None
     last_trade_at: str | None
     claimed_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed it."""
     question: str
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
-    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    state: int
+    """The program's number of the market's state."""
+    state_name: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     state_code: int
+    """The same as state."""
     outcome: Literal["INVALID", "NO", "YES"] | None
     current_price_yes: float | None
     current_price_no: float | None
@@ -2271,6 +2328,8 @@ class VoteCounts(TypedDict):
 
     market_id: str
     counts: VoteTallies
+    proposal_votes: ProposalVotes
+    dispute_votes: DisputeVotes
     as_of: AsOf
 
 

@@ -157,7 +157,7 @@ export class Requests {
    *
    * List the markets whose creation is known.
    */
-  async listMarkets(query: { state?: string; category?: "politics" | "sports" | "crypto" | "science" | "entertainment" | "other"; creator?: string; q?: string; sort?: "newest" | "oldest" | "volume" | "liquidity" | "trades" | "price_high" | "price_low" | "contested" | "last_trade" | "activity"; limit?: number; offset?: number; cursor?: string } = {}): Promise<types.MarketPage> {
+  async listMarkets(query: { state?: string; category?: string; creator?: string; q?: string; sort?: "newest" | "oldest" | "volume" | "liquidity" | "trades" | "price_high" | "price_low" | "contested" | "last_trade" | "activity"; limit?: number; offset?: number; cursor?: string } = {}): Promise<types.MarketPage> {
     return (await this.transport.request("GET", `/api/markets`, { query })) as types.MarketPage;
   }
 

@@ -299,10 +299,10 @@ export interface Discussion {
 export interface DiscussionEvent {
   action: "created" | "deleted" | "edited" | "reacted";
   discussion: DiscussionPost;
-  postId: number;
+  postId: string;
   author: string;
   content: string | null;
-  parentId: number | null;
+  parentId: string | null;
   market_id: string;
   /** Seq of the log entry of this message. */
   seq: number;
@@ -318,10 +318,11 @@ export interface DiscussionMessage {
 
 /** A post in its current state; a post that was deleted since is sent without its text. */
 export interface DiscussionPost {
-  id: number;
+  /** The post's id, as in REST. */
+  id: string;
   user_wallet: string;
   content: string | null;
-  parent_id: number | null;
+  parent_id: string | null;
   upvotes: number;
   downvotes: number;
   created_at: string;
@@ -368,6 +369,13 @@ export interface DisputeTally {
   agrees: number;
   disagrees: number;
   total: number;
+}
+
+/** A dispute's tally, by the names that earlier tests read. */
+export interface DisputeVotes {
+  /** Agrees with the dispute, and so disagrees with the proposed outcome. */
+  agrees: number;
+  disagrees: number;
 }
 
 /** The text of a post before an edit. */
@@ -588,6 +596,8 @@ export interface Market {
   finalized_at: string | null;
   cancelled_at: string | null;
   last_trade_at: string | null;
+  /** When the log received the newest entry that changed this row. */
+  updated_at: string;
   createdAt: string;
   activatedAt: string | null;
   resolutionTime: string | null;
@@ -691,6 +701,8 @@ export interface MarketBrief {
   finalized_at: string | null;
   cancelled_at: string | null;
   last_trade_at: string | null;
+  /** When the log received the newest entry that changed this row. */
+  updated_at: string;
   createdAt: string;
   activatedAt: string | null;
   resolutionTime: string | null;
@@ -955,7 +967,9 @@ export interface OnePosition {
   market_id: string;
   marketId: string;
   market_address: string;
+  market_pubkey: string;
   user_wallet: string;
+  user_pubkey: string;
   userId: string;
   shares_yes: number;
   /** The integer beside it, exactly. */
@@ -969,6 +983,7 @@ export interface OnePosition {
   total_invested: number;
   /** The integer beside it, exactly. */
   total_invested_exact: string;
+  invested: number;
   totalCost: number;
   total_proceeds: number;
   /** The integer beside it, exactly. */
@@ -980,11 +995,13 @@ export interface OnePosition {
   claimable_amount: number;
   /** The integer beside it, exactly. */
   claimable_amount_exact: string;
-  /** Lamports; profit is this plus realizedPnL. */
+  /** Lamports; profit is this plus realized_pnl. */
+  unrealized_pnl: number;
   unrealizedPnL: number;
   /** The integer beside it, exactly. */
   unrealized_pnl_exact: string;
   /** Lamports. */
+  realized_pnl: number;
   realizedPnL: number;
   /** The integer beside it, exactly. */
   realized_pnl_exact: string;
@@ -996,9 +1013,14 @@ export interface OnePosition {
   first_trade_at: string | null;
   last_trade_at: string | null;
   claimed_at: string | null;
+  /** When the log received the newest entry that changed it. */
+  updated_at: string;
   question: string;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
-  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The program's number of the market's state. */
+  state: number;
+  state_name: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The same as state. */
   state_code: number;
   outcome: "INVALID" | "NO" | "YES" | null;
   current_price_yes: number | null;
@@ -1273,6 +1295,8 @@ export interface Problem {
   timestamp: string;
   path: string;
   details?: FieldProblem[];
+  /** On paths of the earlier vote aggregator, with a sentence in error. */
+  success?: false;
 }
 
 /** A ballot on a proposal. */
@@ -1301,6 +1325,12 @@ export interface ProposalTally {
   likes: number;
   dislikes: number;
   total: number;
+}
+
+/** A proposal's tally, by the names that earlier tests read. */
+export interface ProposalVotes {
+  likes: number;
+  dislikes: number;
 }
 
 /** A market that its transaction will create. */
@@ -1552,6 +1582,16 @@ export interface RetractedMessage {
   data: EventRetracted;
 }
 
+/** A mart that Dagster computes every few minutes. */
+export interface ScheduledMart {
+  name: string;
+  /** The newest log entry that its rows reflect. */
+  applied_seq: number;
+  refreshed_at: string;
+  /** The log advanced more than 15 minutes ago, and it was not computed. */
+  is_overdue: boolean;
+}
+
 /** A sale of `shares` for at least `min_proceeds`. */
 export interface SellShares {
   /** A market's 64 hexadecimal digits, or the address of its account. */
@@ -1669,6 +1709,7 @@ export interface Status {
   completeness: Completeness;
   lag: Lag;
   models: ModelStatus[];
+  scheduled_marts: ScheduledMart[];
   keepers: KeeperStatus[];
   /** Deliveries that could not be used and were stored. */
   dead_letters: number;
@@ -1776,8 +1817,11 @@ export interface Trade {
   id: string;
   market_id: string;
   marketId: string;
+  /** The market's account. */
+  market_pubkey: string;
   user_wallet: string;
   trader: string;
+  trader_pubkey: string;
   trade_type: "buy" | "sell";
   outcome: "NO" | "YES";
   /** True for YES. */
@@ -2027,7 +2071,9 @@ export interface UserPosition {
   market_id: string;
   marketId: string;
   market_address: string;
+  market_pubkey: string;
   user_wallet: string;
+  user_pubkey: string;
   userId: string;
   shares_yes: number;
   /** The integer beside it, exactly. */
@@ -2041,6 +2087,7 @@ export interface UserPosition {
   total_invested: number;
   /** The integer beside it, exactly. */
   total_invested_exact: string;
+  invested: number;
   totalCost: number;
   total_proceeds: number;
   /** The integer beside it, exactly. */
@@ -2052,11 +2099,13 @@ export interface UserPosition {
   claimable_amount: number;
   /** The integer beside it, exactly. */
   claimable_amount_exact: string;
-  /** Lamports; profit is this plus realizedPnL. */
+  /** Lamports; profit is this plus realized_pnl. */
+  unrealized_pnl: number;
   unrealizedPnL: number;
   /** The integer beside it, exactly. */
   unrealized_pnl_exact: string;
   /** Lamports. */
+  realized_pnl: number;
   realizedPnL: number;
   /** The integer beside it, exactly. */
   realized_pnl_exact: string;
@@ -2068,9 +2117,14 @@ export interface UserPosition {
   first_trade_at: string | null;
   last_trade_at: string | null;
   claimed_at: string | null;
+  /** When the log received the newest entry that changed it. */
+  updated_at: string;
   question: string;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
-  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The program's number of the market's state. */
+  state: number;
+  state_name: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The same as state. */
   state_code: number;
   outcome: "INVALID" | "NO" | "YES" | null;
   current_price_yes: number | null;
@@ -2097,6 +2151,8 @@ export interface Vote {
 export interface VoteCounts {
   market_id: string;
   counts: VoteTallies;
+  proposal_votes: ProposalVotes;
+  dispute_votes: DisputeVotes;
   as_of: AsOf;
 }
 

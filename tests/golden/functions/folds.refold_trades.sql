@@ -249,7 +249,7 @@ final as (
         trades.order_key,
         trades.order_key >> 24 as slot,
         case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-        trades.outcome,
+        case when trades.outcome then 'YES' else 'NO' end as outcome,
         trades.shares::numeric(39, 0) as shares,
         trades.cost::numeric(39, 0) as cost,
         trades.gross::numeric(39, 0) as gross,

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION marts.trades_as_of(p_slot bigint, p_market_no integer DEFAULT NULL::integer)
- RETURNS TABLE(seq bigint, market_no integer, wallet_no integer, market_id text, user_wallet text, tx_signature text, ordinal integer, order_key bigint, slot bigint, trade_type text, outcome boolean, shares numeric, cost numeric, gross numeric, protocol_fee numeric, resolver_fee numeric, lp_fee numeric, fees_exact boolean, gross_from text, protocol_bps integer, resolver_bps integer, lp_bps integer, new_price_yes numeric, price_after numeric, block_time timestamp with time zone, last_seq bigint)
+ RETURNS TABLE(seq bigint, market_no integer, wallet_no integer, market_id text, user_wallet text, tx_signature text, ordinal integer, order_key bigint, slot bigint, trade_type text, outcome text, shares numeric, cost numeric, gross numeric, protocol_fee numeric, resolver_fee numeric, lp_fee numeric, fees_exact boolean, gross_from text, protocol_bps integer, resolver_bps integer, lp_bps integer, new_price_yes numeric, price_after numeric, block_time timestamp with time zone, last_seq bigint)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -279,7 +279,7 @@ final as (
         trades.order_key,
         trades.order_key >> 24 as slot,
         case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-        trades.outcome,
+        case when trades.outcome then 'YES' else 'NO' end as outcome,
         trades.shares::numeric(39, 0) as shares,
         trades.cost::numeric(39, 0) as cost,
         trades.gross::numeric(39, 0) as gross,

@@ -85,8 +85,15 @@ POSITION = {
     "totalCost": int,
     "unrealizedPnL": int,
     "realizedPnL": int,
+    "realized_pnl": int,
+    "unrealized_pnl": int,
+    "invested": int,
+    "updated_at": text,
+    "market_pubkey": text,
+    "user_pubkey": text,
     "question": text,
-    "state": text,
+    "state": int,
+    "state_name": text,
 }
 VOTE_ROW = {"market_id": text, "user_wallet": text, "vote": bool, "voted_at": text, "tx_signature": maybe_text}
 

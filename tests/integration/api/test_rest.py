@@ -383,14 +383,16 @@ async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
 async def test_a_trade_is_json_whatever_is_in_it(markets: Log) -> None:
     """The text is concatenated, so each kind of value is tried: both outcomes, and no market id yet."""
     text = f"select ({statements.part('trade')})::json from marts.trades as t"
-    for outcome in (True, False):
+    for outcome in ("YES", "NO"):
         markets.owner.execute("update marts.trades set market_id = null, outcome = %s", [outcome])
         trades = [row[0] for row in markets.owner.execute(text).fetchall()]
         assert trades
         for trade in trades:
             assert list(trade) == [field.encode_name for field in msgspec.structs.fields(schemas.Trade)]
             assert (trade["market_id"], trade["marketId"]) == (None, None)
-            assert (trade["outcome"], trade["outcome_bool"]) == ("YES" if outcome else "NO", outcome)
+            assert (trade["outcome"], trade["outcome_bool"]) == (outcome, outcome == "YES")
             assert str(trade["shares"]) == trade["shares_exact"]
-            assert trade["price"] == pytest.approx(trade["price_after"] if outcome else 1 - trade["price_after"])
+            assert trade["price"] == pytest.approx(
+                trade["price_after"] if outcome == "YES" else 1 - trade["price_after"]
+            )
             assert trade["timestamp"] == trade["block_time"]

@@ -276,6 +276,14 @@ async def test_only_who_is_signed_in_asks(client: Client) -> None:
     assert (await ask(client, "select 1")).status_code == 401
 
 
+async def test_off_is_not_found_without_a_token(markets: Log) -> None:
+    """Nobody is sent to sign in for a console that is off."""
+    async with served(markets.settings(JWT_SECRET=SECRET)) as client:
+        answer = await client.post("/api/sql", json={"query": "select 1"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["message"] == "This server does not accept SQL. Start it with ANALYST_SQL=true."
+
+
 async def test_off_unless_asked_for(markets: Log) -> None:
     """Without ANALYST_SQL there is no SQL, and the list reports it."""
     configuration = markets.settings(JWT_SECRET=SECRET)

@@ -124,6 +124,49 @@ async def test_a_batch_is_answered_in_order(node: DevchainNode) -> None:
     assert [each["id"] for each in await post(node, orjson.dumps(calls))] == [0, 1, 2]
 
 
+async def test_notifications_get_no_answer(node: DevchainNode) -> None:
+    """A request without an id is neither run nor answered, alone, in a batch and on a socket; a null id is an id."""
+    slot = b'{"jsonrpc":"2.0","method":"getSlot"}'
+    airdrop = orjson.dumps({"jsonrpc": "2.0", "method": "requestAirdrop", "params": [node.ledger.faucet.address, SOL]})
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for body in (slot, airdrop, b"[" + slot + b"," + airdrop + b"]"):
+            answer = await client.post(node.url, content=body)
+            assert (answer.status_code, answer.content) == (200, b"")
+    named = b'{"jsonrpc":"2.0","id":7,"method":"getSlot"}'
+    assert [one["id"] for one in await post(node, b"[" + slot + b"," + named + b"]")] == [7]
+    assert (await post(node, b'{"jsonrpc":"2.0","id":null,"method":"getSlot"}'))["id"] is None
+    assert node.ledger.open.transactions == []
+    async with connect(node.ws_url, proxy=None) as socket:
+        await socket.send('{"jsonrpc":"2.0","method":"slotSubscribe"}')
+        await socket.send('{"jsonrpc":"2.0","id":9,"method":"slotSubscribe"}')
+        assert orjson.loads(await socket.recv())["id"] == 9
+
+
+async def test_the_time_of_a_processed_slot_is_known(node: DevchainNode) -> None:
+    """getBlockTime answers for the open slot and for unconfirmed ones, whose blocks are not available yet."""
+    await advanced(node, 3)
+    chain = node.ledger
+    assert chain.slot > chain.confirmed_slot
+    assert (await node.call("getBlockTime", chain.slot))["result"] == chain.open.time
+    assert (await node.call("getBlock", chain.slot, {"commitment": "confirmed"}))["error"]["code"] == -32004
+    confirmed = chain.blocks[chain.confirmed_slot]
+    assert (await node.call("getBlockTime", confirmed.slot))["result"] == confirmed.time
+    assert (await node.call("getBlockTime", chain.slot + 1))["error"]["code"] == -32004
+
+
+async def test_a_program_account_is_that_of_a_deployed_program(node: DevchainNode) -> None:
+    """36 bytes that refer to the account with the bytecode, rent-exempt, executable, owned by the loader."""
+    options = {"encoding": "base64", "commitment": "processed"}
+    found = (await node.call("getAccountInfo", testing.PROGRAM_ID, options))["result"]["value"]
+    assert (found["space"], found["lamports"], found["executable"]) == (36, 1_141_440, True)
+    data = base64.b64decode(found["data"][0])
+    assert data[:4] == b"\2\0\0\0"
+    bytecode = str(Pubkey.from_bytes(data[4:]))
+    referred = (await node.call("getAccountInfo", bytecode, options))["result"]["value"]
+    assert referred["owner"] == found["owner"] == "BPFLoaderUpgradeab1e11111111111111111111111"
+    assert (referred["executable"], referred["space"]) == (False, 45)
+
+
 async def test_a_refusal_carries_its_data(node: DevchainNode) -> None:
     """-32002 has err, logs and units, because some clients panic without them."""
     signer = rich(node)

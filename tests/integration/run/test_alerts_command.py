@@ -45,14 +45,14 @@ def test_an_alert_is_acknowledged_once(three_alerts: testing.PostgresDatabase) -
 
     for number in ("2", "3", "99"):
         refused = zmart("alerts", "ack", number, "--by", "eve")
-        assert refused.exit_code == 1
+        assert refused.exit_code == 2
         assert "zmart alerts list" in refused.output
 
 
 def test_an_alert_is_closed_by_hand(three_alerts: testing.PostgresDatabase) -> None:
     """Once; for events that cannot be undone."""
     assert zmart("alerts", "close", "1").output == "alert 1 is closed\n"
-    assert zmart("alerts", "close", "1").exit_code == 1
+    assert zmart("alerts", "close", "1").exit_code == 2
     assert len(zmart("alerts", "list").output.splitlines()) == 2
 
 

@@ -14,13 +14,16 @@ START = feed.FeedPosition("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", 0)
 
 def log_frames(first: int, count: int) -> list[Frame]:
     """Frames of the log."""
-    return [Frame(START.with_seq(n), (StreamMessage(("trades",), None, "{}"),)) for n in range(first, first + count)]
+    return [
+        Frame(START.with_seq(n), (StreamMessage(("trades",), None, "trade", "{}"),))
+        for n in range(first, first + count)
+    ]
 
 
 def state_frames(first: int, count: int, *, keys: int) -> list[Frame]:
     """Frames that repeat the states of `keys`."""
     return [
-        Frame(START.with_seq(n), (StreamMessage(("markets",), f"price:{n % keys}", f'"{n}"'),))
+        Frame(START.with_seq(n), (StreamMessage(("markets",), f"price:{n % keys}", "price_update", f'"{n}"'),))
         for n in range(first, first + count)
     ]
 

@@ -7,15 +7,24 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.live.frames import Frame, LogWindow, StreamMessage, coalesce, envelope, frames_for_topics
+from api.live.frames import (
+    Frame,
+    FrameBatch,
+    LogWindow,
+    StreamMessage,
+    coalesce,
+    envelope,
+    frames_for_topics,
+    packet,
+)
 from zmart.db import feed
 
 EPOCH = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
 START = feed.FeedPosition(EPOCH, 0)
 
-logged = st.builds(lambda n: StreamMessage(("trades",), None, f'{{"n":{n}}}'), st.integers(0, 9))
+logged = st.builds(lambda n: StreamMessage(("trades",), None, "trade", f'{{"n":{n}}}'), st.integers(0, 9))
 stated = st.builds(
-    lambda key, n: StreamMessage(("markets",), f"price:{key}", f'{{"p":{n}}}'),
+    lambda key, n: StreamMessage(("markets",), f"price:{key}", "price_update", f'{{"p":{n}}}'),
     st.integers(0, 3),
     st.integers(0, 9),
 )
@@ -43,14 +52,16 @@ def test_coalescing_keeps_the_log_and_the_newest_state(lists: list[list[StreamMe
 
 def test_frames_that_lose_nothing_are_shared() -> None:
     """A frame that needs no change is the same object for every client, its text rendered once."""
-    frames = frames_of([[StreamMessage(("trades",), None, "{}")], [StreamMessage(("markets",), "a", "{}")]])
+    frames = frames_of(
+        [[StreamMessage(("trades",), None, "trade", "{}")], [StreamMessage(("markets",), "a", "price_update", "{}")]]
+    )
     assert all(one is other for one, other in zip(frames, coalesce(frames), strict=True))
 
 
 def test_a_subscription_receives_only_its_topics() -> None:
     """Messages are chosen by topic; an entry without any for this client gives no frame."""
-    trade = StreamMessage(("trades", "market:a"), None, '{"type":"trade"}')
-    price = StreamMessage(("markets", "market:a"), "p:a", '{"type":"price_update"}')
+    trade = StreamMessage(("trades", "market:a"), None, "trade", '{"type":"trade"}')
+    price = StreamMessage(("markets", "market:a"), "p:a", "price_update", '{"type":"price_update"}')
     window = LogWindow(
         head=START.with_seq(3),
         position=START.with_seq(3),
@@ -64,7 +75,9 @@ def test_a_subscription_receives_only_its_topics() -> None:
 
 def test_a_frame_is_json_with_epoch_seq_and_messages() -> None:
     """The text is one JSON object on one line, and its event has the position as id."""
-    frame = Frame(START.with_seq(7), (StreamMessage((), None, '{"type":"a"}'), StreamMessage((), None, '{"type":"b"}')))
+    frame = Frame(
+        START.with_seq(7), (StreamMessage((), None, "a", '{"type":"a"}'), StreamMessage((), None, "b", '{"type":"b"}'))
+    )
     assert json.loads(frame.text) == {
         "epoch": EPOCH,
         "seq": 7,
@@ -72,6 +85,19 @@ def test_a_frame_is_json_with_epoch_seq_and_messages() -> None:
         "messages": [{"type": "a"}, {"type": "b"}],
     }
     assert frame.event == f"id: {EPOCH}:7\ndata: {frame.text}\n\n".encode()
+
+
+def test_the_older_dialect_has_the_earlier_types_only() -> None:
+    """Messages of newer types are not sent in it, and a frame of such messages is no bytes at all."""
+    trade = StreamMessage((), None, "trade", '{"type":"trade"}')
+    newer = [
+        StreamMessage((), None, kind, f'{{"type":"{kind}"}}') for kind in ("market_update", "price_update", "moved")
+    ]
+    position = START.with_seq(7)
+    both, without = Frame(position, (newer[0], trade, *newer[1:])), Frame(position, tuple(newer))
+    assert both.packets("messages") == packet(envelope(trade.text, position))
+    assert without.packets("messages") == FrameBatch([without, without]).packets("messages") == b""
+    assert without.packets("frames") == packet(without.text)
 
 
 def test_a_mark_reaches_clients_as_part_of_the_position() -> None:

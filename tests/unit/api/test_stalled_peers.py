@@ -41,7 +41,7 @@ async def test_a_socket_that_reads_no_history_is_closed() -> None:
     transport = StalledTransport()
     session = WebSocketSession(hub=None, authenticator=None, transport=transport, address="::1")  # type: ignore[arg-type]
     with pytest.raises(websocket_session.ConnectionClosed):
-        await session.send_and_drain([Frame(START, (StreamMessage(("trades",), None, "{}"),))])
+        await session.send_and_drain([Frame(START, (StreamMessage(("trades",), None, "trade", "{}"),))])
     assert transport.ended == (CLOSE_SLOW, "slow")
 
 

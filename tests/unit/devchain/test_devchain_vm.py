@@ -68,9 +68,8 @@ def test_lamports_move_in_the_ledger(chain: VmLedger) -> None:
     params = TransferParams(from_pubkey=alice.pubkey, to_pubkey=bob.pubkey, lamports=SOL)
     landed = chain.send([transfer(params)], [alice])
     assert landed.err == {"InstructionError": [0, {"Custom": 1}]}
-    assert sum(account.lamports for account in chain.accounts.values()) == (
-        500_000_000 * SOL + 4 * 1_141_440 - 4 * 5_000
-    )
+    programs = 2 + 2 * (1_141_440 + 1_204_080)
+    assert sum(account.lamports for account in chain.accounts.values()) == 500_000_000 * SOL + programs - 4 * 5_000
 
 
 def test_a_file_that_is_no_program_is_refused(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ PAGE_FOLDERS = (Path(), Path("docs"), Path("docs/adr"))
 #: Names of variables in documents that nothing here reads or defines, each with its reason.
 FOREIGN_VARIABLES = {
     "NAME_FILE": "NAME stands for the name of a secret",
+    "BACKEND_API_URL": "a variable of the earlier frontend",
+    "NEXT_PUBLIC_SUPABASE_URL": "a variable of the earlier frontend",
 }
 #: Files that are made by a command and not committed.
 MADE_FILES = {"uv.lock", "run.json"}
@@ -278,7 +280,11 @@ def test_commands_in_messages_exist() -> None:
 @pytest.mark.parametrize("page", named(PAGES))
 def test_variables_are_known(page: Path) -> None:
     """Every environment variable is one that the settings read or .env.example lists, under its present name."""
-    assert variable_problems((ROOT / page).read_text()) == []
+    text = (ROOT / page).read_text()
+    if page == Path("docs", "migrating.md"):
+        # Its tables have the earlier names in their first column.
+        text = re.sub(r"^\| [^|]+\|", "|", text, flags=re.MULTILINE)
+    assert variable_problems(text) == []
 
 
 @pytest.mark.parametrize("page", named(PAGES))

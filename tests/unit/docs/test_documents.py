@@ -12,6 +12,22 @@ import yaml
 from zmart import settings
 
 ROOT = Path(__file__).resolve().parents[3]
+#: The sections of docs/protocol.md that list paths of the earlier services.
+EARLIER_SECTION = re.compile(r"^## (?:4\.2|4\.3|5\.2|5\.3) .*?(?=^#)", re.MULTILINE | re.DOTALL)
+#: The tables of the earlier database that docs/protocol.md does not describe.
+EARLIER_TABLES = {
+    "users",
+    "markets",
+    "positions",
+    "trades",
+    "ipfs_anchors",
+    "market_finalization_errors",
+    "events",
+    "resolutions",
+    "disputes",
+    "proposals",
+    "schema_version",
+}
 
 
 def module(path: Path) -> ModuleType:
@@ -33,6 +49,22 @@ def test_every_setting_is_in_the_example() -> None:
     assert {name for name in named if name not in source} == set()
     read -= {name.removesuffix("_FILE") for name in named}
     assert {name for name in read - named if not name.startswith(("PG", "ZMART_TEST", "ZMART_RUN"))} == set()
+
+
+def test_the_migration_page_names_everything_of_the_earlier_system() -> None:
+    """Each path, table, message and replaced variable has a row in docs/migrating.md."""
+    page = (ROOT / "docs" / "migrating.md").read_text()
+    rows = "\n".join(re.findall(r"^\| ([^|]+) \|", page, flags=re.MULTILINE))
+    earlier = (ROOT / "docs" / "protocol.md").read_text()
+    paths = set(re.findall(r"(?:GET|POST|DELETE)`?,? `?(/[\w/:.-]+)", "".join(EARLIER_SECTION.findall(earlier))))
+    assert len(paths) > 25
+    # The frontend's base address ends in /api; the page has whole paths.
+    assert {path for path in paths if f"{path}`" not in rows and f"/api{path}`" not in rows} == set()
+
+    tables = set(re.findall(r"^## 9\.\d+ (.+)$", earlier, flags=re.MULTILINE))
+    names = {name for heading in tables for name in heading.split(" and ")} | EARLIER_TABLES
+    messages = {"welcome", "market_state", "trade", "vote", "discussion", "error"}
+    assert {name for name in names | messages | set(settings.REPLACED_VARIABLES) if f"`{name}`" not in rows} == set()
 
 
 def test_the_marts_page_equals_the_generated_one() -> None:

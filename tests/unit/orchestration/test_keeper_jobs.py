@@ -96,7 +96,9 @@ def test_a_plan_reads_as_a_table() -> None:
     assert "chain 9:1, known 0:0, unseen 0:0" in table
     many = rendering.markdown(rendering.PLAN, rendering.plan_rows([waiting] * 150))
     assert many.endswith("... and 50 more.")
-    assert rendering.summary(report(due, waiting)) == "proposal_tallies (dry run): 1 due, 1 wait; 0.0 s"
+    assert rendering.summary(report(due, waiting)) == (
+        "proposal_tallies (dry run): 1 due, 1 wait (1 too few ballots); 0.0 s"
+    )
 
 
 def test_a_deadline_reads_as_an_instant() -> None:

@@ -174,8 +174,13 @@ def check_ports(facts: Sequence[PortFacts]) -> list[Finding]:
         elif port.holder == "":
             step = f"Stop the process that listens there, or set {port.variable}."
             check.fail(f"{port.variable} {port.number} is in use by another process.", step)
-    busy = [f"{port.number} {port.holder}" for port in facts if port.holder]
-    return check.finish(f"{len(facts) - len(busy)} free" + (f", ours: {', '.join(busy)}." if busy else "."))
+    ours = [f"{port.number} ({port.holder})" for port in facts if port.holder]
+    free = len(facts) - len(ours)
+    sentences = [
+        *([f"{free} ports are free." if free != 1 else "1 port is free."] if free else []),
+        *([f"Our services listen on {', '.join(ours)}."] if ours else []),
+    ]
+    return check.finish(" ".join(sentences))
 
 
 # --- Postgres ---------------------------------------------------------------------------------
@@ -388,9 +393,16 @@ def _misspelled_names(
     environ: Mapping[str, str], written: frozenset[str], known: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
     for name in sorted(environ.keys() - known - settings.REPLACED_VARIABLES.keys()):
-        (alike,) = difflib.get_close_matches(name, sorted(known), 1, _SIMILARITY_CUTOFF) or ("",)
+        alike = _most_similar(name, sorted(known))
         if environ[name].strip() and (alike or name in written or name.startswith(_OWN_PREFIXES)):
             yield name, alike
+
+
+def _most_similar(name: str, known: Sequence[str]) -> str:
+    """Return the known name that differs by a swap of two letters, or by little of its length; "" without one."""
+    swapped = {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1)}
+    similar = [*sorted(swapped.intersection(known)), *difflib.get_close_matches(name, known, 1, _SIMILARITY_CUTOFF)]
+    return similar[0] if similar else ""
 
 
 # --- the chain --------------------------------------------------------------------------------

@@ -198,6 +198,8 @@ class EmbeddedPostgres:
             # TCP only: one address that psql, dbt, Dagster and psycopg all understand.
             "unix_socket_directories": "",
             "log_timezone": "UTC",
+            # With the SQLSTATE, which tells a user's refused request from an error (log_files.severity).
+            "log_line_prefix": "%m [%p] %e ",
             "timezone": "UTC",
             "lc_messages": "C",
             **self._tuning,

@@ -23,6 +23,8 @@ TAIL_LINES = 5
 
 _ERROR = re.compile(r"\b(ERROR|CRITICAL|FATAL|PANIC)\b|^Traceback |^[\w.]*(Error|Exception)\b")
 _WARNING = re.compile(r"\bWARN(ING)?\b")
+#: Postgres' line about a request that a function refused, such as a second ballot: the user's error, not the server's.
+_REFUSAL = re.compile(r"\bZM\d{3} ERROR:")
 _LEVELS: dict[str, Severity] = {
     "warning": "warning",
     "warn": "warning",
@@ -39,7 +41,7 @@ def severity(line: str) -> Severity:
             return _LEVELS.get(str(json.loads(line).get("level")), "detail")
         except ValueError:
             return "detail"
-    if _ERROR.search(line):
+    if _ERROR.search(line) and not _REFUSAL.search(line):
         return "error"
     return "warning" if _WARNING.search(line) else "detail"
 
