@@ -34,7 +34,7 @@ WINDOW_SECONDS: Final = 60
 HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _LIMIT, _REMAINING, _RESET = (name.lower().encode() for name in HEADERS)
 #: Legacy paths outside /api that count; everything else outside it is free: health, console, documents.
-_LEGACY_PATHS: Final = ("/markets", "/positions", "/trades")
+_LEGACY_PATHS: Final = ("/markets", "/positions", "/rest/", "/trades")
 _READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READ_WEIGHT: Final = 1
 _WRITE_WEIGHT: Final = 5

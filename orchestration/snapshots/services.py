@@ -61,9 +61,17 @@ class _HttpService:
     """An HTTP client of one base address, with the error class that its failures raise."""
 
     def __init__(
-        self, url: Secret, error_class: type[SnapshotError], name: str, *, token: Secret | None = None
+        self,
+        url: Secret,
+        error_class: type[SnapshotError],
+        name: str,
+        *,
+        variable: str,
+        token: Secret | None = None,
     ) -> None:
         self._fault, self._name = error_class, name
+        #: The setting that contains its address.
+        self._variable = variable
         headers = {"authorization": f"Bearer {token.reveal()}"} if token else {}
         self._http = httpx.Client(
             base_url=url.reveal().rstrip("/"),
@@ -93,7 +101,9 @@ class _HttpService:
             raise self._fault(f"{self._name} does not answer within {TIMEOUT_SECONDS:g} s.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Without a cause: the cause contains the address.
-            raise self._fault(f"{self._name} cannot be reached ({type(error).__name__}).") from None
+            raise self._fault(
+                f"{self._name} cannot be reached ({type(error).__name__}). Check that it runs, and {self._variable}."
+            ) from None
         if not answer.is_success:
             raise self._fault(f"{self._name} answers {answer.status_code}: {_excerpt(content)}")
         return bytes(content)
@@ -104,13 +114,22 @@ class IpfsServices:
 
     def __init__(self, ipfs: IpfsSettings, *, api_url: Secret, clock: MonotonicClock | None = None) -> None:
         self._clock = clock or MonotonicClock()
-        self._node = _HttpService(api_url, PublishFailed, "The IPFS node")
+        self._node = _HttpService(api_url, PublishFailed, "The IPFS node", variable="IPFS_API_URL")
         self._reader = _HttpService(
-            ipfs.gateway_url or api_url, ReadBackFailed, "The gateway" if ipfs.gateway_url else "The node"
+            ipfs.gateway_url or api_url,
+            ReadBackFailed,
+            "The gateway" if ipfs.gateway_url else "The node",
+            variable="IPFS_GATEWAY_URL" if ipfs.gateway_url else "IPFS_API_URL",
         )
         self._has_gateway = ipfs.gateway_url is not None
         self._pinning_service = (
-            _HttpService(ipfs.pinning_url, PinFailed, "The pinning service", token=ipfs.pinning_token)
+            _HttpService(
+                ipfs.pinning_url,
+                PinFailed,
+                "The pinning service",
+                variable="IPFS_PINNING_URL",
+                token=ipfs.pinning_token,
+            )
             if ipfs.pinning_url
             else None
         )

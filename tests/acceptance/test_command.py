@@ -33,21 +33,21 @@ def zmart(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "status"),
     [
-        (["dsn"], "There is no database yet. Start one with `zmart up`"),
-        (["ps"], "zmart is not running. Start it with `zmart up`."),
-        (["restart", "api"], "zmart is not running"),
-        (["logs", "api"], "There is no log of 'api'"),
-        (["up", "--only", "apy"], "There is no service 'apy'"),
-        (["status"], "does not answer"),
+        (["dsn"], "There is no database yet. Start one with `zmart up`", 2),
+        (["ps"], "zmart is not running. Start it with `zmart up`.", 1),
+        (["restart", "api"], "zmart is not running", 1),
+        (["logs", "api"], "There is no log of 'api'", 2),
+        (["up", "--only", "apy"], "There is no service 'apy'", 2),
+        (["status"], "does not answer", 1),
     ],
 )
-def test_errors_are_one_sentence_with_status_one(environ: dict[str, str], arguments: list[str], message: str) -> None:
-    """The status is 1, standard output is empty, and there is no traceback."""
+def test_errors_are_one_sentence(environ: dict[str, str], arguments: list[str], message: str, status: int) -> None:
+    """The status is 1 if the same command may succeed later, otherwise 2; there is neither output nor a traceback."""
     done = zmart({**environ, "API_PORT": "1"}, *arguments)
 
-    assert done.returncode == 1
+    assert done.returncode == status
     assert done.stdout == ""
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -106,7 +106,7 @@ def test_an_invalid_variable_is_named_in_the_error(environ: dict[str, str]) -> N
     """A wrong configuration is rejected at the start."""
     done = zmart({**environ, "API_PORT": "http"}, "up")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("zmart: API_PORT must be a whole number")
 
 

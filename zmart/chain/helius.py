@@ -258,7 +258,10 @@ class HeliusClient:
             raise rpc_errors.TimedOut(f"{self._name} does not answer {method} {path}.") from None
         except httpx.HTTPError as broken:
             # The error is not set as the cause: it contains the URL.
-            raise rpc_errors.Unreachable(f"{self._name} cannot be reached ({type(broken).__name__}).") from None
+            raise rpc_errors.Unreachable(
+                f"{self._name} cannot be reached ({type(broken).__name__}).",
+                help="Check the connection to the internet, and HELIUS_API_URL.",
+            ) from None
         if not answer.is_success:
             refused = rpc_errors.error_from_http(
                 answer.status_code, answer.headers, None, method=f"{method} {path}", node=self._name, now=time.time()

@@ -109,7 +109,7 @@ def ps() -> None:
     settings = configuration.load()
     pid = state_file.running_pid(settings.state_dir)
     if pid is None:
-        raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
+        raise errors.Unavailable("zmart is not running.", help="Start it with `zmart up`.")
     click.echo(f"zmart up, pid {pid}, state in {settings.state_dir}")
     for line in formatting.format_table(_status_rows(state_file.StateFile.read(settings.state_dir / "run.json"))):
         click.echo(line)

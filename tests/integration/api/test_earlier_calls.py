@@ -315,6 +315,19 @@ async def test_other_queries_are_refused(reader: Client, path: str, query: dict[
     assert answer.json() == {"code": "PGRST100", "message": message, "details": None, "hint": None}
 
 
+async def test_calls_of_the_client_library_count_as_requests(markets: Log) -> None:
+    """By address, because its public key is no wallet's token."""
+    configured = markets.settings(**{**SIGNING_IN, "RATE_LIMIT_PER_MINUTE": "7"})
+    async with api_fixtures.served(configured) as client:
+        asked = {"select": "count", "limit": "1"}
+        first = await client.get("/rest/v1/users", params=asked, headers=SUPABASE)
+        assert (first.status_code, first.headers["ratelimit-remaining"]) == (200, "6")
+        report = {"wallet": HOLDER, "last_seen_at": "2026-01-31T12:00:00Z"}
+        second = await client.post("/rest/v1/users", json=report, headers=UPSERT)
+        assert (second.status_code, second.headers["ratelimit-remaining"]) == (201, "1")
+        assert (await client.post("/rest/v1/users", json=report, headers=UPSERT)).status_code == 429
+
+
 async def test_a_refused_origin_is_shown_the_setting(reader: Client, capsys: pytest.CaptureFixture[str]) -> None:
     """The preflight's response and one line in the log name CORS_ORIGINS; ports of Vite and Next.js pass by default."""
     asks = {"Access-Control-Request-Method": "GET"}

@@ -20,6 +20,21 @@ async def test_before_any_refresh_nobody_has_a_rank(client: Client, markets: Log
     assert found["as_of"]["seq"] < markets.head()[1]
 
 
+async def test_the_status_names_marts_that_were_not_computed(client: Client, markets: Log) -> None:
+    """Overdue once the log advanced 15 minutes ago without a refresh; a refresh ends it."""
+
+    async def overdue() -> set[str]:
+        status = await body(client, "/api/status", schemas.Status)
+        return {mart["name"] for mart in status["scheduled_marts"] if mart["is_overdue"]}
+
+    assert await overdue() == set()
+    markets.owner.execute("update raw.feed set at = at - interval '16 minutes'")
+    markets.owner.execute("update ops.scheduled_models set refreshed_at = refreshed_at - interval '16 minutes'")
+    assert {"leaderboard", "wallets", "pnl_history"} <= await overdue()
+    refresh(markets)
+    assert await overdue() == set()
+
+
 async def test_wallets_are_ranked_after_a_refresh(client: Client, markets: Log) -> None:
     """By each of the four; two wallets traded the same, so they share a rank by volume."""
     refresh(markets)

@@ -98,6 +98,22 @@ async def test_a_market_that_is_left_while_it_is_read_reports_no_error(page: Pag
     await page.evaluate("() => new Promise((done) => setTimeout(done))")
 
 
+async def test_marts_that_were_not_computed_are_not_fresh(stage: ConsoleStack, page: Page) -> None:
+    """The health strip names marts that Dagster has not computed; "all fresh" includes them."""
+    await expect(page.get_by_text("all fresh")).to_be_visible()
+
+    async def overdue(route: Route) -> None:
+        response = await route.fetch()
+        status = await response.json()
+        marts = [mart | {"is_overdue": mart["name"] == "leaderboard"} for mart in status["scheduled_marts"]]
+        await route.fulfill(response=response, json=status | {"scheduled_marts": marts})
+
+    await page.route("**/api/status", overdue)
+    await page.reload()
+    await expect(page.get_by_text("leaderboard not computed")).to_be_visible()
+    await expect(page.get_by_text("all fresh")).to_have_count(0)
+
+
 async def test_search_and_filters_ask_the_api(stage: ConsoleStack, page: Page) -> None:
     """Search text and filters decide the rows; an empty result is reported."""
     await expect(page.locator("[data-market]").first).to_be_visible()

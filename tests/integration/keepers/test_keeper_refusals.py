@@ -14,6 +14,7 @@ from solders.transaction import VersionedTransaction
 
 from devchain.accounts import Account, VoteRecord, copy_record
 from devchain.testing import PROGRAM_ID
+from orchestration.keepers import runner
 from orchestration.keepers.reasons import PlanVerdict, Reason
 from orchestration.keepers.submit import Timing
 from zmart import errors
@@ -67,6 +68,21 @@ async def test_wrong_key_fails_preflight(stack: KeeperStack) -> None:
     assert sent(stack) == 0
     await stack.run_keepers("market_finalizations")
     assert ("keeper_configuration", "") not in stack.alerts()
+
+
+async def test_settings_of_a_shell_neither_raise_nor_close_the_alert(stack: KeeperStack) -> None:
+    """`zmart keeper` prints a wrong variable of the shell; the alert is about the service's own configuration."""
+    wrong = stack.with_settings(chain={"cluster": Cluster.DEVNET})
+    dsn = stack.database.dsn("zmart_keeper")
+    with pytest.raises(errors.ConfigurationError, match="SOLANA_CLUSTER is devnet"):
+        async with runner.open_runner(wrong, dsn=dsn, updates_alerts=False):
+            pass
+    assert ("keeper_configuration", "") not in stack.alerts()
+
+    with pytest.raises(errors.ConfigurationError):
+        await stack.run_keepers(configured=wrong)
+    async with runner.open_runner(stack.configured, dsn=dsn, updates_alerts=False):
+        assert ("keeper_configuration", "") in stack.alerts()
 
 
 async def test_wrong_chain_fails_preflight(stack: KeeperStack) -> None:

@@ -45,6 +45,11 @@ def test_the_committed_document_equals_the_served_one(name: str) -> None:
     assert path.read_text() == made, f"run: {WRITES}=1 pytest {__file__}"
 
 
+def test_the_document_names_no_port(document: dict[str, Any]) -> None:
+    """The page /docs shows these texts whatever API_PORT is."""
+    assert document["servers"] == [{"url": "/", "description": "This server."}]
+
+
 def test_every_operation_is_described(operations: list[tuple[str, dict[str, Any]]]) -> None:
     """A tag, a summary, a description, a unique id; each parameter a description and an example."""
     names = [operation["operationId"] for _, operation in operations]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingest.store import dead_letter_rows
+from ingest.sync import task
 from orchestration.keepers import runner
 from orchestration.snapshots.errors import SNAPSHOT_ERRORS
 
@@ -27,6 +28,19 @@ MADE = {
 }
 #: Functions that receive a kind and pass it on.
 HANDED_ON = {"kind"}
+
+
+def test_the_pages_name_the_seconds_of_a_silent_webhook() -> None:
+    """docs/ingest.md and docs/runbook.md say the same, and what the code does."""
+    seconds = f"{task.Intervals().silence_seconds:g} s"
+    row = re.search(r"^\| `webhook_silent` .*$", (ROOT / "docs" / "ingest.md").read_text(), flags=re.MULTILINE)
+    section = re.search(
+        r"^## webhook_silent$.*?^## ", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert row is not None
+    assert section is not None
+    for text in (row[0], section[0]):
+        assert re.findall(r"\d+ s\b", text) == [seconds]
 
 
 def calls() -> Iterator[tuple[Path, ast.expr]]:

@@ -99,8 +99,8 @@ def running_pid(folder: Path) -> int | None:
 def restart(folder: Path, name: str, *, within_seconds: float = RESTARTED_WITHIN_SECONDS) -> ServiceStatus:
     """Request a restart and wait until the service is ready in a new process; return its status then.
 
-    Raise NotFound as `request_restart` does, Conflict for a task that is done, and Unavailable when the service fails,
-    takes too long, or the supervisor ends meanwhile.
+    Raise NotFound and Unavailable as `request_restart` does, Conflict for a task that is done, and Unavailable when the
+    service fails, takes too long, or the supervisor ends meanwhile.
     """
     before = _status_of(folder, name)
     if before is not None and before.state == "done":
@@ -138,11 +138,11 @@ def _status_of(folder: Path, name: str) -> ServiceStatus | None:
 def request_restart(folder: Path, name: str) -> None:
     """Request that the running supervisor restart one service.
 
-    Raise NotFound when nothing runs or there is no such service.
+    Raise Unavailable when nothing runs, and NotFound when there is no such service.
     """
     pid = running_pid(folder)
     if pid is None:
-        raise errors.NotFound("zmart is not running.", help="Start it with `zmart up`.")
+        raise errors.Unavailable("zmart is not running.", help="Start it with `zmart up`.")
     names = [status.name for status in StateFile.read(folder / "run.json")]
     if name not in names:
         raise errors.NotFound(f"There is no service {name!r}.", help=f"Use one of: {', '.join(names)}.")
