@@ -186,9 +186,9 @@ select {stated}, coalesce((
         'upvotes', c.up_count
     ) order by p.number desc)
     from (
-        select c.comment_no as number from app.comments as c
-        where c.market_no = {the_market} and c.deleted_at is null
-        order by c.comment_no desc
+        select posts.comment_no as number from app.comments as posts
+        where posts.market_no = {the_market} and posts.deleted_at is null
+        order by posts.comment_no desc
         limit %(limit)s
     ) as p
     inner join marts.discussions as c on p.number = c.comment_no
