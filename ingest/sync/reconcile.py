@@ -53,6 +53,9 @@ MOST_SKIPPED: Final = 16
 #: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A transaction of
 #: a fork is retracted sooner (150 blocks), and with one walk per minute the alert is raised within five minutes.
 UNLISTED_SECONDS: Final = 240.0
+#: How far above the highest slot that the chain can have reached a stored transaction must be before it is retracted: an
+#: hour of slots of 0.2 s. The node may lag, and what is nearer is soon compared with the finalized list.
+IMPOSSIBLE_SLOTS: Final = 18_000
 #: Maximum number of signatures that an alert names.
 NAMED: Final = 10
 #: Signatures in one proof, so that comparing digests locks the log for milliseconds only.
@@ -102,6 +105,7 @@ class Reconciler:
         _, final, has_ground = await self._database.fetch_one(sql.proven_slots)
         node = self._client.pin_node()
         top = await node.slot(commitment=commitment, min_context_slot=max(self._highest[commitment], final, 0))
+        await self._database.execute(sql.save_node_slot, slot=top)
         height = await node.block_height(commitment="finalized") if commitment == "finalized" else 0
         await self._database.execute(sql.clear_listing, commitment=commitment)
         lowest = await self._list_pages(node, commitment, final, top)
@@ -208,18 +212,40 @@ class Reconciler:
             return 0
         absent = await self._find_absent([(signature, slot) for signature, slot in candidates], listed.top)
         if absent:
-            async with self._pipeline.exclusive_writer() as writer:
-                await writer.retract(absent)
-            self.retracted += len(absent)
-            log.error("transactions_retracted", signatures=absent)
-            more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
-            await self._database.alert(
-                "retracted",
-                f"{len(absent)} transactions are proven absent from the chain and were retracted: "
-                f"{', '.join(absent[:NAMED])}{more}. Check each on a second node (docs/runbook.md, retracted).",
-                severity="critical",
-            )
+            await self._retract(absent, "are proven absent from the chain")
         return len(absent)
+
+    async def retract_impossible(self) -> int:
+        """Retract transactions in slots that the chain cannot have reached; return how many were retracted.
+
+        Deliveries of such slots are refused once the node's slot is known, so these arrived before. One that the node
+        knows is requested instead: the chain has it in another slot. Raises NodeError.
+        """
+        rows = await self._database.fetch_all(sql.impossible_transactions, margin=IMPOSSIBLE_SLOTS)
+        if not rows:
+            return 0
+        statuses = await self._client.signature_statuses([signature for signature, _ in rows], search_history=True)
+        known = [(row[0], status.slot) for row, status in zip(rows, statuses.value, strict=True) if status]
+        unknown = [row[0] for row, status in zip(rows, statuses.value, strict=True) if not status]
+        if known:
+            signatures, slots = (list(column) for column in zip(*known, strict=True))
+            await self._database.execute(sql.request_versions, signatures=signatures, slots=slots)
+        if unknown:
+            await self._retract(unknown, "are in slots that the chain has not reached")
+        return len(unknown)
+
+    async def _retract(self, signatures: Sequence[str], cause: str) -> None:
+        async with self._pipeline.exclusive_writer() as writer:
+            await writer.retract(signatures)
+        self.retracted += len(signatures)
+        log.error("transactions_retracted", signatures=signatures)
+        more = f" and {len(signatures) - NAMED} more" if len(signatures) > NAMED else ""
+        await self._database.alert(
+            "retracted",
+            f"{len(signatures)} transactions {cause} and were retracted: "
+            f"{', '.join(signatures[:NAMED])}{more}. Check each on a second node (docs/runbook.md, retracted).",
+            severity="critical",
+        )
 
     async def report_unlisted(self, listed: ListedRange) -> None:
         """Raise or resolve the alert about transactions of ours that hold the watermark because no node lists them."""

@@ -317,6 +317,7 @@ class SyncTask:
         self._walked_at = time.monotonic()
         await self._read_cluster_facts()
         newest = await self._list_and_fetch("finalized" if self.has_moved else "confirmed")
+        await self.reconciler.retract_impossible()
         verified = await self.reconciler.verify(newest)
         await self.block_order.apply_listed(newest.commitment)
         with contextlib.suppress(errors.Transient):
