@@ -63,8 +63,8 @@ class NotificationWatch:
             ((ended,),) = await (await connection.execute(sql.end_listeners, {"limit": MOST_ENDED})).fetchall()
             log.error("notifications_held", usage=usage, ended=ended)
             message = (
-                f"The server's queue of notifications is {usage:.1%} full. {ended} sessions of analyst that may hold it "
-                "were ended. If it stays so, another session that listens does not read (docs/runbook.md, "
+                f"The server's queue of notifications is {usage:.1%} full. {ended} sessions of analyst that may hold "
+                "it were ended. If it stays so, another session that listens does not read (docs/runbook.md, "
                 "notifications_held)."
             )
             parameters = {"kind": ALERT, "subject": "", "severity": "critical", "message": message}

@@ -38,9 +38,9 @@ from zmart.tasks import run_within
 from ..decode import delivery_body
 from ..decode.decoder import DecodedDelivery, Decoder
 from ..keeper_watch import KeeperWatch
-from ..notification_watch import NotificationWatch
 from ..log_stats import LogStats
 from ..metrics import Metrics
+from ..notification_watch import NotificationWatch
 from ..store.group_commit import ByteBudget, Pipeline, Reservation
 from ..store.mart_retries import MartRetrier
 from ..sync.database import SyncDatabase

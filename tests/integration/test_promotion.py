@@ -32,11 +32,10 @@ TUNING = {"wal_level": "replica", "max_wal_senders": "4"}
 @pytest.fixture(scope="module")
 def primary() -> Iterator[embedded.EmbeddedPostgres]:
     """A server of its own with the log and its marts."""
-    with testing.state_dir() as folder:
-        with embedded.EmbeddedPostgres(folder, durable=False, tuning=TUNING) as server:
-            migrate.migrate(server.dsn())
-            rebuild.deploy(server.dsn())
-            yield server
+    with testing.state_dir() as folder, embedded.EmbeddedPostgres(folder, durable=False, tuning=TUNING) as server:
+        migrate.migrate(server.dsn())
+        rebuild.deploy(server.dsn())
+        yield server
 
 
 @contextlib.contextmanager
@@ -58,9 +57,10 @@ def _standby(primary: embedded.EmbeddedPostgres) -> Iterator[embedded.EmbeddedPo
         owner = Path(record.data).stat()
         for path in (data, *data.rglob("*")):
             shutil.chown(path, owner.st_uid, owner.st_gid)
-        embedded.ServerFile(port=ports.find_free_port(), database=record.database, data=str(data), passwords=record.passwords).write(
-            folder / "postgres" / "server.json"
+        copy = embedded.ServerFile(
+            port=ports.find_free_port(), database=record.database, data=str(data), passwords=record.passwords
         )
+        copy.write(folder / "postgres" / "server.json")
         server = embedded.EmbeddedPostgres(folder, durable=False, tuning=TUNING)
         server.initialize()
         with server.log_file.open("ab") as log:
@@ -68,7 +68,8 @@ def _standby(primary: embedded.EmbeddedPostgres) -> Iterator[embedded.EmbeddedPo
         try:
             deadline = time.monotonic() + READY_SECONDS
             while not server.is_ready():
-                assert running.poll() is None and time.monotonic() < deadline, server.log_file.read_text()
+                assert running.poll() is None, server.log_file.read_text()
+                assert time.monotonic() < deadline, server.log_file.read_text()
                 time.sleep(0.02)
             yield server
         finally:

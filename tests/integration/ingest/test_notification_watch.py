@@ -82,7 +82,8 @@ async def test_analysts_that_hold_the_queue_are_ended(
         # The queue is emptied when somebody notifies.
         _wait(lambda: bool(owner.execute("select pg_notify('zmart_feed', '')")) and _usage(owner) < LIMIT)
         ((severity, message),) = owner.execute(OPEN_ALERTS, (ALERT,)).fetchall()
-        assert severity == "critical" and "2 sessions of analyst" in str(message)
+        assert severity == "critical"
+        assert "2 sessions of analyst" in str(message)
 
         assert await watch.check() == 0
         assert owner.execute(OPEN_ALERTS, (ALERT,)).fetchall() == []
