@@ -29,7 +29,7 @@ An error during a walk ends it without any conclusion.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -53,9 +53,11 @@ MOST_SKIPPED: Final = 16
 #: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A transaction of
 #: a fork is retracted sooner (150 blocks), and with one walk per minute the alert is raised within five minutes.
 UNLISTED_SECONDS: Final = 240.0
-#: How far above the highest slot that the chain can have reached a stored transaction must be before it is retracted: an
-#: hour of slots of 0.2 s. The node may lag, and what is nearer is soon compared with the finalized list.
+#: How far above the highest slot that the chain can have reached a stored transaction must be before it is retracted:
+#: an hour of slots of 0.2 s. The node may lag, and what is nearer is soon compared with the finalized list.
 IMPOSSIBLE_SLOTS: Final = 18_000
+#: Signatures whose statuses are requested at once.
+MOST_ASKED: Final = 256
 #: Maximum number of signatures that an alert names.
 NAMED: Final = 10
 #: Signatures in one proof, so that comparing digests locks the log for milliseconds only.
@@ -202,6 +204,26 @@ class Reconciler:
 
     # Transactions that the log holds and the chain does not list
 
+    async def ask_other_nodes(self, listed: ListedRange) -> int:
+        """Add to the finalized list what any node reports as finalized although the list lacks it; return how many.
+
+        A node that has lost slots lists nothing of them, and its silence proves nothing. A node that fails is skipped.
+        """
+        bounds = {"floor": listed.floor, "top": listed.top}
+        rows = await self._database.fetch_all(sql.unlisted, **bounds, seconds=0.0, limit=MOST_ASKED)
+        unlisted = {signature: slot for signature, slot, _ in rows}
+        reported: dict[str, int] = {}
+        async for statuses in _statuses_of_each(self._client, list(unlisted)):
+            for (signature, slot), status in zip(unlisted.items(), statuses, strict=True):
+                if status and status.is_finalized and status.err is None and status.slot == slot:
+                    reported[signature] = slot
+            if len(reported) == len(unlisted):
+                break
+        if reported:
+            listing = [chain.SignatureInfo(signature=signature, slot=slot) for signature, slot in reported.items()]
+            await self._record_listing(listed.commitment, listing)
+        return len(reported)
+
     async def retract_absent(self, listed: ListedRange) -> int:
         """Note what the finalized list lacks, and retract what is proven absent; return how many were retracted."""
         await self._database.execute(sql.clear_suspects)
@@ -265,6 +287,13 @@ class Reconciler:
             severity="critical",
         )
 
+    async def _unknown_everywhere(self, candidates: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Return the candidates that no node knows: where nodes contradict each other, nothing is absent."""
+        known: set[str] = set()
+        async for statuses in _statuses_of_each(self._client, [signature for signature, _ in candidates]):
+            known.update(pair[0] for pair, status in zip(candidates, statuses, strict=True) if status)
+        return [pair for pair in candidates if pair[0] not in known]
+
     async def _find_absent(self, candidates: Sequence[tuple[str, int]], top: int) -> list[str]:
         """Return the candidates that the node's history does not know and that no block of their slot contains.
 
@@ -276,10 +305,26 @@ class Reconciler:
         if statuses.slot < top:
             raise rpc_errors.NodeBehind(f"The node is at slot {statuses.slot}, before {top}.")
         unknown = [pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None]
+        unknown = await self._unknown_everywhere(unknown)
+        if not unknown:
+            return []
         blocks = FinalizedBlocks(node)
         return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]
 
 
+async def _statuses_of_each(
+    client: chain.ChainClient, signatures: Sequence[str]
+) -> AsyncIterator[Sequence[chain.SignatureStatus | None]]:
+    """Yield the statuses of these signatures at each node that answers."""
+    for node in client.each_node() if signatures else ():
+        try:
+            yield (await node.signature_statuses(signatures, search_history=True)).value
+        except _SKIPPED:
+            continue
+
+
+#: Errors of one node of several, which is not asked further.
+_SKIPPED: Final = (rpc_errors.NodeError, errors.Unauthorized, errors.NotFound)
 #: Errors about one block that prove nothing, whatever the node's generation or its provider's filter.
 _NOT_SERVED: Final = (
     errors.NotFound,

@@ -323,6 +323,7 @@ class SyncTask:
         with contextlib.suppress(errors.Transient):
             await self.block_order.resolve(0, newest.top)
         finalized = newest if self.has_moved else await self._list_and_fetch("finalized")
+        await self.reconciler.ask_other_nodes(finalized)
         await self.block_order.apply_listed(finalized.commitment)
         final = await self.reconciler.finalize(finalized, below=await self.block_order.first_unresolved_slot())
         try:

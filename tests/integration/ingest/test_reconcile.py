@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import chain_stack
 import msgspec
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
+from scripted_node import ScriptedNode, ScriptedReply, result
 
 from devchain import delivery
 from devchain.blocks import LandedTransaction
@@ -117,7 +119,8 @@ async def test_a_node_that_is_away_for_long_stops_no_delivery(stack: ChainStack)
     """What the chain can have reached since the node named its slot is believed, and an error is no answer."""
     await stack.sync_task.verify()
     ((top,),) = stack.fetch_all("select value::bigint from ops.cursors where name = 'node_slot'")
-    stack.fetch_all("update ops.cursors set moved_at = moved_at - interval '1 hour' where name = 'node_slot' returning 1")
+    earlier = "update ops.cursors set moved_at = moved_at - interval '1 hour' where name = 'node_slot' returning 1"
+    stack.fetch_all(earlier)
     await stack.sync_task.on_error(rpc_errors.Unreachable("away"))
     known = stack.stored_signatures()
     await stack.play(2)
@@ -155,7 +158,8 @@ async def test_what_was_believed_before_the_node_named_its_slot_is_retracted(sta
     assert phantom.signature not in stack.stored_signatures() >= landed
     assert slot_of_answers(stack) == max(one.slot for one in stack.landed_transactions() if one.err is None)
     alerts = stack.fetch_all("select message from ops.alerts where kind = 'retracted'")
-    assert len(alerts) == 1 and phantom.signature in alerts[0][0]
+    assert len(alerts) == 1
+    assert phantom.signature in alerts[0][0]
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
@@ -575,6 +579,59 @@ async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeyp
     assert standing.finalized_through == standing.finalized_slot
     assert stack.fetch_all(alert) == []
     assert stack.fetch_all("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
+
+
+async def test_what_one_node_lost_another_proves(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preferred node lists nothing of some slots and knows none of their transactions. The second reports them as
+    finalized and serves one that was never delivered: finality goes on, and nothing is retracted."""
+    await stack.sync_task.verify()
+    await stack.play(10)
+    landed = [one for one in stack.landed_transactions() if one.err is None]
+    slots = sorted({one.slot for one in landed})[-6:-2]
+    lost = [one for one in landed if one.slot in slots]
+    undelivered = lost[-1]
+    await stack.deliver([one for one in stack.landed_transactions() if one.signature != undelivered.signature])
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    rpc = stack.node.server.rpc
+    real = dict(rpc.methods)
+    second = ScriptedNode()
+
+    def serve(method: str, params: Any) -> ScriptedReply:
+        return result(real[method](params))
+
+    second.answers.update({method: functools.partial(serve, method) for method in real})
+    hide_slots(stack, monkeypatch, frozenset(slots), block=lambda _: None)
+    # It lists the one that was never delivered, and does not serve it.
+    hiding = rpc.methods["getSignaturesForAddress"]
+
+    def listing(params: Any) -> Any:
+        ours = {one["signature"] for one in hiding(params)} | {str(undelivered.signature)}
+        return [one for one in real["getSignaturesForAddress"](params) if one["signature"] in ours]
+
+    monkeypatch.setitem(rpc.methods, "getSignaturesForAddress", listing)
+
+    async def connect() -> Writer:
+        return await Writer.connect(stack.database.dsn("zmart_ingest"))
+
+    alone = await stack.sync_task.verify()
+    assert (alone.finalized_through or 0) < slots[0]
+    assert str(undelivered.signature) not in stack.stored_signatures()
+    await stack.pass_blocks(160)
+    stack.fetch_all("update raw.pending_signatures set next_attempt_at = clock_timestamp() returning 1")
+    async with (
+        second.serving(),
+        RpcClient([stack.node.url, second.url]) as client,
+        Pipeline(connect) as pipeline,
+    ):
+        both = SyncTask(
+            client, stack.sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=chain_stack.PROGRAM_ID
+        )
+        standing = await both.verify()
+
+    assert standing.finalized_through == standing.finalized_slot
+    assert str(undelivered.signature) in stack.stored_signatures()
+    assert stack.fetch_all("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.retraction_candidates") == [(0,)]
 
 
 async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(
