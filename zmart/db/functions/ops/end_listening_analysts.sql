@@ -1,6 +1,6 @@
--- Whoever listens and is in a transaction, or does not read its socket, keeps every notification in the server's queue; a
--- full queue refuses every commit that notifies. Others cannot see who listens, so sessions that may hold the queue end:
--- idle ones, those that wait for their client, and those in a transaction of more than ten seconds.
+-- A session that listens and is in a transaction, or whose client does not read, keeps all notifications in the queue of the
+-- server, and a full queue refuses every commit that notifies. Others cannot see which session listens, so this ends those that
+-- may: idle ones, those that wait for their client, and those in a transaction of more than ten seconds.
 create or replace function ops.end_listening_analysts(p_limit int) returns int
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
