@@ -36,6 +36,7 @@ from . import log_stats
 from .commands import backfill, dead_letters, replay
 from .decode.decoder import Decoder
 from .keeper_watch import KeeperWatch
+from .notification_watch import NotificationWatch
 from .store import group_commit, mart_retries, writer
 from .sync import logs_subscribe, sources, task, webhook_registration
 from .sync.database import SyncDatabase
@@ -103,6 +104,7 @@ def build_parts(configured: settings.Settings) -> Parts:
         log_stats=log_stats.LogStats(dsn),
         mart_retrier=mart_retries.MartRetrier(dsn),
         keeper_watch=KeeperWatch(dsn, configured),
+        notification_watch=NotificationWatch(dsn),
         metrics_token=token.reveal() if token else None,
         trusted_proxies=configured.api.trusted_proxies,
     )

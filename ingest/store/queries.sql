@@ -62,6 +62,10 @@ set sightings = d.sightings + 1, last_seen_at = clock_timestamp();
 -- The epoch of the log; a new one where the server, its timeline, the database or the feed's table changed.
 select raw.renew_identity()::text;
 
+-- name: current_epoch
+-- The epoch of what this transaction appends.
+select i.epoch::text from raw.identity as i;
+
 -- name: request_recheck
 -- Request a recheck: the finalized chain decides which of two versions of a transaction is correct.
 insert into raw.pending_signatures as w (signature, reason)

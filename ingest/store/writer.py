@@ -356,6 +356,7 @@ class Writer:
                 await _fetch_one(connection, sql.append, {"source": batch_input.source, **columns})
             )
             answered = time.perf_counter()
+            (self._epoch,) = await _fetch_one(connection, sql.current_epoch)
             dead_letters = list(_collect_dead_letters(batch_input, append_row))
             await insert_dead_letters(connection, dead_letters, batch_input.source)
             committing = time.perf_counter()

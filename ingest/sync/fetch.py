@@ -20,6 +20,7 @@ A silent or failing node proves nothing, so no signature is ever dropped because
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ import structlog
 
 from zmart import errors
 from zmart.chain import rpc_errors
-from zmart.chain.client import ChainClient
+from zmart.chain.client import ChainClient, Commitment
 
 from ..decode.decoder import DecodedDelivery, DecodedItem, Decoder, PendingSignature
 from ..records import DeadLetter, TransactionRow
@@ -126,7 +127,7 @@ class Fetcher:
     async def _fetch(self, due: DueSignature) -> FetchResult:
         try:
             commitment = "finalized" if due.reason == DIFFERS else await self._client.read_commitment()
-            response = await self._client.transaction(due.signature, commitment=commitment)
+            response = await self._request(due.signature, commitment)
         except _OWN_ERRORS:
             raise
         except errors.ZmartError as error:
@@ -135,6 +136,17 @@ class Fetcher:
         if response is None:
             return FetchResult(due, is_unknown=True)
         return self.decode_response(due, response)
+
+    async def _request(self, signature: str, commitment: Commitment) -> dict[str, Any] | None:
+        """Return the transaction from the first node that serves it: "unknown" of one node proves nothing."""
+        response = await self._client.transaction(signature, commitment=commitment)
+        nodes = self._client.each_node() if response is None else ()
+        for node in nodes if len(nodes) > 1 else ():
+            with contextlib.suppress(rpc_errors.NodeError, errors.Unauthorized, errors.NotFound):
+                response = await node.transaction(signature, commitment=commitment)
+            if response is not None:
+                break
+        return response
 
     def decode_response(self, due: DueSignature, response: dict[str, Any]) -> FetchResult:
         """Decode the response of a node; the result holds an error unless it is the complete due transaction."""

@@ -43,6 +43,26 @@ group by t.slot
 order by t.slot
 limit %(limit)s;
 
+-- name: save_node_slot
+-- The newest confirmed slot of the node, and the time of this answer. A node that lags changes neither.
+insert into ops.cursors as c (name, value) values ('node_slot', to_jsonb(%(slot)s::bigint))
+on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp()
+where c.value::bigint <= excluded.value::bigint;
+
+-- name: impossible_transactions
+-- Transactions in the log so far above the node's slot that the chain cannot have reached theirs.
+select
+    t.signature,
+    t.slot
+from raw.transactions as t
+where t.slot > raw.newest_possible_slot() + %(margin)s and t.retracted_at is null
+order by t.slot, t.signature
+limit 256;
+
+-- name: request_versions
+-- Request the finalized version of transactions that the log has in another slot than the chain.
+select raw.request_signatures(%(signatures)s::text [], 'differs', %(slots)s::bigint []);
+
 -- name: proven_slots
 -- The verified and the final slot of the log, and whether it contains anything as old as that.
 select

@@ -29,7 +29,7 @@ An error during a walk ends it without any conclusion.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -53,6 +53,11 @@ MOST_SKIPPED: Final = 16
 #: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A transaction of
 #: a fork is retracted sooner (150 blocks), and with one walk per minute the alert is raised within five minutes.
 UNLISTED_SECONDS: Final = 240.0
+#: How far above the highest slot that the chain can have reached a stored transaction must be before it is retracted:
+#: an hour of slots of 0.2 s. The node may lag, and what is nearer is soon compared with the finalized list.
+IMPOSSIBLE_SLOTS: Final = 18_000
+#: Signatures whose statuses are requested at once.
+MOST_ASKED: Final = 256
 #: Maximum number of signatures that an alert names.
 NAMED: Final = 10
 #: Signatures in one proof, so that comparing digests locks the log for milliseconds only.
@@ -102,6 +107,7 @@ class Reconciler:
         _, final, has_ground = await self._database.fetch_one(sql.proven_slots)
         node = self._client.pin_node()
         top = await node.slot(commitment=commitment, min_context_slot=max(self._highest[commitment], final, 0))
+        await self._database.execute(sql.save_node_slot, slot=top)
         height = await node.block_height(commitment="finalized") if commitment == "finalized" else 0
         await self._database.execute(sql.clear_listing, commitment=commitment)
         lowest = await self._list_pages(node, commitment, final, top)
@@ -198,6 +204,26 @@ class Reconciler:
 
     # Transactions that the log holds and the chain does not list
 
+    async def ask_other_nodes(self, listed: ListedRange) -> int:
+        """Add to the finalized list what any node reports as finalized although the list lacks it; return how many.
+
+        A node that has lost slots lists nothing of them, and its silence proves nothing. A node that fails is skipped.
+        """
+        bounds = {"floor": listed.floor, "top": listed.top}
+        rows = await self._database.fetch_all(sql.unlisted, **bounds, seconds=0.0, limit=MOST_ASKED)
+        unlisted = {signature: slot for signature, slot, _ in rows}
+        reported: dict[str, int] = {}
+        async for statuses in _statuses_of_each(self._client, list(unlisted)):
+            for (signature, slot), status in zip(unlisted.items(), statuses, strict=True):
+                if status and status.is_finalized and status.err is None and status.slot == slot:
+                    reported[signature] = slot
+            if len(reported) == len(unlisted):
+                break
+        if reported:
+            listing = [chain.SignatureInfo(signature=signature, slot=slot) for signature, slot in reported.items()]
+            await self._record_listing(listed.commitment, listing)
+        return len(reported)
+
     async def retract_absent(self, listed: ListedRange) -> int:
         """Note what the finalized list lacks, and retract what is proven absent; return how many were retracted."""
         await self._database.execute(sql.clear_suspects)
@@ -208,18 +234,40 @@ class Reconciler:
             return 0
         absent = await self._find_absent([(signature, slot) for signature, slot in candidates], listed.top)
         if absent:
-            async with self._pipeline.exclusive_writer() as writer:
-                await writer.retract(absent)
-            self.retracted += len(absent)
-            log.error("transactions_retracted", signatures=absent)
-            more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
-            await self._database.alert(
-                "retracted",
-                f"{len(absent)} transactions are proven absent from the chain and were retracted: "
-                f"{', '.join(absent[:NAMED])}{more}. Check each on a second node (docs/runbook.md, retracted).",
-                severity="critical",
-            )
+            await self._retract(absent, "are proven absent from the chain")
         return len(absent)
+
+    async def retract_impossible(self) -> int:
+        """Retract transactions in slots that the chain cannot have reached; return how many were retracted.
+
+        Deliveries of such slots are refused once the node's slot is known, so these arrived before. One that the node
+        knows is requested instead: the chain has it in another slot. Raises NodeError.
+        """
+        rows = await self._database.fetch_all(sql.impossible_transactions, margin=IMPOSSIBLE_SLOTS)
+        if not rows:
+            return 0
+        statuses = await self._client.signature_statuses([signature for signature, _ in rows], search_history=True)
+        known = [(row[0], status.slot) for row, status in zip(rows, statuses.value, strict=True) if status]
+        unknown = [row[0] for row, status in zip(rows, statuses.value, strict=True) if not status]
+        if known:
+            signatures, slots = (list(column) for column in zip(*known, strict=True))
+            await self._database.execute(sql.request_versions, signatures=signatures, slots=slots)
+        if unknown:
+            await self._retract(unknown, "are in slots that the chain has not reached")
+        return len(unknown)
+
+    async def _retract(self, signatures: Sequence[str], cause: str) -> None:
+        async with self._pipeline.exclusive_writer() as writer:
+            await writer.retract(signatures)
+        self.retracted += len(signatures)
+        log.error("transactions_retracted", signatures=signatures)
+        more = f" and {len(signatures) - NAMED} more" if len(signatures) > NAMED else ""
+        await self._database.alert(
+            "retracted",
+            f"{len(signatures)} transactions {cause} and were retracted: "
+            f"{', '.join(signatures[:NAMED])}{more}. Check each on a second node (docs/runbook.md, retracted).",
+            severity="critical",
+        )
 
     async def report_unlisted(self, listed: ListedRange) -> None:
         """Raise or resolve the alert about transactions of ours that hold the watermark because no node lists them."""
@@ -239,6 +287,13 @@ class Reconciler:
             severity="critical",
         )
 
+    async def _unknown_everywhere(self, candidates: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Return the candidates that no node knows: where nodes contradict each other, nothing is absent."""
+        known: set[str] = set()
+        async for statuses in _statuses_of_each(self._client, [signature for signature, _ in candidates]):
+            known.update(pair[0] for pair, status in zip(candidates, statuses, strict=True) if status)
+        return [pair for pair in candidates if pair[0] not in known]
+
     async def _find_absent(self, candidates: Sequence[tuple[str, int]], top: int) -> list[str]:
         """Return the candidates that the node's history does not know and that no block of their slot contains.
 
@@ -250,10 +305,26 @@ class Reconciler:
         if statuses.slot < top:
             raise rpc_errors.NodeBehind(f"The node is at slot {statuses.slot}, before {top}.")
         unknown = [pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None]
+        unknown = await self._unknown_everywhere(unknown)
+        if not unknown:
+            return []
         blocks = FinalizedBlocks(node)
         return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]
 
 
+async def _statuses_of_each(
+    client: chain.ChainClient, signatures: Sequence[str]
+) -> AsyncIterator[Sequence[chain.SignatureStatus | None]]:
+    """Yield the statuses of these signatures at each node that answers."""
+    for node in client.each_node() if signatures else ():
+        try:
+            yield (await node.signature_statuses(signatures, search_history=True)).value
+        except _SKIPPED:
+            continue
+
+
+#: Errors of one node of several, which is not asked further.
+_SKIPPED: Final = (rpc_errors.NodeError, errors.Unauthorized, errors.NotFound)
 #: Errors about one block that prove nothing, whatever the node's generation or its provider's filter.
 _NOT_SERVED: Final = (
     errors.NotFound,

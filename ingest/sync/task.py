@@ -317,11 +317,13 @@ class SyncTask:
         self._walked_at = time.monotonic()
         await self._read_cluster_facts()
         newest = await self._list_and_fetch("finalized" if self.has_moved else "confirmed")
+        await self.reconciler.retract_impossible()
         verified = await self.reconciler.verify(newest)
         await self.block_order.apply_listed(newest.commitment)
         with contextlib.suppress(errors.Transient):
             await self.block_order.resolve(0, newest.top)
         finalized = newest if self.has_moved else await self._list_and_fetch("finalized")
+        await self.reconciler.ask_other_nodes(finalized)
         await self.block_order.apply_listed(finalized.commitment)
         final = await self.reconciler.finalize(finalized, below=await self.block_order.first_unresolved_slot())
         try:

@@ -40,6 +40,7 @@ from ..decode.decoder import DecodedDelivery, Decoder
 from ..keeper_watch import KeeperWatch
 from ..log_stats import LogStats
 from ..metrics import Metrics
+from ..notification_watch import NotificationWatch
 from ..store.group_commit import ByteBudget, Pipeline, Reservation
 from ..store.mart_retries import MartRetrier
 from ..sync.database import SyncDatabase
@@ -103,6 +104,8 @@ class Parts:
     mart_retrier: MartRetrier | None = None
     #: The task that finds keepers which do not run.
     keeper_watch: KeeperWatch | None = None
+    #: The task that ends analysts' sessions which fill the server's queue of notifications.
+    notification_watch: NotificationWatch | None = None
     #: Memory budgets for bodies until their signature is verified: the large ones, and the small ones.
     unverified_budget: ByteBudget = field(
         default_factory=lambda: ByteBudget(UNVERIFIED_BYTES, share_bytes=BODY_LIMIT_BYTES)
@@ -138,6 +141,8 @@ def create_app(parts: Parts) -> Litestar:
             parts.mart_retrier.start()
         if parts.keeper_watch is not None:
             parts.keeper_watch.start()
+        if parts.notification_watch is not None:
+            parts.notification_watch.start()
         try:
             async with run_sources(parts.sources, parts.intake, parts.database):
                 yield
@@ -148,6 +153,8 @@ def create_app(parts: Parts) -> Litestar:
                 await parts.mart_retrier.stop()
             if parts.keeper_watch is not None:
                 await parts.keeper_watch.stop()
+            if parts.notification_watch is not None:
+                await parts.notification_watch.stop()
             await parts.pipeline.close(parts.grace_seconds)
             if parts.log_stats is not None:
                 await parts.log_stats.close()

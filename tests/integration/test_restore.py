@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import uuid
 from pathlib import Path
 
 import psycopg
@@ -34,6 +35,18 @@ def _tool(name: str, connection: psycopg.Connection[tuple[object, ...]]) -> str:
     )
 
 
+def _dump(database: testing.PostgresDatabase, superuser: psycopg.Connection[tuple[object, ...]], file: str) -> None:
+    subprocess.run([_tool("pg_dump", superuser), "-Fc", "-f", file, "-d", database.dsn("postgres")], check=True)
+
+
+def _restore(database: testing.PostgresDatabase, superuser: psycopg.Connection[tuple[object, ...]], file: str) -> None:
+    """Replace all schemas of ours by those of a dump."""
+    for (schema,) in superuser.execute(OURS).fetchall():
+        superuser.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(str(schema))))
+    command = [_tool("pg_restore", superuser), "--exit-on-error", "-d", database.dsn("postgres"), file]
+    subprocess.run(command, check=True)
+
+
 async def _deliver(database: testing.PostgresDatabase) -> None:
     log = Writer(database.dsn("zmart_ingest"))
     await log.append(event_histories.generate(5), source="webhook")
@@ -51,14 +64,11 @@ def test_a_dump_restored_into_its_own_database_is_another_epoch(
     """All of it is restored, no migration is pending, the marts are correct, and clients must start again."""
     file = str(tmp_path / "log.dump")
     with marts_database.connect("postgres") as superuser:
-        dump, restore = _tool("pg_dump", superuser), _tool("pg_restore", superuser)
         asyncio.run(_deliver(marts_database))
         rebuild.deploy(marts_database.dsn())  # A clone has its own epoch, different from its template's.
         before = _epoch(marts_database)
-        subprocess.run([dump, "-Fc", "-f", file, "-d", marts_database.dsn("postgres")], check=True)
-        for (schema,) in superuser.execute(OURS).fetchall():
-            superuser.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(str(schema))))
-        subprocess.run([restore, "--exit-on-error", "-d", marts_database.dsn("postgres"), file], check=True)
+        _dump(marts_database, superuser, file)
+        _restore(marts_database, superuser, file)
 
     assert migrate.pending_migrations(marts_database.dsn()) == []
     rebuild.deploy(marts_database.dsn())
@@ -68,6 +78,30 @@ def test_a_dump_restored_into_its_own_database_is_another_epoch(
     assert after != before
     assert _epoch(marts_database) == after
     assert all(verdict.is_consistent for verdict in rebuild.verify(marts_database.dsn(), ()))
+
+
+@pytest.mark.parametrize("is_running", [False, True], ids=["started afterwards", "running meanwhile"])
+async def test_ingest_alone_begins_the_epoch_of_a_restored_dump(
+    marts_database: testing.PostgresDatabase, tmp_path: Path, is_running: bool
+) -> None:
+    """Nothing but ingest serves it: no deployment, no reader; its connection may be older than the restored tables."""
+    file = str(tmp_path / "log.dump")
+    log = Writer(marts_database.dsn("zmart_ingest"))
+    before = (await log.append(event_histories.generate(5), source="webhook")).epoch
+    with marts_database.connect("postgres") as superuser:
+        _dump(marts_database, superuser, file)
+        lost = await log.append(event_histories.generate(6), source="webhook")
+        if not is_running:
+            await log.close()
+        _restore(marts_database, superuser, file)
+    assert _epoch(marts_database) == uuid.UUID(before)
+
+    appended = await log.append(event_histories.generate(7), source="webhook")
+    await log.close()
+
+    assert lost.epoch == before
+    assert appended.first_seq == lost.first_seq
+    assert uuid.UUID(appended.epoch) == _epoch(marts_database) != uuid.UUID(before)
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,10 @@ class ChainClient(Protocol):
         """Return a client of the same cluster through one node, for calls whose results must fit together."""
         ...
 
+    def each_node(self) -> Sequence[ChainClient]:
+        """Return a client for each node of the cluster, for questions where one node's "unknown" proves nothing."""
+        ...
+
     async def genesis_hash(self) -> str:
         """Return the hash that identifies the cluster."""
         ...

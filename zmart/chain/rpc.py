@@ -97,6 +97,15 @@ class RpcClient:
         one._facts = self._facts
         return one
 
+    def each_node(self) -> tuple[RpcClient, ...]:
+        """Return a client of each node alone, the preferred first; this client still closes their connections."""
+        found = []
+        for node in self._nodes_by_preference():
+            one = self.pin_node()
+            one._nodes = (node,)
+            found.append(one)
+        return tuple(found)
+
     # The cluster
 
     async def genesis_hash(self) -> str:

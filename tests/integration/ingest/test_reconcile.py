@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +13,21 @@ import chain_stack
 import msgspec
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
+from scripted_node import ScriptedNode, ScriptedReply, result
 
+from devchain import delivery
+from devchain.blocks import LandedTransaction
 from devchain.cluster import ClusterProfile
 from devchain.faults import RpcFault
 from devchain.rpc_errors import BLOCK_CLEANED_UP, BLOCK_NOT_AVAILABLE, SLOT_SKIPPED, UNSUPPORTED_VERSION, RpcError
 from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
 from ingest.metrics import Metrics
+from ingest.records import TransactionRow
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
 from ingest.sync.block_order import UNSERVED_SECONDS
+from ingest.sync.database import sql
 from ingest.sync.slow_answers import RESOLVE_AFTER_SECONDS, SlowAnswerCheck
 from ingest.sync.sources import Backoff, Intake, run_with_retries
 from ingest.sync.task import STUCK_SECONDS, SilenceDetector, SyncTask, identify, verify_cluster_at_startup
@@ -71,6 +77,89 @@ async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> Non
     )
     assert wrong == [(0,)]
     assert stack.fetch_all("select count(*) > 0 from raw.feed where kind = 'moved'") == [(True,)]
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
+
+
+#: The highest slot that an order key has room for.
+LAST_SLOT = (1 << 39) - 1
+
+
+def moved_to(landed: LandedTransaction, slot: int) -> TransactionRow:
+    """A transaction as a webhook that names another slot delivers it."""
+    item = {**delivery.webhook_item(landed), "slot": slot}
+    (row,) = Decoder(chain_stack.PROGRAM_ID).decode_items([msgspec.json.encode(item)]).transactions
+    return row
+
+
+def slot_of_answers(stack: ChainStack) -> int:
+    """The slot that an answer of the API names."""
+    ((slot,),) = stack.fetch_all("select slot from ops.as_of(array['markets'])")
+    return int(slot)
+
+
+async def test_a_delivery_for_a_slot_that_the_chain_cannot_have_reached_is_fetched(stack: ChainStack) -> None:
+    """It is requested from the chain instead of believed, and answers name the slot that the chain has for it."""
+    await stack.sync_task.verify()
+    before = set(stack.stored_signatures())
+    await stack.play(2)
+    news = [one for one in stack.landed_transactions() if one.err is None and str(one.signature) not in before]
+
+    await stack.pipeline.submit([moved_to(one, LAST_SLOT) for one in news], [], wanted=[])
+    assert stack.stored_signatures() == before
+    assert stack.fetch_all("select count(*) from raw.pending_signatures") == [(len(news),)]
+    assert news
+
+    await stack.sync_task.verify()
+    assert stack.fetch_all("select max(slot) from raw.transactions") == [(max(one.slot for one in news),)]
+    assert slot_of_answers(stack) == max(one.slot for one in news)
+    assert stack.fetch_all("select count(*) from raw.events where retracted_at is not null") == [(0,)]
+
+
+async def test_a_node_that_is_away_for_long_stops_no_delivery(stack: ChainStack) -> None:
+    """What the chain can have reached since the node named its slot is believed, and an error is no answer."""
+    await stack.sync_task.verify()
+    ((top,),) = stack.fetch_all("select value::bigint from ops.cursors where name = 'node_slot'")
+    earlier = "update ops.cursors set moved_at = moved_at - interval '1 hour' where name = 'node_slot' returning 1"
+    stack.fetch_all(earlier)
+    await stack.sync_task.on_error(rpc_errors.Unreachable("away"))
+    known = stack.stored_signatures()
+    await stack.play(2)
+    near, far = [one for one in stack.landed_transactions() if str(one.signature) not in known and one.err is None][:2]
+
+    # Slots of 0.2 s for an hour, which the bound of 0.05 s a slot contains; and beyond what any cluster can reach.
+    await stack.pipeline.submit([moved_to(near, top + 18_000), moved_to(far, top + 80_000)], [], wanted=[])
+
+    assert str(near.signature) in stack.stored_signatures()
+    assert str(far.signature) not in stack.stored_signatures()
+
+
+async def test_a_node_that_lags_does_not_lower_the_bound(stack: ChainStack) -> None:
+    """An older slot of a second node changes neither the stored slot nor the time of its answer."""
+    await stack.sync_task.verify()
+    stored = "select value, moved_at from ops.cursors where name = 'node_slot'"
+    before = stack.fetch_all(stored)
+
+    await stack.sync_database.execute(sql.save_node_slot, slot=1)
+
+    assert stack.fetch_all(stored) == before
+
+
+async def test_what_was_believed_before_the_node_named_its_slot_is_retracted(stack: ChainStack) -> None:
+    """The first walk retracts what no chain can hold, requests what the chain has elsewhere, and alerts; answers name a
+    slot of the chain."""
+    invented, elsewhere = [one for one in stack.landed_transactions() if one.err is None][-2:]
+    phantom = moved_to(invented, LAST_SLOT)._replace(signature=deliveries.signature(1))
+    await stack.pipeline.submit([phantom, moved_to(elsewhere, LAST_SLOT - 1)], [], wanted=[])
+    assert slot_of_answers(stack) == LAST_SLOT
+
+    await stack.sync_task.verify()
+
+    landed = {str(one.signature) for one in stack.landed_transactions() if one.err is None}
+    assert phantom.signature not in stack.stored_signatures() >= landed
+    assert slot_of_answers(stack) == max(one.slot for one in stack.landed_transactions() if one.err is None)
+    alerts = stack.fetch_all("select message from ops.alerts where kind = 'retracted'")
+    assert len(alerts) == 1
+    assert phantom.signature in alerts[0][0]
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
@@ -490,6 +579,59 @@ async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeyp
     assert standing.finalized_through == standing.finalized_slot
     assert stack.fetch_all(alert) == []
     assert stack.fetch_all("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
+
+
+async def test_what_one_node_lost_another_proves(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The preferred node lists nothing of some slots and knows none of their transactions. The second reports them as
+    finalized and serves one that was never delivered: finality goes on, and nothing is retracted."""
+    await stack.sync_task.verify()
+    await stack.play(10)
+    landed = [one for one in stack.landed_transactions() if one.err is None]
+    slots = sorted({one.slot for one in landed})[-6:-2]
+    lost = [one for one in landed if one.slot in slots]
+    undelivered = lost[-1]
+    await stack.deliver([one for one in stack.landed_transactions() if one.signature != undelivered.signature])
+    await stack.pass_blocks(BLOCKS_TO_FINALITY)
+    rpc = stack.node.server.rpc
+    real = dict(rpc.methods)
+    second = ScriptedNode()
+
+    def serve(method: str, params: Any) -> ScriptedReply:
+        return result(real[method](params))
+
+    second.answers.update({method: functools.partial(serve, method) for method in real})
+    hide_slots(stack, monkeypatch, frozenset(slots), block=lambda _: None)
+    # It lists the one that was never delivered, and does not serve it.
+    hiding = rpc.methods["getSignaturesForAddress"]
+
+    def listing(params: Any) -> Any:
+        ours = {one["signature"] for one in hiding(params)} | {str(undelivered.signature)}
+        return [one for one in real["getSignaturesForAddress"](params) if one["signature"] in ours]
+
+    monkeypatch.setitem(rpc.methods, "getSignaturesForAddress", listing)
+
+    async def connect() -> Writer:
+        return await Writer.connect(stack.database.dsn("zmart_ingest"))
+
+    alone = await stack.sync_task.verify()
+    assert (alone.finalized_through or 0) < slots[0]
+    assert str(undelivered.signature) not in stack.stored_signatures()
+    await stack.pass_blocks(160)
+    stack.fetch_all("update raw.pending_signatures set next_attempt_at = clock_timestamp() returning 1")
+    async with (
+        second.serving(),
+        RpcClient([stack.node.url, second.url]) as client,
+        Pipeline(connect) as pipeline,
+    ):
+        both = SyncTask(
+            client, stack.sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=chain_stack.PROGRAM_ID
+        )
+        standing = await both.verify()
+
+    assert standing.finalized_through == standing.finalized_slot
+    assert str(undelivered.signature) in stack.stored_signatures()
+    assert stack.fetch_all("select count(*) from raw.transactions where retracted_at is not null") == [(0,)]
+    assert stack.fetch_all("select count(*) from raw.retraction_candidates") == [(0,)]
 
 
 async def test_a_version_above_the_ceiling_is_an_alert_and_never_skipped(

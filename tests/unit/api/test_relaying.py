@@ -169,6 +169,10 @@ class ExpiryNode:
         """This node."""
         return self
 
+    def each_node(self) -> tuple[ExpiryNode, ...]:
+        """This node alone."""
+        return (self,)
+
     async def read_commitment(self) -> client.Commitment:
         """As before Alpenglow."""
         return "confirmed"

@@ -10,14 +10,15 @@ begin atomic
         ) then 'finalized' else 'confirmed' end
     from raw.identity as i
     cross join lateral (
-        select h.seq, (select max(e.order_key) >> 24 from raw.events as e) as slot
+        select h.seq, (select max(e.order_key) >> 24 from raw.events as e where e.retracted_at is null) as slot
         from (select coalesce(max(f.seq), 0) as seq from raw.feed as f) as h
         where not exists (
             select from ops.model_position as m where m.name = any(p_models) and m.applied_seq < h.seq
         )
         union all
         select m.applied_seq, (
-            select e.order_key >> 24 from raw.events as e where e.seq <= m.applied_seq order by e.seq desc limit 1
+            select e.order_key >> 24 from raw.events as e
+            where e.seq <= m.applied_seq and e.retracted_at is null order by e.seq desc limit 1
         )
         from (
             select min(m.applied_seq) as applied_seq from ops.model_position as m where m.name = any(p_models)

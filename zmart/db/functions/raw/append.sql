@@ -37,6 +37,7 @@ declare
     v_aside int [];
     v_numbers bigint [];
     v_final bigint;
+    v_newest bigint;
     v_bundle bigint;
     v_back record;
     v_left bigint [] := '{}';
@@ -53,12 +54,14 @@ begin
     from unnest(p_signatures) with ordinality as g (signature, position)
     inner join raw.transactions as t on t.signature = g.signature;
 
-    -- New transactions in slots that are already final must come from the chain, so they are fetched and not stored.
+    -- New transactions in slots that are already final, or that the chain cannot have reached, must come from the chain, so
+    -- they are fetched and not stored.
     if p_source = 'webhook' then
         v_final := raw.finalized_through();
+        v_newest := raw.newest_possible_slot();
         select array_agg(g.position::int) into v_aside
         from unnest(p_slots) with ordinality as g (slot, position)
-        where g.slot <= v_final and not g.position = any(coalesce(v_known, '{}'));
+        where (g.slot <= v_final or g.slot > v_newest) and not g.position = any(coalesce(v_known, '{}'));
     end if;
     o_aside := coalesce(cardinality(v_aside), 0);
 
@@ -207,6 +210,6 @@ begin
 end
 $$;
 comment on function raw.append is
-'Takes the writer''s lock, stores new transactions, folds them and notifies. The caller commits. Known transactions are counted, and retracted ones that landed again are reopened. New ones that a webhook delivers for final slots are requested from the chain and not stored.';
+'Takes the writer''s lock, stores new transactions, folds them and notifies. The caller commits. Known transactions are counted, and retracted ones that landed again are reopened. New ones that a webhook delivers for final slots, or for slots that the chain cannot have reached, are requested from the chain and not stored.';
 
 grant execute on function raw.append to zmart_ingest;

@@ -16,6 +16,13 @@ begin
     if v_entries = 0 then
         return v_head;
     end if;
+    -- A connection may outlive a promotion, or tables that a dump has replaced; the other parts of the identity cannot change
+    -- beneath a connection.
+    if not exists (
+        select from raw.identity as i where i.feed_oid = 'raw.feed'::regclass::oid and i.timeline = raw.timeline()
+    ) then
+        perform raw.renew_identity();
+    end if;
     insert into raw.feed (seq, kind, ref, market_no, wallet_no, digest)
     select
         v_head + g.position, g.kind, g.ref, g.market_no, g.wallet_no,

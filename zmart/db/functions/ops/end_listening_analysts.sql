@@ -1,0 +1,24 @@
+-- A session that listens and is in a transaction, or whose client does not read, keeps all notifications in the queue of the
+-- server, and a full queue refuses every commit that notifies. Others cannot see which session listens, so this ends those that
+-- may: idle ones, those that wait for their client, and those in a transaction of more than ten seconds.
+create or replace function ops.end_listening_analysts(p_limit int) returns int
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+    select count(*) filter (where pg_terminate_backend(s.pid))::int
+    from (
+        select a.pid
+        from pg_stat_activity as a
+        where
+            a.usename = 'analyst' and a.pid <> pg_backend_pid()
+            and (
+                a.state <> 'active' or a.wait_event = 'ClientWrite'
+                or a.xact_start < clock_timestamp() - interval '10 seconds'
+            )
+        order by coalesce(a.xact_start, a.state_change)
+        limit p_limit
+    ) as s
+$$;
+comment on function ops.end_listening_analysts is
+'Ends at most p_limit sessions of analyst that may hold the queue of notifications, the oldest first, and returns their number.';
+
+grant execute on function ops.end_listening_analysts to zmart_ingest;
