@@ -65,7 +65,6 @@ def rules_from_settings(configured: Settings, keys: KeeperKeys) -> Rules:
         approval_threshold_bps=voting.proposal_approval_threshold_bps,
         dispute_threshold_bps=voting.dispute_threshold_bps,
         voting_window_seconds=voting.dispute_voting_window_seconds,
-        eligibility=voting.ballot_eligibility,
         has_admin=keys.admin is not None,
         activates=configured.keepers.activates,
         batch_size=monitor.batch_size,

@@ -11,9 +11,10 @@ not in the log by then happened later. A dispute can be opened only before `reso
 Once `proven_at` has reached that instant and the log shows no dispute, none exists and none can be opened any more.
 All ballots on chain before `proven_at` are counted, and ballots after a window's end never count.
 
-Off-chain ballots of wallets that the chain has never shown cost nothing: ten of them were cast in 1.2 s
-from one address, and a tally, an approval and an activation followed. So no transaction is sent whose reason depends
-on them, and no count that is sent includes them.
+Off-chain ballots of unseen wallets cost nothing: ten of them were cast in 1.2 s from one address, and a tally, an
+approval and an activation followed. So no transaction is sent whose reason depends on them, and no count that is sent
+includes them. A wallet is seen if it had a finalized event before the vote opened: one that appears on chain later
+could make a free ballot count after the fact. BALLOT_ELIGIBILITY decides who may cast, and nothing here.
 
 A row that is not sent has a reason of reasons.py. An operator decides the rows of `PlanVerdict.MANUAL_REVIEW`,
 because no rule may decide them.
@@ -30,7 +31,6 @@ from zmart.domain import market as markets
 from zmart.domain import votes
 from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
-from zmart.settings import Eligibility
 
 from .actions import Name, Task
 from .reasons import PlanVerdict, Reason
@@ -64,7 +64,6 @@ class Rules:
     approval_threshold_bps: int
     dispute_threshold_bps: int
     voting_window_seconds: int
-    eligibility: Eligibility
     #: Whether the admin's key is configured.
     has_admin: bool
     activates: bool
@@ -103,15 +102,13 @@ class Tally(NamedTuple):
     unseen_agree: int = 0
     unseen_disagree: int = 0
 
-    def eligible_counts(self, eligibility: Eligibility) -> tuple[int, int]:
-        """Return the agreeing and disagreeing ballots of the wallets that may vote."""
+    def with_unseen(self) -> tuple[int, int]:
+        """Return the agreeing and disagreeing ballots of all wallets."""
         agree, disagree = self.without_unseen()
-        if eligibility == "known":
-            return agree, disagree
         return agree + self.unseen_agree, disagree + self.unseen_disagree
 
     def without_unseen(self) -> tuple[int, int]:
-        """Return the agreeing and disagreeing ballots of wallets that the chain has shown."""
+        """Return the agreeing and disagreeing ballots on chain, and of wallets seen there before the vote opened."""
         return self.on_chain_agree + self.known_agree, self.on_chain_disagree + self.known_disagree
 
 
@@ -277,7 +274,7 @@ def tally(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig
     if _is_sufficient(market.likes, market.dislikes, config, rules):
         return row.with_reason(Reason.TALLY_SUFFICES, _format_counts(market.likes, market.dislikes))
     if short is not None or short_without_unseen is not None:
-        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally))
     if market.last_sent_at is not None and proven_state.our_at - market.last_sent_at < TALLY_INTERVAL_SECONDS:
         return row.with_reason(Reason.TALLIED_LATELY)
     likes, dislikes = market.tally.without_unseen()
@@ -298,7 +295,7 @@ def approval(market: MarketFacts, proven_state: ProvenState, config: ProtocolCon
     if short is not None and short_without_unseen is not None:
         return row.with_reason(Reason.BALLOTS_TURNED, f"Counted now: {short[1]}")
     if short is not None or short_without_unseen is not None:
-        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally))
     if not rules.has_admin:
         return row.with_reason(Reason.NO_ADMIN_KEY, "Sign it with the admin's key, or set ADMIN_KEYPAIR_PATH.")
     return replace(row, detail=_format_counts(market.likes, market.dislikes))
@@ -319,7 +316,7 @@ def activation(market: MarketFacts, proven_state: ProvenState, config: ProtocolC
         return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
     # Only this direction counts: ballots of unseen wallets against an approved market must not block its activation.
     if short is None and short_without_unseen is not None:
-        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally))
     return row
 
 
@@ -328,7 +325,7 @@ _Short: TypeAlias = tuple[Reason, str] | None
 
 def _shorts(tally: Tally, config: ProtocolConfig, rules: Rules) -> tuple[_Short, _Short]:
     """Return what is missing for an approval, first by all ballots that count, then without unseen wallets."""
-    return _missing_for_approval(tally.eligible_counts(rules.eligibility), config, rules), _missing_for_approval(
+    return _missing_for_approval(tally.with_unseen(), config, rules), _missing_for_approval(
         tally.without_unseen(), config, rules
     )
 
@@ -399,7 +396,7 @@ def settlement(market: MarketFacts, proven_state: ProvenState, config: ProtocolC
 
 
 def _settlement_row(row: PlanRow, market: MarketFacts, config: ProtocolConfig, rules: Rules) -> PlanRow:
-    agree, disagree = market.tally.eligible_counts(rules.eligibility)
+    agree, disagree = market.tally.with_unseen()
     try:
         total = votes.total(agree, disagree)
     except errors.ProgramError:
@@ -415,7 +412,7 @@ def _settlement_row(row: PlanRow, market: MarketFacts, config: ProtocolConfig, r
         chain,
         ours,
     }:
-        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally))
     counts = _format_counts(*seen_counts)
     if ours != chain:
         return row.with_reason(Reason.THRESHOLDS_DISAGREE, f"{counts}; the chain would write {_outcome_label(chain)}")
@@ -445,12 +442,12 @@ def _format_counts(agree: int, disagree: int) -> str:
     return f"{agree}:{disagree}, {votes.share_bps(agree, disagree) / 100:.2f} %"
 
 
-def _with_and_without(tally: Tally, rules: Rules) -> str:
+def _with_and_without(tally: Tally) -> str:
     counted, without = (
-        _format_counts(*tally.eligible_counts(rules.eligibility)),
+        _format_counts(*tally.with_unseen()),
         _format_counts(*tally.without_unseen()),
     )
-    return f"{counted}; without wallets that never appeared on chain {without}"
+    return f"{counted}; without wallets unseen before the vote {without}"
 
 
 def _outcome_label(outcome: bool | None) -> str:

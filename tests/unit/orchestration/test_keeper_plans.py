@@ -29,7 +29,6 @@ RULES = Rules(
     approval_threshold_bps=7_000,
     dispute_threshold_bps=6_000,
     voting_window_seconds=3 * DAY,
-    eligibility="any",
     has_admin=True,
     activates=True,
     batch_size=10,
@@ -142,7 +141,7 @@ def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admi
     assert row.verdict is PlanVerdict.MANUAL_REVIEW
     assert row.arguments == {}
     agree, disagree = tally.without_unseen()
-    assert f"without wallets that never appeared on chain {agree}:{disagree}, " in row.detail
+    assert f"without wallets unseen before the vote {agree}:{disagree}, " in row.detail
 
     tallied = market(MarketState.PROPOSED, tally=tally, likes=10, dislikes=0)
     assert plan_one("proposal_approvals", tallied, rules=rules).reason is Reason.UNSEEN_DECIDE
@@ -166,17 +165,6 @@ def test_what_is_written_on_chain_leaves_unseen_wallets_out() -> None:
     )
     row = plan_one("proposal_tallies", found)
     assert (row.reason, row.arguments) == (Reason.DUE, {"final_likes": 10, "final_dislikes": 0})
-
-
-def test_unknown_wallets_are_left_out_where_only_known_ones_may_vote() -> None:
-    """BALLOT_ELIGIBILITY=known: then there is nothing to compare."""
-    known = replace(RULES, eligibility="known")
-    for tally, reason in zip(
-        UNSEEN_DECIDE,
-        (Reason.TOO_FEW_BALLOTS, Reason.TOO_FEW_BALLOTS, Reason.BELOW_THRESHOLD, Reason.DUE),
-        strict=True,
-    ):
-        assert plan_one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=known).reason is reason
 
 
 def test_a_stricter_rule_of_ours_holds_over_the_chains() -> None:
