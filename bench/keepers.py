@@ -132,6 +132,7 @@ _RULES = Rules(
     dispute_threshold_bps=6_000,
     voting_window_seconds=259_200,
     has_admin=True,
+    approves=True,
     activates=True,
     batch_size=10,
 )

@@ -66,6 +66,7 @@ def rules_from_settings(configured: Settings, keys: KeeperKeys) -> Rules:
         dispute_threshold_bps=voting.dispute_threshold_bps,
         voting_window_seconds=voting.dispute_voting_window_seconds,
         has_admin=keys.admin is not None,
+        approves=configured.keepers.approves,
         activates=configured.keepers.activates,
         batch_size=monitor.batch_size,
         clocks_agree=not configured.chain.is_localnet,

@@ -66,6 +66,8 @@ class Rules:
     voting_window_seconds: int
     #: Whether the admin's key is configured.
     has_admin: bool
+    #: Whether keepers may send approvals; otherwise an operator does.
+    approves: bool
     activates: bool
     #: Maximum number of rows that one round sends.
     batch_size: int
@@ -298,6 +300,10 @@ def approval(market: MarketFacts, proven_state: ProvenState, config: ProtocolCon
         return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally))
     if not rules.has_admin:
         return row.with_reason(Reason.NO_ADMIN_KEY, "Sign it with the admin's key, or set ADMIN_KEYPAIR_PATH.")
+    if not rules.approves:
+        return row.with_reason(
+            Reason.LEFT_TO_OPERATOR, "KEEPER_APPROVES is off. To send it: zmart keeper approve MARKET --reason TEXT"
+        )
     return replace(row, detail=_format_counts(market.likes, market.dislikes))
 
 

@@ -25,6 +25,7 @@ class Reason(enum.Enum):
 
     DUE = ("due", PlanVerdict.DUE)
     NO_ADMIN_KEY = ("unsigned, for the admin", PlanVerdict.EXPORT)
+    LEFT_TO_OPERATOR = ("unsigned, for an operator", PlanVerdict.EXPORT)
 
     TOO_FEW_BALLOTS = ("too few ballots", PlanVerdict.WAIT)
     BELOW_THRESHOLD = ("below the threshold", PlanVerdict.WAIT)

@@ -434,6 +434,24 @@ async def test_without_the_admins_key_approvals_are_exported(stack: KeeperStack)
     assert stack.state(market) == "APPROVED"
 
 
+async def test_approvals_are_left_to_an_operator_where_keepers_may_not_approve(stack: KeeperStack) -> None:
+    """KEEPER_APPROVES=false: with the admin's key configured nothing is signed, and the transaction is exported."""
+    market = stack.propose(1)
+    await stack.sync_log()
+    await stack.run_keepers("proposal_tallies")
+    await stack.sync_log()
+    before = sent(stack)
+
+    report = await stack.run_keepers(
+        "proposal_approvals", configured=stack.with_settings(keepers={"approves": False})
+    )
+
+    row = row_of(report, market)
+    assert (row.reason, row.verdict) == (Reason.LEFT_TO_OPERATOR, PlanVerdict.EXPORT)
+    assert row.unsigned is not None
+    assert (sent(stack), stack.state(market)) == (before, "PROPOSED")
+
+
 # Nodes
 
 

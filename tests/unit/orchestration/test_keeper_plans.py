@@ -30,6 +30,7 @@ RULES = Rules(
     dispute_threshold_bps=6_000,
     voting_window_seconds=3 * DAY,
     has_admin=True,
+    approves=True,
     activates=True,
     batch_size=10,
 )
@@ -195,6 +196,17 @@ def test_without_the_admins_key_an_approval_is_exported() -> None:
     assert (
         plan_one("market_activations", approved, rules=replace(RULES, activates=False)).reason is Reason.LEFT_TO_OTHERS
     )
+
+
+def test_an_approval_is_left_to_an_operator_where_keepers_may_not_approve() -> None:
+    """With KEEPER_APPROVES=false it is exported although the admin's key is there; the other keepers still act."""
+    without = replace(RULES, approves=False)
+
+    row = plan_one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without)
+    assert (row.reason, row.verdict) == (Reason.LEFT_TO_OPERATOR, PlanVerdict.EXPORT)
+    assert "zmart keeper approve" in row.detail
+    assert plan_one("proposal_tallies", proposed(9, 1), rules=without).reason is Reason.DUE
+    assert plan_one("market_activations", market(MarketState.APPROVED), rules=without).reason is Reason.DUE
 
 
 # Outcomes
