@@ -254,8 +254,28 @@ from failed where i.intent_no = failed.intent_no
 returning i.state;
 
 -- name: release_intent
--- Release a quarantined intent that an operator has inspected.
-select ops.release_intent(%(intent_no)s, %(who)s);
+-- Release a quarantined intent that an operator has inspected, and record who did.
+with released as materialized (
+    select ops.release_intent(%(intent_no)s, %(who)s) as is_released
+)
+select
+    is_released,
+    case
+        when is_released
+            then ops.record_audit(%(who)s, 'keeper release', %(intent_no)s::bigint::text, %(reason)s, '{}')
+    end
+from released;
+
+-- name: record_audit
+-- Record a decision of an operator, before it takes effect.
+select ops.record_audit(%(who)s, %(action)s, %(subject)s, %(reason)s, %(details)s);
+
+-- name: audited_decisions
+-- Decisions of operators, the newest first.
+select audit_no, at, who, login, action, subject, reason, details
+from ops.audit
+order by audit_no desc
+limit %(limit)s;
 
 -- name: intents
 -- Intents, the newest first, with market, number of attempts and last submission.

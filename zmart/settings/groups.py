@@ -233,7 +233,7 @@ class MonitorSettings:
 class KeeperSettings:
     """Permissions and spending limits of keepers."""
 
-    #: Whether approvals are sent with the admin's key, where it is present; otherwise they are exported for an operator.
+    #: Whether approvals are sent with the admin's key, where it is present; otherwise an operator gets them unsigned.
     approves: bool
     #: Whether approved markets are activated with the admin's key, where it is present.
     activates: bool

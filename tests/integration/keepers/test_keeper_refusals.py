@@ -442,9 +442,7 @@ async def test_approvals_are_left_to_an_operator_where_keepers_may_not_approve(s
     await stack.sync_log()
     before = sent(stack)
 
-    report = await stack.run_keepers(
-        "proposal_approvals", configured=stack.with_settings(keepers={"approves": False})
-    )
+    report = await stack.run_keepers("proposal_approvals", configured=stack.with_settings(keepers={"approves": False}))
 
     row = row_of(report, market)
     assert (row.reason, row.verdict) == (Reason.LEFT_TO_OPERATOR, PlanVerdict.EXPORT)
