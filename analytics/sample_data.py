@@ -47,6 +47,10 @@ def fill(dsn: str) -> None:
     """Play the month into the log at `dsn`, as its owner, and compute the scheduled models."""
     asyncio.run(_write(dsn))
     with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute(
+            "select raw.append_entries(array['finalized_through'], array[(select max(slot) from raw.transactions)],"
+            " array[null::int], array[null::int], array[null::bytea])"
+        )
         _vote(owner)
         owner.execute("analyze")
     rebuild.refresh(dsn, report=lambda _: None)

@@ -131,8 +131,8 @@ _RULES = Rules(
     approval_threshold_bps=7_000,
     dispute_threshold_bps=6_000,
     voting_window_seconds=259_200,
-    eligibility="any",
     has_admin=True,
+    approves=True,
     activates=True,
     batch_size=10,
 )

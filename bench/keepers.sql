@@ -19,15 +19,19 @@ insert into raw.events (seq, order_key, transaction_no, ordinal, name, market_no
 select n, n::bigint << 24, n, 0, 'ProposalVoteSubmitted', 1 + n %% %(markets)s, n, 1760000000 + n, 'signature-' || n, '{"vote": true}'
 from generate_series(2, %(wallets)s, 2) as n;
 
+-- name: finality
+-- Every slot is final.
+insert into raw.feed (seq, kind, ref) values (1, 'finalized_through', 1 << 30);
+
 -- name: markets
--- Proposals without a tally.
+-- Proposals without a tally, created after those events.
 insert into marts.markets (
     market_no, id, on_chain_address, is_known, created_key, state_key, state_code, shares_yes, shares_no, total_volume,
     trades_count, protocol_fees_paid, resolver_fees_earned, lp_fees_earned, liquidity_change, resolver_paid, claims_count,
     claims_paid, withdrawn_amount, was_disputed, created_at, last_order_key, last_seq
 )
 select
-    m.market_no, m.market_id, m.account, true, m.market_no::bigint << 24, m.market_no::bigint << 24, 0, 0, 0, 0, 0, 0, 0, 0,
+    m.market_no, m.market_id, m.account, true, (%(wallets)s + m.market_no)::bigint << 24, m.market_no::bigint << 24, 0, 0, 0, 0, 0, 0, 0, 0,
     0, false, 0, 0, 0, false, to_timestamp(1760000000), m.market_no::bigint << 24, m.market_no
 from raw.markets_seen as m;
 

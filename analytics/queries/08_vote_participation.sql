@@ -1,4 +1,4 @@
--- Who votes: wallets on chain, wallets off chain that the chain knows, or wallets it has never seen?
+-- Who votes: wallets on chain, wallets off chain that were seen there before the vote, or others?
 -- A wallet counts once for each market and kind, by its first vote. The classes add up to the tallies.
 with classes as (
     select

@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_COMMANDS[options.command](configured, options))
     except errors.ZmartError as error:
         print(f"zmart keeper: {error}", file=sys.stderr)
-        return exit_status.of_error(error)
+        # Nothing is left to an operator, or not any more: the same command cannot succeed later.
+        is_refused = options.command == "approve" and isinstance(error, errors.Conflict)
+        return exit_status.REFUSED if is_refused else exit_status.of_error(error)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,6 +63,12 @@ def parser() -> argparse.ArgumentParser:
     intents.add_argument("--limit", type=int, default=50, help="maximum, newest first")
     release = commands.add_parser("release", help="release a quarantined intent")
     release.add_argument("number", type=int, help="number of the intent")
+    release.add_argument("--reason", default="It was inspected.", help="why, for ops.audit")
+    approve = commands.add_parser("approve", help="send what a plan left to an operator")
+    approve.add_argument("market", help="id or address of the market")
+    approve.add_argument("--reason", required=True, help="why, for ops.audit")
+    decisions = commands.add_parser("decisions", help="list decisions of operators")
+    decisions.add_argument("--limit", type=int, default=50, help="maximum, newest first")
     return top
 
 
@@ -169,7 +177,7 @@ def _minute(at: Any) -> str:
 
 async def _release(configured: settings.Settings, options: argparse.Namespace) -> int:
     async with IntentStore(configured.postgres.dsn("zmart_keeper")) as intent_store:
-        released = await intent_store.release_intent(options.number, getpass.getuser())
+        released = await intent_store.release_intent(options.number, getpass.getuser(), options.reason)
         if released:
             await intent_store.resolve("intent_quarantined", str(options.number))
     if not released:
@@ -181,7 +189,42 @@ async def _release(configured: settings.Settings, options: argparse.Namespace) -
     return exit_status.OK
 
 
-_COMMANDS = {"plan": _plan, "run": _run, "sweep": _sweep, "intents": _intents, "release": _release}
+async def _approve(configured: settings.Settings, options: argparse.Namespace) -> int:
+    if configured.monitor.dry_run:
+        raise errors.ConfigurationError(
+            "MARKET_MONITOR_DRY_RUN is on, so nothing may be signed.",
+            help="Set SOLANA_CLUSTER, or MARKET_MONITOR_DRY_RUN=false.",
+        )
+    async with runner.open_runner(configured) as keepers:
+        report = await keepers.approve(options.market, who=getpass.getuser(), reason=options.reason)
+    if report is None:
+        print("Another keeper process is running.")
+        return exit_status.BUSY
+    _show(report, argparse.Namespace(all=True, json=False))
+    return exit_status.OK if report.sent else exit_status.MANUAL_REVIEW
+
+
+async def _decisions(configured: settings.Settings, options: argparse.Namespace) -> int:
+    async with IntentStore(configured.postgres.dsn("zmart_keeper")) as intent_store:
+        rows = await intent_store.audited_decisions(limit=options.limit)
+    table = Table(box=None, pad_edge=False)
+    for name in ("decision", "at", "who", "login", "action", "subject", "reason", "details"):
+        table.add_column(name, overflow="fold")
+    for number, at, who, login, action, subject, reason, details in rows:
+        table.add_row(str(number), _minute(at), who, login, action, subject, reason, json.dumps(details))
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+    return exit_status.OK
+
+
+_COMMANDS = {
+    "plan": _plan,
+    "run": _run,
+    "sweep": _sweep,
+    "intents": _intents,
+    "release": _release,
+    "approve": _approve,
+    "decisions": _decisions,
+}
 
 
 if __name__ == "__main__":

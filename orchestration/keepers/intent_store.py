@@ -313,10 +313,25 @@ class IntentStore:
         )
         return rows[0][0] if rows else None
 
-    async def release_intent(self, intent_no: int, operator: str) -> bool:
+    async def release_intent(self, intent_no: int, operator: str, reason: str) -> bool:
         """Release a quarantined intent, so that the next plan starts over; False if there is nothing to release."""
-        (released,) = await self._fetch_one(sql.release_intent, intent_no=intent_no, who=operator)
+        released, _ = await self._fetch_one(sql.release_intent, intent_no=intent_no, who=operator, reason=reason)
         return bool(released)
+
+    # Decisions of operators
+
+    async def record_audit(
+        self, *, who: str, action: str, subject: str, reason: str, details: Mapping[str, Any]
+    ) -> int:
+        """Record a decision of an operator in ops.audit; return its number."""
+        (number,) = await self._fetch_one(
+            sql.record_audit, who=who, action=action, subject=subject, reason=reason, details=Jsonb(dict(details))
+        )
+        return int(number)
+
+    async def audited_decisions(self, *, limit: int) -> list[tuple[Any, ...]]:
+        """Return the decisions of operators for display, the newest first."""
+        return await self._fetch_all(sql.audited_decisions, limit=limit)
 
     # Alerts
 

@@ -11,12 +11,14 @@ not in the log by then happened later. A dispute can be opened only before `reso
 Once `proven_at` has reached that instant and the log shows no dispute, none exists and none can be opened any more.
 All ballots on chain before `proven_at` are counted, and ballots after a window's end never count.
 
-Off-chain ballots of wallets that the chain has never shown cost nothing: ten of them were cast in 1.2 s
-from one address, and a tally, an approval and an activation followed. So no transaction is sent whose reason depends
-on them, and no count that is sent includes them.
+Off-chain ballots of unseen wallets cost nothing: ten of them were cast in 1.2 s from one address, and a tally, an
+approval and an activation followed. So no transaction is sent whose reason depends on them, and no count that is sent
+includes them. A wallet is seen if it had a finalized event before the vote opened: one that appears on chain later
+could make a free ballot count after the fact. BALLOT_ELIGIBILITY decides who may cast, and nothing here.
 
 A row that is not sent has a reason of reasons.py. An operator decides the rows of `PlanVerdict.MANUAL_REVIEW`,
-because no rule may decide them.
+because no rule may decide them. `approve` makes a row due that an operator decided to send; the counts that it sends
+are those without unseen wallets, too.
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ from zmart.domain import market as markets
 from zmart.domain import votes
 from zmart.domain.ids import Address
 from zmart.domain.market import MarketState
-from zmart.settings import Eligibility
 
 from .actions import Name, Task
 from .reasons import PlanVerdict, Reason
@@ -64,9 +65,10 @@ class Rules:
     approval_threshold_bps: int
     dispute_threshold_bps: int
     voting_window_seconds: int
-    eligibility: Eligibility
     #: Whether the admin's key is configured.
     has_admin: bool
+    #: Whether keepers may send approvals; otherwise an operator does.
+    approves: bool
     activates: bool
     #: Maximum number of rows that one round sends.
     batch_size: int
@@ -103,15 +105,13 @@ class Tally(NamedTuple):
     unseen_agree: int = 0
     unseen_disagree: int = 0
 
-    def eligible_counts(self, eligibility: Eligibility) -> tuple[int, int]:
-        """Return the agreeing and disagreeing ballots of the wallets that may vote."""
+    def with_unseen(self) -> tuple[int, int]:
+        """Return the agreeing and disagreeing ballots of all wallets."""
         agree, disagree = self.without_unseen()
-        if eligibility == "known":
-            return agree, disagree
         return agree + self.unseen_agree, disagree + self.unseen_disagree
 
     def without_unseen(self) -> tuple[int, int]:
-        """Return the agreeing and disagreeing ballots of wallets that the chain has shown."""
+        """Return the agreeing and disagreeing ballots on chain, and of wallets seen there before the vote opened."""
         return self.on_chain_agree + self.known_agree, self.on_chain_disagree + self.known_disagree
 
 
@@ -277,7 +277,7 @@ def tally(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig
     if _is_sufficient(market.likes, market.dislikes, config, rules):
         return row.with_reason(Reason.TALLY_SUFFICES, _format_counts(market.likes, market.dislikes))
     if short is not None or short_without_unseen is not None:
-        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally))
     if market.last_sent_at is not None and proven_state.our_at - market.last_sent_at < TALLY_INTERVAL_SECONDS:
         return row.with_reason(Reason.TALLIED_LATELY)
     likes, dislikes = market.tally.without_unseen()
@@ -290,18 +290,32 @@ def approval(market: MarketFacts, proven_state: ProvenState, config: ProtocolCon
     """Decide whether the tally on chain suffices and the ballots counted now still support it."""
     row = PlanRow(task="proposal_approvals", market=market, reason=Reason.DUE)
     try:
-        if not _is_sufficient(market.likes, market.dislikes, config, rules):
-            return row.with_reason(Reason.NO_TALLY, _format_counts(market.likes, market.dislikes))
-        short, short_without_unseen = _shorts(market.tally, config, rules)
+        against = _reason_against_approval(market, config, rules)
     except errors.ProgramError:
         return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
-    if short is not None and short_without_unseen is not None:
-        return row.with_reason(Reason.BALLOTS_TURNED, f"Counted now: {short[1]}")
-    if short is not None or short_without_unseen is not None:
-        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+    if against is not None:
+        return row.with_reason(*against)
     if not rules.has_admin:
         return row.with_reason(Reason.NO_ADMIN_KEY, "Sign it with the admin's key, or set ADMIN_KEYPAIR_PATH.")
+    if not rules.approves:
+        return row.with_reason(
+            Reason.LEFT_TO_OPERATOR, "KEEPER_APPROVES is off. To send it: zmart keeper approve MARKET --reason TEXT"
+        )
     return replace(row, detail=_format_counts(market.likes, market.dislikes))
+
+
+def _reason_against_approval(market: MarketFacts, config: ProtocolConfig, rules: Rules) -> _Reason:
+    """Return why tally and ballots allow no approval, or None. Raises OverflowError beyond 32 bits."""
+    short, short_without_unseen = _shorts(market.tally, config, rules)
+    is_undecided = (short is None) != (short_without_unseen is None)
+    if not _is_sufficient(market.likes, market.dislikes, config, rules):
+        # Unseen wallets suffice: the tally on chain is without them, and an operator may approve on it.
+        if short is None and is_undecided and _would_approve(market, config):
+            return Reason.UNSEEN_DECIDE, _with_and_without(market.tally)
+        return Reason.NO_TALLY, _format_counts(market.likes, market.dislikes)
+    if is_undecided:
+        return Reason.UNSEEN_DECIDE, _with_and_without(market.tally)
+    return None if short is None else (Reason.BALLOTS_TURNED, f"Counted now: {short[1]}")
 
 
 def activation(market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules) -> PlanRow:
@@ -319,21 +333,21 @@ def activation(market: MarketFacts, proven_state: ProvenState, config: ProtocolC
         return row.with_reason(Reason.TOO_MANY_BALLOTS, "The program counts in 32 bits.")
     # Only this direction counts: ballots of unseen wallets against an approved market must not block its activation.
     if short is None and short_without_unseen is not None:
-        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally))
     return row
 
 
-_Short: TypeAlias = tuple[Reason, str] | None
+_Reason: TypeAlias = tuple[Reason, str] | None
 
 
-def _shorts(tally: Tally, config: ProtocolConfig, rules: Rules) -> tuple[_Short, _Short]:
+def _shorts(tally: Tally, config: ProtocolConfig, rules: Rules) -> tuple[_Reason, _Reason]:
     """Return what is missing for an approval, first by all ballots that count, then without unseen wallets."""
-    return _missing_for_approval(tally.eligible_counts(rules.eligibility), config, rules), _missing_for_approval(
+    return _missing_for_approval(tally.with_unseen(), config, rules), _missing_for_approval(
         tally.without_unseen(), config, rules
     )
 
 
-def _missing_for_approval(counts: tuple[int, int], config: ProtocolConfig, rules: Rules) -> _Short:
+def _missing_for_approval(counts: tuple[int, int], config: ProtocolConfig, rules: Rules) -> _Reason:
     likes, dislikes = counts
     summary = _format_counts(likes, dislikes)
     if votes.total(likes, dislikes) < rules.min_proposal_votes:
@@ -348,6 +362,11 @@ def _is_sufficient(likes: int, dislikes: int, config: ProtocolConfig, rules: Rul
     return votes.total(likes, dislikes) >= rules.min_proposal_votes and votes.is_threshold_reached(
         likes, dislikes, _approval_bps(config, rules)
     )
+
+
+def _would_approve(market: MarketFacts, config: ProtocolConfig) -> bool:
+    """Return whether the program would approve the market on the tally on chain (protocol.md 1.4.3)."""
+    return votes.is_threshold_reached(market.likes, market.dislikes, config.proposal_approval_threshold)
 
 
 def _approval_bps(config: ProtocolConfig, rules: Rules) -> int:
@@ -399,7 +418,7 @@ def settlement(market: MarketFacts, proven_state: ProvenState, config: ProtocolC
 
 
 def _settlement_row(row: PlanRow, market: MarketFacts, config: ProtocolConfig, rules: Rules) -> PlanRow:
-    agree, disagree = market.tally.eligible_counts(rules.eligibility)
+    agree, disagree = market.tally.with_unseen()
     try:
         total = votes.total(agree, disagree)
     except errors.ProgramError:
@@ -415,7 +434,7 @@ def _settlement_row(row: PlanRow, market: MarketFacts, config: ProtocolConfig, r
         chain,
         ours,
     }:
-        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally, rules))
+        return row.with_reason(Reason.UNSEEN_DECIDE, _with_and_without(market.tally))
     counts = _format_counts(*seen_counts)
     if ours != chain:
         return row.with_reason(Reason.THRESHOLDS_DISAGREE, f"{counts}; the chain would write {_outcome_label(chain)}")
@@ -425,6 +444,51 @@ def _settlement_row(row: PlanRow, market: MarketFacts, config: ProtocolConfig, r
         expected_outcome=chain,
         detail=f"{counts}: {_outcome_label(chain)}",
     )
+
+
+# Decisions of an operator
+
+#: Reasons for which an operator may let a row be sent.
+LEFT_TO_OPERATOR: Final = (Reason.UNSEEN_DECIDE, Reason.THRESHOLDS_DISAGREE, Reason.LEFT_TO_OPERATOR)
+
+
+def approve(row: PlanRow, proven_state: ProvenState, config: ProtocolConfig) -> PlanRow:
+    """Return the row as due because an operator decided so, with the counts without unseen wallets.
+
+    Everything that does not depend on free ballots still holds: the log is proven, the market is final in it, windows
+    are over, and the program's own threshold is met. Raises Conflict for a row that was not left to an operator, or
+    that the program would not accept.
+    """
+    market, final = row.market, proven_state.finalized_through
+    if row.reason not in LEFT_TO_OPERATOR:
+        raise errors.Conflict(
+            f"{row.task} of market {market.market_id} is not left to an operator: {row.reason.label}. {row.detail}",
+            help="See: zmart keeper plan --all",
+        )
+    if final is None or market.decisive_slot > final:
+        raise errors.Conflict(f"Slot {market.decisive_slot} is not final yet.", help="Try again in a minute.")
+    agree, disagree = market.tally.without_unseen()
+    approved = row.with_reason(Reason.APPROVED, row.detail)
+    if row.task == "proposal_tallies":
+        if not votes.is_threshold_reached(agree, disagree, config.proposal_approval_threshold):
+            raise errors.Conflict(
+                f"Without unseen wallets the ballots are {_format_counts(agree, disagree)}; "
+                "on such a tally the program approves nothing.",
+                help="Ask for votes on chain. Keepers write no ballots of unseen wallets on chain.",
+            )
+        return replace(approved, arguments={"final_likes": agree, "final_dislikes": disagree})
+    if row.task == "dispute_settlements":
+        if agree + disagree == 0:
+            raise errors.Conflict(
+                "The dispute has no ballot but those of unseen wallets, and the program settles nothing without one.",
+                help="Ask for votes on chain, and raise DISPUTE_VOTING_WINDOW so that they count.",
+            )
+        return replace(
+            approved,
+            arguments={"dispute_agree": agree, "dispute_disagree": disagree},
+            expected_outcome=_outcome(market, (agree, disagree), config.dispute_success_threshold),
+        )
+    return approved
 
 
 def _outcome(market: MarketFacts, counts: tuple[int, int], threshold_bps: int) -> bool | None:
@@ -445,12 +509,12 @@ def _format_counts(agree: int, disagree: int) -> str:
     return f"{agree}:{disagree}, {votes.share_bps(agree, disagree) / 100:.2f} %"
 
 
-def _with_and_without(tally: Tally, rules: Rules) -> str:
+def _with_and_without(tally: Tally) -> str:
     counted, without = (
-        _format_counts(*tally.eligible_counts(rules.eligibility)),
+        _format_counts(*tally.with_unseen()),
         _format_counts(*tally.without_unseen()),
     )
-    return f"{counted}; without wallets that never appeared on chain {without}"
+    return f"{counted}; without wallets unseen before the vote {without}"
 
 
 def _outcome_label(outcome: bool | None) -> str:

@@ -43,11 +43,14 @@ where m.is_known and m.state_code = %(state)s
 order by m.market_no;
 
 -- name: tallies
--- Ballots that count in every market of a state, by class: before a proven instant, and in the voting window.
+-- Ballots that count in every market of a state, by class: before a proven instant, and in the voting window. An API ballot's
+-- wallet is known by a finalized event before the vote opened: an event after that would make ballots count that were free.
 with cast_ballots as materialized (
-    select b.market_no, b.wallet_no, b.vote, b.source
-    from marts.ballots as b
-    inner join marts.markets as m on b.market_no = m.market_no
+    select
+        b.market_no, b.wallet_no, b.vote, b.source,
+        case b.kind when 'dispute' then m.initiation_key else m.created_key end as opening_key
+    from marts.markets as m
+    inner join marts.ballots as b on m.market_no = b.market_no
     where
         m.is_known and m.state_code = %(state)s and b.kind = %(kind)s and b.cast_at < to_timestamp(%(before)s)
         and (
@@ -55,21 +58,25 @@ with cast_ballots as materialized (
             or b.cast_at < m.dispute_initiated_at + make_interval(secs => %(window)s)
         )
 ),
-known as materialized (
-    select w.wallet_no
+first_seen as materialized (
+    select w.wallet_no, f.first_key
     from (select distinct c.wallet_no from cast_ballots as c where c.source = 'api') as w
-    where exists (select from raw.events as e where e.wallet_no = w.wallet_no and e.retracted_at is null)
+    cross join lateral (
+        select min(e.order_key) as first_key from raw.events as e
+        where e.wallet_no = w.wallet_no and e.retracted_at is null
+    ) as f
+    where f.first_key < (raw.finalized_through() + 1) << 24
 )
 select
     c.market_no,
     count(*) filter (where c.vote and c.source = 'chain'),
     count(*) filter (where not c.vote and c.source = 'chain'),
-    count(*) filter (where c.vote and c.source = 'api' and k.wallet_no is not null),
-    count(*) filter (where not c.vote and c.source = 'api' and k.wallet_no is not null),
-    count(*) filter (where c.vote and c.source = 'api' and k.wallet_no is null),
-    count(*) filter (where not c.vote and c.source = 'api' and k.wallet_no is null)
+    count(*) filter (where c.vote and c.source = 'api' and f.wallet_no is not null),
+    count(*) filter (where not c.vote and c.source = 'api' and f.wallet_no is not null),
+    count(*) filter (where c.vote and c.source = 'api' and f.wallet_no is null),
+    count(*) filter (where not c.vote and c.source = 'api' and f.wallet_no is null)
 from cast_ballots as c
-left join known as k on c.wallet_no = k.wallet_no
+left join first_seen as f on c.wallet_no = f.wallet_no and f.first_key < c.opening_key
 group by c.market_no;
 
 -- name: ballots
@@ -247,8 +254,28 @@ from failed where i.intent_no = failed.intent_no
 returning i.state;
 
 -- name: release_intent
--- Release a quarantined intent that an operator has inspected.
-select ops.release_intent(%(intent_no)s, %(who)s);
+-- Release a quarantined intent that an operator has inspected, and record who did.
+with released as materialized (
+    select ops.release_intent(%(intent_no)s, %(who)s) as is_released
+)
+select
+    is_released,
+    case
+        when is_released
+            then ops.record_audit(%(who)s, 'keeper release', %(intent_no)s::bigint::text, %(reason)s, '{}')
+    end
+from released;
+
+-- name: record_audit
+-- Record a decision of an operator, before it takes effect.
+select ops.record_audit(%(who)s, %(action)s, %(subject)s, %(reason)s, %(details)s);
+
+-- name: audited_decisions
+-- Decisions of operators, the newest first.
+select audit_no, at, who, login, action, subject, reason, details
+from ops.audit
+order by audit_no desc
+limit %(limit)s;
 
 -- name: intents
 -- Intents, the newest first, with market, number of attempts and last submission.

@@ -24,7 +24,9 @@ class Reason(enum.Enum):
     """The reason for a row's verdict."""
 
     DUE = ("due", PlanVerdict.DUE)
+    APPROVED = ("an operator approved it", PlanVerdict.DUE)
     NO_ADMIN_KEY = ("unsigned, for the admin", PlanVerdict.EXPORT)
+    LEFT_TO_OPERATOR = ("unsigned, for an operator", PlanVerdict.EXPORT)
 
     TOO_FEW_BALLOTS = ("too few ballots", PlanVerdict.WAIT)
     BELOW_THRESHOLD = ("below the threshold", PlanVerdict.WAIT)

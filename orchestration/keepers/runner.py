@@ -23,7 +23,7 @@ from zmart.domain.ids import Address
 from zmart.settings import Settings
 
 from . import chain_state, fees, plans, preflight
-from .actions import Task
+from .actions import TASKS, Task
 from .error_policy import ErrorOutcome
 from .intent_store import IntentStore, LeaseLost, LogFacts, RoundSummary
 from .plans import PlanRow, ProtocolConfig, ProvenState, Rules
@@ -93,6 +93,16 @@ class RoundReport:
         return sum(row.verdict is verdict for row in self.rows)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OperatorDecision:
+    """An operator's decision to send a row that no rule may send."""
+
+    who: str
+    reason: str
+    #: Why the plan left the row to an operator.
+    left_because: Reason
+
+
 class KeeperRunner:
     """Runs the keepers of one configuration that has passed preflight."""
 
@@ -155,6 +165,25 @@ class KeeperRunner:
         await self.intent_store.record_round(task, report.summary_row())
         return report
 
+    async def approve(self, market: str, *, who: str, reason: str) -> RoundReport | None:
+        """Send what a plan leaves to an operator for one market, named by its id or its address; record who decided.
+
+        Of several rows the latest step of the market's life is sent. Return None while another keeper holds the lease.
+        The decision is stored in ops.audit before anything is signed. Raises NotFound for a market without a row,
+        Conflict if nothing is left to an operator, ConfigurationError without the key, NodeError, Unavailable.
+        """
+        if not reason.strip():
+            raise errors.InvalidInput("A decision needs a reason.", help="Give it with: --reason TEXT")
+        epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
+        if epoch is None:
+            return None
+        try:
+            async with self._renewing_lease(epoch):
+                await self._sweep().run()
+                return await self._send_approved(market, epoch, who=who, reason=reason)
+        finally:
+            await self.intent_store.release_lease(epoch)
+
     async def sweep(self) -> SweepResult | None:
         """Sweep all open submissions and return the result, or None while another keeper holds the lease."""
         epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
@@ -180,7 +209,10 @@ class KeeperRunner:
 
     # Planning
 
-    async def _plan(self, task: Task) -> tuple[list[PlanRow], ProvenState, ProtocolConfig, LogFacts]:
+    async def _plan(
+        self, task: Task, *, market: str | None = None
+    ) -> tuple[list[PlanRow], ProvenState, ProtocolConfig, LogFacts]:
+        """Return the plan of a task, for all markets or for one, named by its id or its address."""
         facts = await self.intent_store.load_facts()
         config, proven_state = await asyncio.gather(
             chain_state.read_config(self.node, self.configured.chain.program_id, facts),
@@ -191,6 +223,8 @@ class KeeperRunner:
             before=0 if proven_state.proven_at is None else proven_state.proven_at,
             window_seconds=self._rules.voting_window_seconds,
         )
+        if market is not None:
+            markets = [found for found in markets if market in (found.market_id, found.address)]
         return (
             plans.plan(task, markets, proven_state=proven_state, config=config, rules=self._rules),
             proven_state,
@@ -289,17 +323,36 @@ class KeeperRunner:
     async def _execute(self, task: Task, key: Signer | None, epoch: int) -> RoundReport:
         await self._sweep().run()
         rows, proven_state, config, facts = await self._plan(task)
+        return await self._send(task, key, epoch, rows, proven_state, config, facts)
+
+    async def _send(
+        self,
+        task: Task,
+        key: Signer | None,
+        epoch: int,
+        rows: list[PlanRow],
+        proven_state: ProvenState,
+        config: ProtocolConfig,
+        facts: LogFacts,
+        *,
+        decision: OperatorDecision | None = None,
+    ) -> RoundReport:
+        """Prove, simulate, sign and send the due rows: those of a plan, or the one that an operator decided to send."""
         submitter = self._submitter(task)
         payer = key.address if key else preflight.authority(config, task.key)
         if key is not None and any(row.verdict is PlanVerdict.DUE for row in rows):
             await self._check_fee_balance(key)
         rows, costs = await self._prove_and_simulate(submitter, task, rows, proven_state, config, facts, payer=payer)
         due = [row for row in rows if row.verdict is PlanVerdict.DUE and row.market.market_no in costs]
-        await self.intent_store.drop_planned(task, [row.market.market_no for row in due])
+        if decision is None:
+            await self.intent_store.drop_planned(task, [row.market.market_no for row in due])
         sent: list[SentSubmission] = []
         if key is not None and due and submitter.stopped is None:
+            context = _plan_context(proven_state, config)
+            if decision is not None:
+                context["audit_no"] = await self._record_decision(decision, due[0])
             ready = [(row, costs[row.market.market_no]) for row in due]
-            submitted = await submitter.submit(ready, key, epoch=epoch, plan=_plan_context(proven_state, config))
+            submitted = await submitter.submit(ready, key, epoch=epoch, plan=context)
             not_sent = {one.market.market_no: one for one in submitted if isinstance(one, PlanRow)}
             rows = [not_sent.get(row.market.market_no, row) for row in rows]
             if not any(one.reason is Reason.BUDGET for one in not_sent.values()):
@@ -315,6 +368,39 @@ class KeeperRunner:
             config=config,
             proven_state=proven_state,
             stopped=submitter.stopped,
+        )
+
+    async def _send_approved(self, market: str, epoch: int, *, who: str, reason: str) -> RoundReport:
+        found: list[PlanRow] = []
+        for task in reversed(TASKS.values()):
+            rows, proven_state, config, facts = await self._plan(task, market=market)
+            found += rows
+            if rows and rows[0].reason in plans.LEFT_TO_OPERATOR:
+                row = plans.approve(rows[0], proven_state, config)
+                key = preflight.require_key(task, self.keys)
+                decision = OperatorDecision(who=who, reason=reason, left_because=rows[0].reason)
+                return await self._send(task, key, epoch, [row], proven_state, config, facts, decision=decision)
+        if not found:
+            raise errors.NotFound(
+                f"No keeper has anything to do with a market {market}.", help="Name it by its id or its address."
+            )
+        why = "; ".join(f"{row.task}: {row.reason.label}" for row in found)
+        raise errors.Conflict(f"Nothing is left to an operator there: {why}.", help="See: zmart keeper plan --all")
+
+    async def _record_decision(self, decision: OperatorDecision, row: PlanRow) -> int:
+        """Store who decided what, and what the operator decided upon."""
+        return await self.intent_store.record_audit(
+            who=decision.who,
+            action="keeper approve",
+            subject=row.market.market_id,
+            reason=decision.reason,
+            details={
+                "task": row.task,
+                "left_because": decision.left_because.name.lower(),
+                "arguments": dict(row.arguments),
+                "tally": row.market.tally._asdict(),
+                "words": row.detail,
+            },
         )
 
     async def _sweep_after(self, sent: Sequence[SentSubmission]) -> SweepResult:

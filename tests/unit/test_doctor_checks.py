@@ -298,3 +298,21 @@ def test_webhooks(environ: dict[str, str], cluster: Cluster, answer: str) -> Non
     found = doctor_checks.check_webhook(settings.load(environ).ingest, cluster)
     assert answers(found) == [answer]
     assert not any(proof in messages(found) for proof in environ.values())
+
+
+@pytest.mark.parametrize(
+    ("environ", "answer", "word"),
+    [
+        ({"SOLANA_CLUSTER": "mainnet"}, "yes", "an operator"),
+        ({"SOLANA_CLUSTER": "mainnet", "KEEPER_APPROVES": "false"}, "yes", "an operator"),
+        ({"SOLANA_CLUSTER": "mainnet", "KEEPER_APPROVES": "true"}, "warn", "on mainnet without an operator"),
+        ({"SOLANA_CLUSTER": "devnet"}, "yes", "keepers"),
+        ({"SOLANA_CLUSTER": "devnet", "KEEPER_APPROVES": "false"}, "yes", "an operator"),
+    ],
+)
+def test_keepers_that_approve_on_mainnet_are_a_warning(environ: dict[str, str], answer: str, word: str) -> None:
+    """KEEPER_APPROVES is on by default, and off on mainnet."""
+    loaded = settings.load({"SOLANA_RPC_URL": "https://node.example.org", **environ})
+    found = doctor_checks.check_keepers(loaded.keepers, loaded.chain.cluster, has_admin=True)
+    assert answers(found) == [answer]
+    assert word in messages(found)

@@ -67,12 +67,34 @@ def list_intents(shows_all: bool, limit: int) -> None:
 
 @keeper.command("release")
 @click.argument("number", type=parameters.ROW_NUMBER)
-def release_intent(number: int) -> None:
+@click.option("--reason", default="It was inspected.", show_default=True, help="Why, for ops.audit.")
+def release_intent(number: int, reason: str) -> None:
     """Release the quarantined intent NUMBER.
 
     The next run plans its transaction again.
     """
-    _run_keepers("release", str(number))
+    _run_keepers("release", str(number), f"--reason={reason}")
+
+
+@keeper.command("approve")
+@click.argument("market")
+@click.option("--reason", required=True, help="Why you decide so, for ops.audit.")
+def approve_market(market: str, reason: str) -> None:
+    """Send what a plan left to an operator.
+
+    MARKET is an id or an address. The transaction is one that keepers leave to an operator: an approval on mainnet, or
+    a step that ballots of unseen wallets, or a stricter threshold of ours, would decide otherwise. Proofs and
+    simulation are those of every run, and ballots of unseen wallets are not written on chain. The exit status is 0 if
+    it is sent, 2 if nothing is left to an operator, 3 if it is not sent, and 4 if another keeper is running.
+    """
+    _run_keepers("approve", market, f"--reason={reason}")
+
+
+@keeper.command("decisions")
+@click.option("--limit", type=parameters.COUNT, default=50, show_default=True, help="Maximum, newest first.")
+def list_decisions(limit: int) -> None:
+    """List decisions of operators (ops.audit)."""
+    _run_keepers("decisions", "--limit", str(limit))
 
 
 def _run_keepers(*arguments: str) -> None:

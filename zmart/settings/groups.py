@@ -233,6 +233,8 @@ class MonitorSettings:
 class KeeperSettings:
     """Permissions and spending limits of keepers."""
 
+    #: Whether approvals are sent with the admin's key, where it is present; otherwise an operator gets them unsigned.
+    approves: bool
     #: Whether approved markets are activated with the admin's key, where it is present.
     activates: bool
     #: The priority fee would have been accepted in this percentage of recent slots.

@@ -75,7 +75,7 @@ def read(env: Environment) -> Settings:
         devchain=_devchain(env),
         voting=_voting(env),
         monitor=_monitor(env),
-        keepers=_keepers(env),
+        keepers=_keepers(env, chain.cluster),
         dagster=_dagster(env),
         ipfs=_ipfs(env),
         alert_webhook_url=env.secret_url("ALERT_WEBHOOK_URL", ("http", "https")),
@@ -301,8 +301,9 @@ def _monitor(env: Environment) -> MonitorSettings:
     )
 
 
-def _keepers(env: Environment) -> KeeperSettings:
+def _keepers(env: Environment, cluster: Cluster) -> KeeperSettings:
     return KeeperSettings(
+        approves=env.flag("KEEPER_APPROVES", default=cluster is not Cluster.MAINNET),
         activates=env.flag("KEEPER_ACTIVATES", default=True),
         fee_percentile=env.integer("KEEPER_FEE_PERCENTILE", 75, low=1, high=100) or 75,
         fee_cap_micro_lamports=env.count("KEEPER_FEE_CAP_MICRO_LAMPORTS", 500_000, low=0),

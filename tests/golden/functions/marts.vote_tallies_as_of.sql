@@ -17,25 +17,34 @@ declare
     ), 'infinity');
 begin
 return query
-with ballots as (
+with final_part as (
+    select (max(feed.ref) + 1) << 24 as end_key from raw.feed as feed where feed.kind = 'finalized_through'
+),
+
+ballots as (
     select
         ballots.*,
         ballots.source = 'chain' as is_on_chain,
         ballots.source = 'api' and exists (
             select 1 from raw.events as events
-            where events.wallet_no = ballots.wallet_no and events.retracted_at is null and events.order_key < v_bound
+            where
+                events.wallet_no = ballots.wallet_no and events.retracted_at is null and events.order_key < final_part.end_key
+                and events.order_key < case ballots.kind when 'dispute' then markets.initiation_key else markets.created_key end
         ) as is_known,
         markets.dispute_initiated_at + make_interval(secs => settings.value) as voting_closes_at
     from marts.ballots_as_of(p_slot, p_market_no) as ballots
     inner join (
         select
             market_no,
-            to_timestamp(case when (max(array[order_key, clock]) filter (where name = 'DisputeInitiated'))[2] is not null then least(greatest((max(array[order_key, clock]) filter (where name = 'DisputeInitiated'))[2], 0), 253402300799) end) as dispute_initiated_at
+            to_timestamp(case when (max(array[order_key, clock]) filter (where name = 'DisputeInitiated'))[2] is not null then least(greatest((max(array[order_key, clock]) filter (where name = 'DisputeInitiated'))[2], 0), 253402300799) end) as dispute_initiated_at,
+            max(order_key) filter (where name = 'DisputeInitiated') as initiation_key,
+            max(order_key) filter (where name = 'MarketCreated') as created_key
         from raw.events
         where order_key < v_bound and retracted_at is null and (p_market_no is null or market_no = p_market_no)
         group by market_no
     ) as markets on ballots.market_no = markets.market_no
     cross join ops.settings as settings
+    cross join final_part
     where settings.name = 'dispute_voting_window_seconds'
 )
 

@@ -251,7 +251,7 @@ def test_a_wallet_votes_on_chain_and_here(
         for is_chain in (chain_first, not chain_first):
             asyncio.run(land(chain)) if is_chain else cast(connection)
         counted = connection.execute(
-            "select agree, disagree, total, on_chain_disagree, off_chain_known_agree from marts.vote_tallies"
+            "select agree, disagree, total, on_chain_disagree, off_chain_unseen_agree from marts.vote_tallies"
         ).fetchall()
     assert counted == [tally]
     assert differing(place) == {}

@@ -15,6 +15,7 @@ from solders.transaction import VersionedTransaction
 from devchain.accounts import Account, VoteRecord, copy_record
 from devchain.testing import PROGRAM_ID
 from orchestration.keepers import runner
+from orchestration.keepers.plans import Tally
 from orchestration.keepers.reasons import PlanVerdict, Reason
 from orchestration.keepers.submit import Timing
 from zmart import errors
@@ -296,7 +297,7 @@ async def test_new_wallets_move_nothing_on_chain(stack: KeeperStack) -> None:
     report = await stack.run_keepers("proposal_tallies")
     assert reasons(report) == {market: Reason.UNSEEN_DECIDE}
     assert report.is_review_needed
-    assert "10:0, 100.00 %; without wallets that never appeared on chain 0:0" in row_of(report, market).detail
+    assert "10:0, 100.00 %; without wallets unseen before the vote 0:0" in row_of(report, market).detail
     assert {kind for kind, _ in stack.alerts()} == {"keeper_unseen_decide"}
 
     counts = {"final_likes": 10, "final_dislikes": 0}
@@ -313,6 +314,50 @@ async def test_new_wallets_move_nothing_on_chain(stack: KeeperStack) -> None:
     assert reasons(await stack.run_keepers("market_activations")) == {market: Reason.UNSEEN_DECIDE}
     assert stack.state(market) == "APPROVED"
     assert sent(stack) == 0
+
+
+async def test_an_event_after_the_vote_opened_makes_no_ballot_count(stack: KeeperStack) -> None:
+    """Ten free ballots do not count because their wallets appear on chain later; in the next market they do."""
+    market = stack.propose(1, likes=0, dislikes=0)
+    ballots = {voter.address: True for voter in stack.voters[:10]}
+    await stack.sync_log()
+    stack.cast(market, "proposal", ballots)
+    stack.propose(2, likes=10, dislikes=0)
+    await stack.sync_log()
+
+    report = await stack.run_keepers("proposal_tallies", is_dry=True)
+    assert reasons(report)[market] is Reason.UNSEEN_DECIDE
+    assert row_of(report, market).market.tally == Tally(unseen_agree=10)
+    shown = "select off_chain_known_agree, off_chain_unseen_agree from marts.vote_tallies where market_id = %s"
+    assert stack.fetch_all(shown, "01" * 32) == [(0, 10)]
+
+    later = stack.propose(3, likes=0, dislikes=0)
+    await stack.sync_log()
+    stack.cast(later, "proposal", ballots)
+    report = await stack.run_keepers("proposal_tallies", is_dry=True)
+    assert reasons(report)[later] is Reason.DUE
+    assert row_of(report, later).market.tally == Tally(known_agree=10)
+    assert stack.fetch_all(shown, "03" * 32) == [(10, 0)]
+
+
+async def test_a_dispute_counts_wallets_seen_before_it_began(stack: KeeperStack) -> None:
+    """A wallet that first trades during the vote is unseen in it, one that traded before is known."""
+    market = stack.open(1)
+    stack.buy(market, 10)
+    stack.resolve(market)
+    stack.dispute(market, agree=4, disagree=2)
+    other = stack.open(2)
+    stack.buy(other, 11)
+    await stack.sync_log()
+    stack.cast(market, "dispute", {stack.voters[10].address: True, stack.voters[11].address: True})
+    stack.pass_time(WINDOW)
+    await stack.sync_log()
+
+    report = await stack.run_keepers("dispute_settlements", is_dry=True)
+    assert row_of(report, market).market.tally == Tally(
+        on_chain_agree=4, on_chain_disagree=2, known_agree=1, unseen_agree=1
+    )
+    assert row_of(report, market).arguments == {"dispute_agree": 5, "dispute_disagree": 2}
 
 
 async def test_new_wallets_are_not_in_what_is_written_on_chain(stack: KeeperStack) -> None:
@@ -403,6 +448,22 @@ async def test_without_the_admins_key_approvals_are_exported(stack: KeeperStack)
     async with RpcClient([stack.node.url]) as chain:
         await chain.send(bytes(signed), preflight_commitment="confirmed")
     assert stack.state(market) == "APPROVED"
+
+
+async def test_approvals_are_left_to_an_operator_where_keepers_may_not_approve(stack: KeeperStack) -> None:
+    """KEEPER_APPROVES=false: with the admin's key configured nothing is signed, and the transaction is exported."""
+    market = stack.propose(1)
+    await stack.sync_log()
+    await stack.run_keepers("proposal_tallies")
+    await stack.sync_log()
+    before = sent(stack)
+
+    report = await stack.run_keepers("proposal_approvals", configured=stack.with_settings(keepers={"approves": False}))
+
+    row = row_of(report, market)
+    assert (row.reason, row.verdict) == (Reason.LEFT_TO_OPERATOR, PlanVerdict.EXPORT)
+    assert row.unsigned is not None
+    assert (sent(stack), stack.state(market)) == (before, "PROPOSED")
 
 
 # Nodes

@@ -144,3 +144,12 @@ def test_codes_of_nodes() -> None:
 
 def _error(code: int) -> Exception:
     return rpc_errors.error_from_rpc(rpc_errors.JsonRpcError(code, "message", None), method="getSlot")
+
+
+def test_the_cost_of_votes_is_the_fee_and_the_rent_of_a_record() -> None:
+    """Each row of the table in docs/keepers.md follows from the size of a vote record and the fee of a signature."""
+    fee_lamports = 5_000
+    for per_byte, *costs in rows("keepers.md", "Conditions for signing")[1:4]:
+        rate = int(per_byte.replace(",", ""))
+        one = accounts.Rent(lamports_per_byte=rate).exempt_lamports(accounts.VoteRecord.size_bytes) + fee_lamports
+        assert costs == [f"{one * votes:,}" for votes in (1, 10, 100)]

@@ -12,6 +12,7 @@ from orchestration.keepers import plans
 from orchestration.keepers.actions import FORBIDDEN_INSTRUCTION, TASKS
 from orchestration.keepers.plans import MarketFacts, OpenIntent, PlanRow, ProtocolConfig, ProvenState, Rules, Tally
 from orchestration.keepers.reasons import PlanVerdict, Reason
+from zmart import errors
 from zmart.domain.market import MarketState
 
 DAY = 86_400
@@ -29,8 +30,8 @@ RULES = Rules(
     approval_threshold_bps=7_000,
     dispute_threshold_bps=6_000,
     voting_window_seconds=3 * DAY,
-    eligibility="any",
     has_admin=True,
+    approves=True,
     activates=True,
     batch_size=10,
 )
@@ -142,7 +143,7 @@ def test_no_tally_and_no_approval_rests_on_unseen_wallets(tally: Tally, has_admi
     assert row.verdict is PlanVerdict.MANUAL_REVIEW
     assert row.arguments == {}
     agree, disagree = tally.without_unseen()
-    assert f"without wallets that never appeared on chain {agree}:{disagree}, " in row.detail
+    assert f"without wallets unseen before the vote {agree}:{disagree}, " in row.detail
 
     tallied = market(MarketState.PROPOSED, tally=tally, likes=10, dislikes=0)
     assert plan_one("proposal_approvals", tallied, rules=rules).reason is Reason.UNSEEN_DECIDE
@@ -166,17 +167,6 @@ def test_what_is_written_on_chain_leaves_unseen_wallets_out() -> None:
     )
     row = plan_one("proposal_tallies", found)
     assert (row.reason, row.arguments) == (Reason.DUE, {"final_likes": 10, "final_dislikes": 0})
-
-
-def test_unknown_wallets_are_left_out_where_only_known_ones_may_vote() -> None:
-    """BALLOT_ELIGIBILITY=known: then there is nothing to compare."""
-    known = replace(RULES, eligibility="known")
-    for tally, reason in zip(
-        UNSEEN_DECIDE,
-        (Reason.TOO_FEW_BALLOTS, Reason.TOO_FEW_BALLOTS, Reason.BELOW_THRESHOLD, Reason.DUE),
-        strict=True,
-    ):
-        assert plan_one("proposal_tallies", market(MarketState.PROPOSED, tally=tally), rules=known).reason is reason
 
 
 def test_a_stricter_rule_of_ours_holds_over_the_chains() -> None:
@@ -207,6 +197,77 @@ def test_without_the_admins_key_an_approval_is_exported() -> None:
     assert (
         plan_one("market_activations", approved, rules=replace(RULES, activates=False)).reason is Reason.LEFT_TO_OTHERS
     )
+
+
+def test_an_approval_is_left_to_an_operator_where_keepers_may_not_approve() -> None:
+    """With KEEPER_APPROVES=false it is exported although the admin's key is there; the other keepers still act."""
+    without = replace(RULES, approves=False)
+
+    row = plan_one("proposal_approvals", proposed(9, 1, likes=9, dislikes=1), rules=without)
+    assert (row.reason, row.verdict) == (Reason.LEFT_TO_OPERATOR, PlanVerdict.EXPORT)
+    assert "zmart keeper approve" in row.detail
+    assert plan_one("proposal_tallies", proposed(9, 1), rules=without).reason is Reason.DUE
+    assert plan_one("market_activations", market(MarketState.APPROVED), rules=without).reason is Reason.DUE
+
+
+# Decisions of an operator
+
+
+def approve(row: PlanRow, *, proven_state: ProvenState = PROVEN_STATE) -> PlanRow:
+    """Return the row as an operator sends it."""
+    return plans.approve(row, proven_state, CONFIG)
+
+
+def test_what_an_operator_sends_leaves_unseen_wallets_out() -> None:
+    """The arguments and the outcome are those of the other ballots."""
+    tally = Tally(on_chain_agree=3, known_agree=2, known_disagree=1, unseen_agree=8)
+    row = approve(plan_one("proposal_tallies", market(MarketState.PROPOSED, tally=tally)))
+    assert (row.reason, row.verdict) == (Reason.APPROVED, PlanVerdict.DUE)
+    assert row.arguments == {"final_likes": 5, "final_dislikes": 1}
+
+    row = approve(
+        plan_one("dispute_settlements", disputed(Tally(on_chain_agree=5, on_chain_disagree=5, unseen_agree=9)))
+    )
+    assert (row.arguments, row.expected_outcome) == ({"dispute_agree": 5, "dispute_disagree": 5}, True)
+
+
+def test_an_approval_on_a_tally_without_unseen_wallets_is_left_to_an_operator() -> None:
+    """The tally on chain has fewer votes than our rules ask for; the program's own threshold must be met."""
+    tally = Tally(on_chain_agree=2, unseen_agree=8)
+    found = market(MarketState.PROPOSED, tally=tally, likes=2, dislikes=0)
+    row = plan_one("proposal_approvals", found)
+    assert row.reason is Reason.UNSEEN_DECIDE
+    assert approve(row).reason is Reason.APPROVED
+    assert plan_one("proposal_approvals", replace(found, likes=0)).reason is Reason.NO_TALLY
+    assert plan_one("proposal_approvals", replace(found, dislikes=1)).reason is Reason.NO_TALLY
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "message"),
+    [
+        ("proposal_tallies", market(MarketState.PROPOSED, tally=Tally(unseen_agree=10)), "approves nothing"),
+        (
+            "proposal_tallies",
+            market(MarketState.PROPOSED, tally=Tally(on_chain_agree=6, on_chain_disagree=4, unseen_agree=10)),
+            "approves nothing",
+        ),
+        ("dispute_settlements", disputed(Tally(unseen_agree=5)), "settles nothing"),
+        (
+            "dispute_settlements",
+            disputed(Tally(on_chain_agree=5, on_chain_disagree=5, unseen_agree=9), decisive_slot=1_001),
+            "not final",
+        ),
+        ("dispute_settlements", disputed(Tally()), "not left to an operator"),
+        ("dispute_settlements", disputed(Tally(on_chain_agree=9), was_disputed=True), "not left to an operator"),
+        ("market_finalizations", resolving(proposed_outcome=None), "not left to an operator"),
+        ("proposal_tallies", proposed(1, 1), "not left to an operator"),
+        ("proposal_tallies", proposed(9, 1, open_intent=OpenIntent(7, "quarantined")), "not left to an operator"),
+    ],
+)
+def test_a_decision_replaces_no_proof(name: str, found: MarketFacts, message: str) -> None:
+    """Nothing that the program would refuse, that is not final, or that another rule forbids becomes due."""
+    with pytest.raises(errors.Conflict, match=message):
+        approve(plan_one(name, found))
 
 
 # Outcomes

@@ -98,6 +98,10 @@ class _SettingsExamination:
         yield from doctor_checks.check_ports(list(self._ports()))
         yield from self._database()
         yield from doctor_checks.check_webhook(self.settings.ingest, self.settings.chain.cluster)
+        chain = self.settings.chain
+        yield from doctor_checks.check_keepers(
+            self.settings.keepers, chain.cluster, has_admin=chain.admin_keypair_path is not None
+        )
         yield from asyncio.run(self._registration())
         yield from asyncio.run(self._chain())
 

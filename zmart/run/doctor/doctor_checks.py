@@ -478,6 +478,19 @@ def check_registration(check_result: helius.RegistrationCheck) -> list[Finding]:
     return check.finish("Helius delivers the program's transactions to HELIUS_WEBHOOK_URL.")
 
 
+def check_keepers(keepers: settings.KeeperSettings, cluster: Cluster, *, has_admin: bool) -> list[Finding]:
+    """Check that no approval is sent on mainnet without an operator; `has_admin` is whether the admin's key is set."""
+    check = Check("keepers")
+    if cluster is Cluster.MAINNET and keepers.approves:
+        key = "the admin's key is configured" if has_admin else "they would once ADMIN_KEYPAIR_PATH is set"
+        check.warn(
+            f"KEEPER_APPROVES is on: keepers send approvals on mainnet without an operator; {key}.",
+            "Remove KEEPER_APPROVES, and send approvals with: zmart keeper approve MARKET --reason TEXT",
+        )
+    who = "keepers" if keepers.approves else "an operator"
+    return check.finish(f"Approvals are sent by {who}.")
+
+
 def check_webhook(ingest: settings.IngestSettings, cluster: Cluster) -> list[Finding]:
     """Check that deliveries have to prove their origin."""
     check = Check("webhook")
