@@ -67,10 +67,15 @@ class NotificationWatch:
                 "it were ended. If it stays so, another session that listens does not read (docs/runbook.md, "
                 "notifications_held)."
             )
-            parameters = {"kind": ALERT, "subject": "", "severity": "critical", "message": message}
-            await connection.execute(alerts.sql.raise_alert, parameters)
+            await self.alert(ALERT, message)
             self._is_raised = True
             return int(ended)
+
+    async def alert(self, kind: str, message: str) -> None:
+        """Raise a critical alert; while it is open, raising it again only increases its count."""
+        connection = await self._connection.get()
+        parameters = {"kind": kind, "subject": "", "severity": "critical", "message": message}
+        await connection.execute(alerts.sql.raise_alert, parameters)
 
     async def _run(self) -> None:
         while True:
