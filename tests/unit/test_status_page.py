@@ -112,7 +112,7 @@ def test_a_page_without_problems_starts_with_all_is_well() -> None:
         ({"completeness": None}, "unknown"),
         ({"dead_letters": 1}, "1 open dead letter"),
         (
-            {"alerts": [{**STATUS["alerts"][0], "severity": "warning", "kind": "run_failed"}]},
+            {"alerts": [{"kind": "run_failed", "severity": "warning", "open": 1, "details": None}]},
             "Open warnings: run_failed. See: zmart alerts list",
         ),
         (

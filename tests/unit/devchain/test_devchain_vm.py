@@ -68,7 +68,7 @@ def test_lamports_move_in_the_ledger(chain: VmLedger) -> None:
     params = TransferParams(from_pubkey=alice.pubkey, to_pubkey=bob.pubkey, lamports=SOL)
     landed = chain.send([transfer(params)], [alice])
     assert landed.err == {"InstructionError": [0, {"Custom": 1}]}
-    programs = 2 + 2 * (1_141_440 + 1_204_080)
+    programs = 2 + 2 * (chain.rent.exempt_lamports(36) + chain.rent.exempt_lamports(45))
     assert sum(account.lamports for account in chain.accounts.values()) == 500_000_000 * SOL + programs - 4 * 5_000
 
 
