@@ -29,10 +29,9 @@ Worked queries over the schema `marts`, each with its result on a generated mont
 ```
 
 The role `analyst` is read-only, and cannot call functions that notify, lock, signal sessions or write WAL. Postgres
-has no right that withholds the command NOTIFY: give the password of `analyst` only to analysts you trust, let others
-query a standby, which refuses NOTIFY, or use `POST /api/sql`, which runs one SELECT. A query ends after 60 seconds, an
-idle transaction too, so that no query blocks the
-log. `marts` comes first in its search path.
+cannot forbid a role the command NOTIFY. So give the password of `analyst` only to analysts you trust. Let others query
+a standby, which refuses NOTIFY, or use `POST /api/sql`, which runs one SELECT. Queries and idle transactions end after
+60 seconds, so that none blocks the log. `marts` comes first in the role's search path.
 
 For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb):
 
@@ -57,15 +56,15 @@ For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb)
 ```
 
 `zmart dbt` passes its arguments to dbt. The selected models become tables and views of the schema `dbt`, filled from
-the log up to its end when the command started; marts do not change, and a trial does not follow the log. Models that
-are not selected are read from the schema `dbt` if they were built there, otherwise from the live marts.
+the log as far as it reached when the command started. Marts do not change, and these tables do not follow the log.
+Models that are not selected are read from the schema `dbt` if they were built there, otherwise from the live marts.
 `zmart dbt show --select portfolio` prints rows and creates nothing.
 
 The command acts as the role `zmart_dbt`, which reads what an analyst reads and writes to that schema only. `ballots`
-and `discussions` cannot be tried, because they read the schema `app`; without `--select`, all other models are. A
-statement ends after ten minutes. `zmart migrate` creates the role and the schema; if the login may not, `zmart dbt`
-prints the statements for an administrator. To remove all trials, run `drop schema dbt cascade` as the owner, then
-`zmart migrate`.
+and `discussions` cannot be tried, because they read the schema `app`; without `--select`, the command builds all other
+models. A statement ends after ten minutes. `zmart migrate` creates the role and the schema. If its login lacks the
+right to do so, `zmart dbt` prints the statements for an administrator. To remove all trials, run
+`drop schema dbt cascade` as the owner, then `zmart migrate`.
 
 ## The sample data
 
@@ -75,8 +74,8 @@ This page is written by `python docs/analytics.py`; a test compares its results.
 
 ## Amounts in data frames
 
-Amounts are `numeric(39, 0)`: whole lamports, without a limit of 64 bits. Most libraries make something else of that
-type: pandas a float, which loses lamports above 2^53 (9 million SOL), and ADBC text. These lines read every lamport
+Amounts are `numeric(39, 0)`: whole lamports, without a limit of 64 bits. Most libraries convert that type: pandas to a
+float, which loses lamports above 2^53 (9 million SOL), ADBC to text. These lines read every lamport
 ([analytics/exact_amounts.py](../analytics/exact_amounts.py)); `dsn` is the output of `zmart dsn analyst`. Decimals of
 38 digits hold every amount on chain, which has at most 20, and every sum of them.
 
@@ -86,7 +85,8 @@ type: pandas a float, which loses lamports above 2^53 (9 million SOL), and ADBC 
 
 ## Prices
 
-Every price is that of one share of YES; NO is the rest to 1. There are two scales, told apart by the name:
+Every price is that of one share of YES; the price of NO is 1 minus it. There are two scales; the column's name shows
+which one applies:
 
 | name | scale |
 |---|---|
@@ -133,7 +133,7 @@ def head() -> str:
     """Return the page up to its first query, with the lines that read amounts exactly."""
     source = READERS.read_text()
     functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.Assign)]
-    return HEAD.replace("{readers}", "\n\n".join(str(ast.get_source_segment(source, node)) for node in functions))
+    return HEAD.replace("{readers}", "\n\n\n".join(str(ast.get_source_segment(source, node)) for node in functions))
 
 
 def page(dsn: str) -> str:

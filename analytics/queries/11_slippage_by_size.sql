@@ -1,5 +1,6 @@
 -- How far does a buy move the price, by its size?
--- Paid is the price per share with fees; before is the price of that side after the previous trade in its market.
+-- Both medians compare the price per share with the price of that side after the previous trade in its market:
+-- slippage_bps without fees, with_fees_bps with fees.
 with stepped as (
     select
         *,
