@@ -46,7 +46,7 @@ EXAMPLES: Mapping[str, Any] = {
     "description": "A description.",
     "eligibility": "known",
     "ends_at": _INSTANT,
-    "envelope": None,
+    "envelope": bytes(64),
     "expires_at": _INSTANT,
     "from_at": _INSTANT - datetime.timedelta(days=1),
     "has_texts": False,

@@ -65,5 +65,14 @@ def test_psql_runs_what_is_printed(marts_database: testing.PostgresDatabase) -> 
 def test_psql_skips_only_writes() -> None:
     """The statements that psql does not run are those of writes.sql, of posts and of the allowance."""
     assert {name.partition(".")[0] for name in WRITES} == {
-        *("writes", "post_comment", "edit_comment", "delete_comment", "react", "flag_comment", "lease_allowance")
+        *(
+            "writes",
+            "post_comment",
+            "edit_comment",
+            "delete_comment",
+            "react",
+            "flag_comment",
+            "record_visit",
+            "lease_allowance",
+        )
     }

@@ -158,7 +158,7 @@ async def test_a_program_account_is_that_of_a_deployed_program(node: DevchainNod
     """36 bytes that refer to the account with the bytecode, rent-exempt, executable, owned by the loader."""
     options = {"encoding": "base64", "commitment": "processed"}
     found = (await node.call("getAccountInfo", testing.PROGRAM_ID, options))["result"]["value"]
-    assert (found["space"], found["lamports"], found["executable"]) == (36, 1_141_440, True)
+    assert (found["space"], found["lamports"], found["executable"]) == (36, 833_120, True)
     data = base64.b64decode(found["data"][0])
     assert data[:4] == b"\2\0\0\0"
     bytecode = str(Pubkey.from_bytes(data[4:]))

@@ -61,7 +61,7 @@ async def test_a_key_is_never_written_over(home: Path) -> None:
 
     again = await zmart("key", "new", str(file))
 
-    assert again.exit_code == 1
+    assert again.exit_code == 2
     assert "never overwritten" in again.output
     assert file.read_bytes() == before
 
@@ -74,7 +74,7 @@ async def test_a_key_that_others_can_read_is_not_shown(home: Path) -> None:
 
     shown = await zmart("key", "show", str(file))
 
-    assert shown.exit_code == 1
+    assert shown.exit_code == 2
     assert "chmod 600" in shown.output
 
 
@@ -87,8 +87,8 @@ async def test_lamports_arrive_on_a_localnet(node: DevchainNode, home: Path) -> 
     second = await zmart("key", "airdrop", address, "--sol", "0.5")
 
     assert (first.output, second.output) == (f"{address} holds 1.5 SOL\n", f"{address} holds 2 SOL\n")
-    assert (await zmart("key", "airdrop", "nobody")).exit_code == 1
-    assert (await zmart("key", "airdrop", address, "--sol", "0.0000000001")).exit_code == 1
+    assert (await zmart("key", "airdrop", "nobody")).exit_code == 2
+    assert (await zmart("key", "airdrop", address, "--sol", "0.0000000001")).exit_code == 2
 
 
 async def test_demo_wallets_are_the_same_the_second_time(node: DevchainNode, home: Path) -> None:
@@ -113,6 +113,6 @@ async def test_nothing_is_given_where_lamports_are_worth_something(
 
     refused = await zmart(*command)
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "The node is on mainnet" in refused.output
     assert not (home / "state" / "wallets").exists()

@@ -175,7 +175,7 @@ def test_a_missing_role_is_one_sentence(configured: testing.PostgresDatabase) ->
     with renamed_role(configured):
         refused = zmart("dbt", "run")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "The role zmart_dbt does not exist." in refused.output
     assert "create role zmart_dbt" in refused.output
 
@@ -187,7 +187,7 @@ def test_a_missing_schema_is_created_by_migrate(configured: testing.PostgresData
     refused = zmart("dbt", "run")
     rebuild.deploy(configured.dsn())
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "The schema dbt does not exist." in refused.output
     assert "zmart migrate" in refused.output
     assert trial.trial_environment(settings.load())["DBT_TARGET"] == "trial"
@@ -202,7 +202,7 @@ def test_a_login_that_may_not_act_as_the_role_gets_the_grant(configured: testing
         finally:
             administrator.execute("grant zmart_dbt to zmart_owner")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "The login zmart_owner may not act as zmart_dbt." in refused.output
     assert "grant zmart_dbt to zmart_owner" in refused.output
 
@@ -213,7 +213,7 @@ def test_missing_dbt_is_one_sentence(configured: testing.PostgresDatabase, monke
 
     refused = zmart("dbt", "run")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "dbt is not installed. Run: make setup" in " ".join(refused.output.split())
 
 
@@ -225,5 +225,5 @@ def test_another_folder_than_a_checkout_is_one_sentence(
 
     refused = zmart("dbt", "run")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "There is no dbt_project.yml in" in refused.output
