@@ -61,7 +61,7 @@ async def test_a_key_is_never_written_over(home: Path) -> None:
 
     again = await zmart("key", "new", str(file))
 
-    assert again.exit_code == 2
+    assert again.exit_code == 1
     assert "never overwritten" in again.output
     assert file.read_bytes() == before
 
