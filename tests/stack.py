@@ -29,14 +29,14 @@ from zmart.run.supervisor import state_file
 TIMEOUT_SECONDS = 90
 
 
-def eventually(check: Callable[[], Any]) -> Any:
+def eventually(check: Callable[[], Any], *, within_seconds: float = TIMEOUT_SECONDS) -> Any:
     """Return the first true result of `check`; fail if there is none in time. A refused connection means not yet."""
 
     class NotYetError(Exception):
         """The check has not become true."""
 
     @retry(
-        stop=stop_after_delay(TIMEOUT_SECONDS),
+        stop=stop_after_delay(within_seconds),
         wait=wait_fixed(0.1),
         retry=retry_if_exception_type((NotYetError, httpx.TransportError, psycopg.OperationalError, OSError)),
         reraise=True,
