@@ -8,7 +8,7 @@ The gate measures statements, which costs nothing measurable where Python report
 Branches cost almost half as much processor time again as the tests (33 s became 47 s), so only `make coverage` measures
 them.
 
-Tests start services with an environment of their own, so variables cannot tell a child that it is measured. A line in
+Tests start services with an environment of their own, so a variable of this process does not reach them. A line in
 `site-packages` does: every Python of .venv reads it at start. It is there only while `run` runs.
 """
 

@@ -41,7 +41,7 @@ def wrap_instruction(inner: Instruction, member: Pubkey) -> Instruction:
         AccountMeta(vault, False, True),
         AccountMeta(inner.program_id, False, False),
     ]
-    # Nobody can sign for the vault but its program.
+    # Only its program can sign for the vault.
     given = [
         AccountMeta(meta.pubkey, meta.is_signer and meta.pubkey != vault, meta.is_writable) for meta in inner.accounts
     ]

@@ -231,7 +231,7 @@ def alert_delivery(context: dg.SensorEvaluationContext, database: dg.ResourcePar
     return dg.SkipReason(f"{posted} messages delivered.")
 
 
-#: Dagster's sentence for a run that it was told to end, and ours.
+#: Dagster's message about a run that was ended on request, and the one that replaces it.
 _FROM_OUTSIDE = "This run has been marked as failed from outside the execution context."
 _ENDED_BY_OPERATOR = "It was ended in Dagster, by an operator or because its worker was gone; run it again if needed."
 

@@ -188,7 +188,7 @@ async def _read_user(database: ReadDatabase, wallet: Address) -> tuple[list[msgs
 
 async def _record_visit(services: AppServices, wallet: Address, authorization: str, apikey: str) -> None:
     """Record the visit of the token's wallet; do nothing without a token. Raise Forbidden for another wallet."""
-    # The client library sends its public key as a token where nobody is signed in.
+    # The client library sends its public key as a token when no user is signed in.
     if not authorization or authorization == f"Bearer {apikey}":
         return
     claims = services.auth.claims_of_header(authorization)

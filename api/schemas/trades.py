@@ -31,7 +31,7 @@ class Trade(Struct, kw_only=True):
     resolver_fee_lamports: str
     lp_fee_lamports: str
     are_fees_exact: Annotated[
-        bool, Meta(description="False for a sale whose fees cannot be told from the chain's amounts to the lamport.")
+        bool, Meta(description="False for a sale whose fees the amounts on chain do not determine to the lamport.")
     ]
     price_after: Annotated[float, Meta(description="Price of YES after the trade.")]
     price: Annotated[float, Meta(description="Price of the traded outcome after the trade.")]

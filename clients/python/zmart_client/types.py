@@ -1997,7 +1997,7 @@ class Trade(TypedDict):
     resolver_fee_lamports: str
     lp_fee_lamports: str
     are_fees_exact: bool
-    """False for a sale whose fees cannot be told from the chain's amounts to the lamport."""
+    """False for a sale whose fees the amounts on chain do not determine to the lamport."""
     price_after: float
     """Price of YES after the trade."""
     price: float

@@ -1838,7 +1838,7 @@ export interface Trade {
   protocol_fee_lamports: string;
   resolver_fee_lamports: string;
   lp_fee_lamports: string;
-  /** False for a sale whose fees cannot be told from the chain's amounts to the lamport. */
+  /** False for a sale whose fees the amounts on chain do not determine to the lamport. */
   are_fees_exact: boolean;
   /** Price of YES after the trade. */
   price_after: number;
