@@ -197,9 +197,9 @@ async def _approve(configured: settings.Settings, options: argparse.Namespace) -
         )
     async with runner.open_runner(configured) as keepers:
         report = await keepers.approve(options.market, who=getpass.getuser(), reason=options.reason)
-    if report is None:
-        print("Another keeper process is running.")
-        return exit_status.BUSY
+        if report is None:
+            print(await keepers.describe_lease_holder())
+            return exit_status.BUSY
     _show(report, argparse.Namespace(all=True, json=False))
     return exit_status.OK if report.sent else exit_status.MANUAL_REVIEW
 
