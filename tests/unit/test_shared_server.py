@@ -10,6 +10,8 @@ _VIEW = re.compile(r"(?:from|join) (?:pg_stat_activity|pg_locks)")
 #: A server has one checkpointer; only a test with a server of its own looks for it.
 _BOUND = re.compile(r"datname|pid = %s|backend_type = 'checkpointer'")
 
+_ENDS_ANALYSTS = re.compile(r"end_listening_analysts|NotificationWatch\(")
+
 
 def _unbounded(text: str) -> list[str]:
     """Return the statements of a file that read other databases' sessions, too."""
@@ -22,6 +24,15 @@ def test_sessions_of_other_databases_are_left_alone() -> None:
     paths = [path for folder in ("integration", "chaos", "acceptance") for path in (TESTS / folder).rglob("*.py")]
 
     assert {path.name: found for path in paths if (found := _unbounded(path.read_text()))} == {}
+
+
+def test_what_ends_sessions_of_every_database_has_a_server_of_its_own() -> None:
+    """The watch of the queue ends analysts in all databases, so its tests may not share a server with others."""
+    paths = [path for folder in ("integration", "chaos", "acceptance") for path in (TESTS / folder).rglob("*.py")]
+    callers = [text for path in paths if _ENDS_ANALYSTS.search(text := path.read_text())]
+
+    assert callers
+    assert all("def own_server" in text for text in callers)
 
 
 def test_an_unbounded_query_is_found() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import psycopg
 import pytest
@@ -13,10 +13,36 @@ from psycopg.pq import ExecStatus
 from ingest import notification_watch
 from ingest.notification_watch import ALERT, NotificationWatch
 from zmart import testing
+from zmart.run.postgres import embedded
 
 #: The part of the queue that `_fill` exceeds.
 LIMIT = 0.0005
 OPEN_ALERTS = "select severity, message from ops.alerts where kind = %s and resolved_at is null"
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[testing.PostgresServer]:
+    """A server for these tests alone: the queue belongs to the server, so the watch ends analysts of all its databases."""
+    with testing.temporary_server() as running:
+        server = testing.PostgresServer(origin="own", admin_dsn=running.dsn(embedded.SUPERUSER))
+        server.provision()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_template(own_server: testing.PostgresServer) -> Iterator[testing.PostgresDatabase]:
+    """The migrated log on that server."""
+    with own_server.template(testing.apply_migrations) as template:
+        yield template
+
+
+@pytest.fixture
+def database(
+    own_server: testing.PostgresServer, own_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
+    """A migrated database for one test."""
+    with own_server.clone(own_template) as database:
+        yield database
 
 
 @pytest.fixture
