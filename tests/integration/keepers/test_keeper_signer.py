@@ -10,7 +10,6 @@ import pytest
 from keeper_stack import QUICK, KeeperStack, due, reasons, row_of
 from test_keeper_refusals import due_market, sent
 
-from orchestration.keepers import preflight
 from orchestration.keepers.reasons import Reason
 from zmart import settings
 from zmart.chain import signer
@@ -77,7 +76,7 @@ def use_signer(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[FakeSigner]], 
                 made.append(kind(key))
             return made[-1] if key is not None else None
 
-        monkeypatch.setattr(preflight.signer, "backend", backend)
+        monkeypatch.setattr("zmart.chain.signer.backend", backend)
         return made
 
     return use

@@ -26,7 +26,7 @@ KEY = Keypair()
 PAYER = Address(str(KEY.pubkey()))
 
 
-class FakeSigner:
+class AnsweringSigner:
     """A signer that returns what a test makes of the bytes."""
 
     def __init__(self, answer: Callable[[bytes], Awaitable[object]], address: Address = PAYER) -> None:
@@ -99,7 +99,7 @@ async def test_another_message_or_signature_is_not_accepted(change: str) -> None
         return CHANGED[change](raw)
 
     with pytest.raises(signing.MessageChanged):
-        await signing.sign(unsigned(), FakeSigner(answer))
+        await signing.sign(unsigned(), AnsweringSigner(answer))
 
 
 async def test_the_fake_signer_is_accepted_when_it_changes_nothing() -> None:
@@ -108,7 +108,7 @@ async def test_the_fake_signer_is_accepted_when_it_changes_nothing() -> None:
     async def answer(raw: bytes) -> object:
         return _honest(raw)
 
-    signed = await signing.sign(unsigned(), FakeSigner(answer))
+    signed = await signing.sign(unsigned(), AnsweringSigner(answer))
     assert signed.raw == _honest(unsigned().raw)
     assert unsigned().message.recent_blockhash == Hash.from_string(BLOCKHASH)
 
@@ -128,7 +128,7 @@ async def test_a_slow_signer_is_given_up() -> None:
 
     began = time.monotonic()
     with pytest.raises(signing.SignerTimeout, match=r"did not sign within 0\.05 s"):
-        await signing.sign(unsigned(), FakeSigner(answer), timeout_seconds=0.05)
+        await signing.sign(unsigned(), AnsweringSigner(answer), timeout_seconds=0.05)
     assert time.monotonic() - began < signing.SIGNING_SECONDS
     await is_cancelled.wait()
     may_end.set()
@@ -143,7 +143,7 @@ async def test_no_time_longer_than_the_bound(monkeypatch: pytest.MonkeyPatch) ->
         return b""
 
     with pytest.raises(signing.SignerTimeout):
-        await signing.sign(unsigned(), FakeSigner(answer), timeout_seconds=3_600)
+        await signing.sign(unsigned(), AnsweringSigner(answer), timeout_seconds=3_600)
 
 
 async def test_a_refusal_names_its_class_and_no_secret() -> None:
@@ -153,7 +153,7 @@ async def test_a_refusal_names_its_class_and_no_secret() -> None:
         raise PermissionError("token=s3cret is not allowed")
 
     with pytest.raises(signing.SignerRefused, match=r"refused: PermissionError\.") as refused:
-        await signing.sign(unsigned(), FakeSigner(answer))
+        await signing.sign(unsigned(), AnsweringSigner(answer))
     assert "s3cret" not in str(refused.value)
     assert refused.value.__suppress_context__
 
@@ -165,7 +165,7 @@ async def test_a_signer_that_cancels_itself_refused() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(signing.SignerRefused):
-        await signing.sign(unsigned(), FakeSigner(answer))
+        await signing.sign(unsigned(), AnsweringSigner(answer))
 
 
 async def test_only_transactions_of_one_signer() -> None:
@@ -177,4 +177,4 @@ async def test_only_transactions_of_one_signer() -> None:
     other = Signer.generate().address
     for one in (unsigned(admin=other), unsigned(payer=other, admin=other)):
         with pytest.raises(errors.InvalidInput, match="must be signed by"):
-            await signing.sign(one, FakeSigner(answer))
+            await signing.sign(one, AnsweringSigner(answer))
