@@ -90,6 +90,7 @@ class KeeperRunner:
             most_micro_lamports=configured.keepers.fee_cap_micro_lamports,
             daily_budget_lamports=configured.keepers.daily_budget_lamports,
             low_balance_lamports=configured.keepers.low_balance_lamports,
+            asks_for_estimate=configured.keepers.fee_estimate,
         )
 
     async def preflight(self) -> None:

@@ -186,7 +186,8 @@ class Submitter:
 
     async def simulate(self, rows: Sequence[PlanRow], payer: Address) -> list[tuple[PlanRow, transactions.Cost | None]]:
         """Return each row with its simulation's log, and its cost, or None if it must not be sent."""
-        micro = fees.price(await self._node.recent_priority_fees(), self._policy)
+        accounts = [row.market.address for row in rows if row.verdict in _SENDABLE]
+        micro = await fees.read_price(self._node, accounts, self._policy)
         return await _gather(self._simulate_row(row, payer, micro) for row in rows)
 
     async def _simulate_row(self, row: PlanRow, payer: Address, micro: int) -> tuple[PlanRow, transactions.Cost | None]:
