@@ -239,6 +239,8 @@ class KeeperSettings:
     activates: bool
     #: The priority fee would have been accepted in this percentage of recent slots.
     fee_percentile: int
+    #: Whether a node that estimates priority fees is asked for its estimate of that percentile first.
+    fee_estimate: bool
     #: Millionths of a lamport for a compute unit that are never exceeded.
     fee_cap_micro_lamports: int
     #: Lamports for the fees of a day (UTC), all keepers together.
