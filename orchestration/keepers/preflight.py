@@ -16,7 +16,7 @@ from zmart.domain.ids import Address
 
 from . import proofs
 from .actions import Key, Task
-from .plans import ProtocolConfig
+from .plan_inputs import ProtocolConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,8 @@ from . import error_policy, fees, proofs
 from .actions import Task
 from .error_policy import ErrorAction, ErrorOutcome
 from .intent_store import BudgetExhausted, IntentStore, SubmissionStillOpen
-from .plans import PlanRow, ProtocolConfig, ProvenState
+from .plan_inputs import ProtocolConfig, ProvenState
+from .plans import PlanRow
 from .reasons import PlanVerdict, Reason
 
 #: Compute unit limit of a simulation; the program's instructions use a tenth of it.

@@ -15,7 +15,7 @@ from solders.transaction import VersionedTransaction
 from devchain.accounts import Account, VoteRecord, copy_record
 from devchain.testing import PROGRAM_ID
 from orchestration.keepers import runner
-from orchestration.keepers.plans import Tally
+from orchestration.keepers.plan_inputs import Tally
 from orchestration.keepers.reasons import PlanVerdict, Reason
 from orchestration.keepers.submit import Timing
 from zmart import errors
