@@ -21,7 +21,7 @@ class PostgresSettings:
 
     #: Another server than the embedded one, as one URI; None selects the embedded server.
     url: Secret | None
-    #: Logins of single roles, where given (DATABASE_URL_INGEST, _API, _KEEPER, _ANALYST).
+    #: Logins of single roles, where given (DATABASE_URL_INGEST, _API, _KEEPER, _ANALYST, _BACKUP).
     role_urls: Mapping[Role, Secret]
     #: The embedded server's port; None lets it choose a free port once and use it again.
     embedded_port: int | None

@@ -97,6 +97,7 @@ def _postgres(env: Environment, state_dir: Path) -> PostgresSettings:
         "DATABASE_URL_API": "zmart_api",
         "DATABASE_URL_KEEPER": "zmart_keeper",
         "DATABASE_URL_ANALYST": "analyst",
+        "DATABASE_URL_BACKUP": "zmart_backup",
     }
     urls = {role: env.postgres_url(name) for name, role in logins.items()}
     url = env.postgres_url("DATABASE_URL") or _libpq_url(env)
