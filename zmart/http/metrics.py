@@ -18,7 +18,7 @@ from prometheus_client.process_collector import ProcessCollector
 from zmart.settings import Secret
 
 # Otherwise each counter has a second series with the time of its creation, which Prometheus does not use.
-prometheus_client.disable_created_metrics()
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FORBIDDEN_MESSAGE: Final = (

@@ -145,7 +145,8 @@ async def test_readiness_costs_the_same_however_many_ask(log: Log, monkeypatch: 
         answers = [
             answer for _ in range(2) for answer in await asyncio.gather(*(client.get("/ready") for _ in range(20)))
         ]
-    assert {answer.status_code for answer in answers} == {200}
+    # 503 until the streams have read the end of the log; never 429.
+    assert {answer.status_code for answer in answers} <= {200, 503}
     assert reads == 1
 
 
