@@ -156,6 +156,8 @@ class PortSettings:
     ws: int
     ingest: int
     dagster: int
+    #: The metrics of Dagster's code server and of the keepers.
+    dagster_metrics: int
     devchain: int
 
     @property

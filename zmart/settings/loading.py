@@ -239,6 +239,7 @@ def _ports(env: Environment) -> PortSettings:
         ws=env.port("WS_PORT", 4001),
         ingest=env.port("INGEST_PORT", 4002),
         dagster=env.port("DAGSTER_PORT", 4010),
+        dagster_metrics=env.port("DAGSTER_METRICS_PORT", 4011),
         # One below the top: its WebSocket takes the next port.
         devchain=env.port("DEVCHAIN_PORT", 8899, high=65534),
     )
