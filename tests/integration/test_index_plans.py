@@ -69,8 +69,8 @@ NEEDED: Mapping[str, Use] = {
     "raw.transactions (transaction_no)": Use(
         f"{FUNCTIONS}/raw/append.sql", "select max(transaction_no) from raw.transactions"
     ),
-    "raw.transactions (signature)": Use(
-        f"{FUNCTIONS}/raw/append.sql", "select transaction_no from raw.transactions where signature = $1"
+    "raw.transactions USING hash (signature)": Use(
+        STORE, "select slot from raw.transactions where signature = any($1)"
     ),
     "raw.transactions (slot)": Use(
         STORE,
