@@ -24,7 +24,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -149,7 +149,10 @@ class EmbeddedPostgres:
         else:
             self._initdb(data, record.passwords[SUPERUSER])
         port = self._choose_port(known)
-        if known is None or port != known.port:
+        # A server of an earlier release has no password yet for a role that is new.
+        new = _new_passwords((SUPERUSER, *settings.ROLES), record.passwords)
+        record.passwords.update(new)
+        if known is None or new or port != known.port:
             # An unchanged record is not written, so that a restart on a full disk needs no space.
             record.port = port
             record.write(self._file)
@@ -276,12 +279,11 @@ class EmbeddedPostgres:
         return found.for_account(self._account, shelter=sheltered)
 
     def _new_record(self, data: Path) -> ServerFile:
-        names = (SUPERUSER, *settings.ROLES)
         return ServerFile(
             port=0,
             database=DATABASE,
             data=str(data),
-            passwords={name: secrets.token_urlsafe(24) for name in names},
+            passwords=_new_passwords((SUPERUSER, *settings.ROLES), {}),
         )
 
     def _initdb(self, data: Path, password: str) -> None:
@@ -378,6 +380,11 @@ class EmbeddedPostgres:
                     help=f"See {self.log_file}.",
                 )
             time.sleep(0.02)
+
+
+def _new_passwords(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Return a password for each name that has none."""
+    return {name: secrets.token_urlsafe(24) for name in names if name not in known}
 
 
 def set_passwords(connection: psycopg.Connection[Any], passwords: Mapping[str, str]) -> None:
