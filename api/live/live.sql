@@ -420,7 +420,8 @@ select
     m.topics,
     m.state_key,
     m.type,
-    json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message
+    json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message,
+    extract(epoch from clock_timestamp() - e.at)::float as age
 from reach as r
 left join entries as e on true
 left join (select * from messages as w where %(topics)s::text[] is null or w.topics && %(topics)s::text[]) as m on e.seq = m.seq

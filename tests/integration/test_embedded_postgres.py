@@ -19,7 +19,9 @@ import pytest
 
 from zmart import errors, testing
 from zmart.run.postgres import binaries, embedded
+from zmart.run.postgres.server_file import ServerFile
 from zmart.run.supervisor import process
+from zmart.settings import ROLES
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes accounts")
 
@@ -48,6 +50,20 @@ def test_a_second_start_keeps_port_passwords_and_data(folder: Path) -> None:
     with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert server.dsn() == first
         assert _ask(server, "select count(*) from pg_namespace where nspname = 's'") == 1
+
+
+def test_a_role_of_a_newer_release_gets_a_password(folder: Path) -> None:
+    """The record of an earlier release lacks the new role; the others keep their passwords."""
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
+        first = server.dsn()
+    record = ServerFile.read(folder / "postgres" / "server.json")
+    assert record is not None
+    del record.passwords["zmart_backup"]
+    record.write(folder / "postgres" / "server.json")
+
+    with embedded.EmbeddedPostgres(folder, durable=False) as server:
+        assert server.dsn() == first
+        assert _ask(server, "select current_user", "zmart_backup") == "zmart_backup"
 
 
 def test_a_restart_writes_no_record(folder: Path) -> None:
@@ -94,7 +110,7 @@ def test_passwords_are_for_their_owner_only(folder: Path) -> None:
         passwords = json.loads(record.read_text())["passwords"]
 
         assert stat.S_IMODE(record.stat().st_mode) == 0o600
-        assert len(set(passwords.values())) == 6
+        assert len(set(passwords.values())) == len(ROLES) + 1
         assert not any(word in server.log_file.read_text() for word in passwords.values())
 
 
