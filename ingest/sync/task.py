@@ -114,8 +114,8 @@ class CompletenessStatus:
     #: Signatures still to be fetched.
     wanted: int = 0
     #: Transactions of accepted gaps: those that the log lacks, and those that it holds without proof.
-    missing_in_gaps: int = 0
-    unproven_in_gaps: int = 0
+    missing_transactions: int = 0
+    unproven_transactions: int = 0
     #: alpenglow (confirmed and finalized are the same), tower, or unknown.
     consensus: str = ConsensusModel.UNKNOWN.value
     #: The measured length of a slot.
@@ -492,6 +492,6 @@ def _completeness_status(
         confirmed_slot=confirmed_top,
         finalized_slot=finalized_top,
         wanted=wanted,
-        missing_in_gaps=open_gaps.unfetched,
-        unproven_in_gaps=open_gaps.unlisted,
+        missing_transactions=open_gaps.unfetched,
+        unproven_transactions=open_gaps.unlisted,
     )

@@ -95,9 +95,9 @@ def accept_gap(from_slot: int, to_slot: int, reason: str) -> None:
     """Accept a gap that no node can fill.
 
     FROM_SLOT and TO_SLOT are the first and the last slot, inside one gap of `zmart gap list`. Finality passes the
-    transactions that are missing there now. Those that the log holds stay unproven, and keepers of the markets concerned
-    wait. The gap closes itself when it is filled. The exit status is 0 if it is accepted, 1 if it may still be filled
-    or a node does not answer, and 2 if the range, the reason or the login is refused.
+    transactions that are missing there now. Those that the log holds stay unproven, and keepers of the markets
+    concerned wait. The gap closes itself when it is filled. The exit status is 0 if it is accepted, 1 if it may still
+    be filled or a node does not answer, and 2 if the range, the reason or the login is refused.
     """
     _run_ingest("gap", "accept", f"--reason={reason}", str(from_slot), str(to_slot))
 

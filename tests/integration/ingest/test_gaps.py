@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,11 @@ from chain_stack import BLOCKS_TO_FINALITY, ChainStack
 from scripted_node import ScriptedNode, ScriptedReply, result
 
 from devchain.blocks import LandedTransaction
-from devchain.rpc_errors import BLOCK_NOT_AVAILABLE, UNSUPPORTED_VERSION, RpcError
-from ingest.commands import gaps as command
+from devchain.rpc_errors import RpcError
 from ingest.decode.decoder import Decoder
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
 from ingest.sync import gaps
-from ingest.sync.database import SyncDatabase
 from ingest.sync.fetch import Fetcher
 from ingest.sync.reconcile import Reconciler
 from ingest.sync.task import SyncTask
@@ -166,7 +163,7 @@ async def test_finality_passes_an_accepted_gap_and_nothing_else(
         "select bool_and(raw.is_final(signature, slot)) from raw.transactions where slot < %s", first
     )
     assert "unlisted" not in gap.open_alerts()
-    assert (standing.unproven_in_gaps, standing.missing_in_gaps) == (len(gap.lost), 0)
+    assert (standing.unproven_transactions, standing.missing_transactions) == (len(gap.lost), 0)
     assert "accepted gap" in standing.reason
     assert stack.fetch_all("select who, action, reason, audit_no from ops.audit") == [(WHO, "gap accept", WHY, 1)]
     assert (accepted.unlisted, accepted.unfetched, accepted.total) == (len(gap.lost), 0, len(gap.lost))
@@ -195,12 +192,12 @@ async def test_a_node_that_lists_the_transactions_again_closes_the_gap(
     gap = await lose_delivered(stack, monkeypatch)
     await gap.accept()
     await stack.sync_task.verify()
-    assert (await stack.sync_task.verify()).unproven_in_gaps == len(gap.lost)
+    assert (await stack.sync_task.verify()).unproven_transactions == len(gap.lost)
     heal(gap)
 
     standing = await stack.sync_task.verify()
 
-    assert (standing.unproven_in_gaps, gap.outcomes()) == (0, ["listed"])
+    assert (standing.unproven_transactions, gap.outcomes()) == (0, ["listed"])
     assert gap.statuses() == dict.fromkeys(gap.signatures, True)
     assert await gaps.accepted_gaps(stack.sync_database) == []
     (closed,) = await gaps.accepted_gaps(stack.sync_database, shows_all=True)
@@ -225,13 +222,13 @@ async def test_a_listed_transaction_that_no_node_serves_is_passed_and_fetched_la
     await stack.sync_task.fetcher.report()
     assert "unfetched" not in gap.open_alerts()
     assert (standing.verified_through, standing.finalized_through) == (standing.confirmed_slot, standing.finalized_slot)
-    assert (standing.unproven_in_gaps, standing.missing_in_gaps) == (0, 1)
+    assert (standing.unproven_transactions, standing.missing_transactions) == (0, 1)
 
     heal(gap)
     stack.fetch_all("update raw.pending_signatures set next_attempt_at = clock_timestamp() returning 1")
     await stack.sync_task.fetcher.fetch_due()
     standing = await stack.sync_task.verify()
-    assert (standing.missing_in_gaps, gap.outcomes()) == (0, ["fetched"])
+    assert (standing.missing_transactions, gap.outcomes()) == (0, ["fetched"])
     assert gap.statuses() == dict.fromkeys(gap.signatures, True)
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
@@ -248,7 +245,7 @@ async def test_a_delivery_fills_a_gap_in_slots_that_are_final(
 
     assert gap.signatures <= stack.stored_signatures()
     standing = await stack.sync_task.verify()
-    assert (standing.missing_in_gaps, gap.outcomes()) == (0, ["fetched"])
+    assert (standing.missing_transactions, gap.outcomes()) == (0, ["fetched"])
 
 
 async def test_a_gap_of_transactions_that_never_were_is_retracted(
@@ -270,7 +267,7 @@ async def test_a_gap_of_transactions_that_never_were_is_retracted(
     standing = await stack.sync_task.verify()
 
     assert not gap.signatures & stack.stored_signatures()
-    assert (standing.unproven_in_gaps, gap.outcomes()) == (0, ["retracted"])
+    assert (standing.unproven_transactions, gap.outcomes()) == (0, ["retracted"])
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
@@ -347,7 +344,7 @@ async def test_a_contradiction_keeps_an_accepted_gap_open_and_is_reported(
         )
         standing = await both.verify()
 
-        assert standing.unproven_in_gaps == len(gap.lost)
+        assert standing.unproven_transactions == len(gap.lost)
         assert gap.signatures <= stack.stored_signatures()
         assert gap.open_alerts() >= {"gap_contradicted"}
         assert gap.statuses() == dict.fromkeys(gap.signatures, False)
@@ -355,5 +352,5 @@ async def test_a_contradiction_keeps_an_accepted_gap_open_and_is_reported(
         heal(gap)
         both.gap_watch = gaps.GapWatch(client, both.reconciler, stack.sync_database)
         standing = await both.verify()
-        assert (standing.unproven_in_gaps, gap.outcomes()) == (0, ["listed"])
+        assert (standing.unproven_transactions, gap.outcomes()) == (0, ["listed"])
         assert "gap_contradicted" not in gap.open_alerts()
