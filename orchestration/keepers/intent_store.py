@@ -68,6 +68,7 @@ class OpenSubmission(NamedTuple):
     raw: bytes
     last_valid_block_height: int
     in_log: bool
+    is_final_in_log: bool
     age_seconds: float
 
 

@@ -162,7 +162,7 @@ update ops.intents as i set state = 'landed'
 from landed where i.intent_no = landed.intent_no and i.state in ('sent', 'reopened');
 
 -- name: open_submissions
--- Submissions that are not closed, and whether the log contains them.
+-- Submissions that are not closed, and whether the log contains them, as final or not.
 select
     s.signature,
     s.intent_no,
@@ -174,6 +174,7 @@ select
     s.transaction_bytes,
     s.last_valid_block_height,
     t.transaction_no is not null,
+    coalesce(t.slot <= raw.finalized_through(), false),
     extract(epoch from clock_timestamp() - s.stored_at)::float
 from ops.submissions as s
 inner join ops.intents as i on s.intent_no = i.intent_no
