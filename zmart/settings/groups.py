@@ -64,6 +64,11 @@ class PostgresSettings:
                 password=server["passwords"][role],
                 database=server["database"],
             )
+        except KeyError:
+            raise errors.ConfigurationError(
+                f"The embedded server has no login of {role}, because an earlier version created it.",
+                help="Run `zmart migrate`.",
+            ) from None
         except FileNotFoundError:
             raise errors.ConfigurationError(
                 "There is no database yet.",
