@@ -1,4 +1,4 @@
-"""Saves a small database of this release, from which the tests of the next release upgrade: `python -m tests.release_fixture`.
+"""Saves a small database of this release for the upgrade tests of the next: `python -m tests.release_fixture`.
 
 It restores the newest one below tests/data/upgrade, upgrades it to this release, and saves it beside it under the
 number of its newest migration. The form is that of `zmart backup`, but compressed by xz, and without the comments of

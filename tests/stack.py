@@ -54,7 +54,7 @@ class Stack:
     """A running `zmart up` in a separate state directory."""
 
     def __init__(self, folder: Path) -> None:
-        api, ws, ingest, dagster = (ports.find_free_port() for _ in range(4))
+        api, ws, ingest, dagster, metrics = (ports.find_free_port() for _ in range(5))
         # Its WebSocket is on the next one.
         chain = ports.find_free_port(following=1)
         self.folder = folder
@@ -72,6 +72,7 @@ class Stack:
             "INGEST_PORT": str(ingest),
             "DEVCHAIN_PORT": str(chain),
             "DAGSTER_PORT": str(dagster),
+            "DAGSTER_METRICS_PORT": str(metrics),
         }
         self.process: subprocess.Popen[str] | None = None
 

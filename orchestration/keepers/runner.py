@@ -16,7 +16,7 @@ from typing import Any
 from zmart import errors
 from zmart.chain import client, rpc_errors
 from zmart.chain.rpc import RpcClient
-from zmart.chain.signer import Signer
+from zmart.chain.signing import TransactionSigner
 from zmart.domain.ids import Address
 from zmart.settings import Settings
 
@@ -48,6 +48,7 @@ GENERAL_ALERT_SEVERITY = {
     Reason.LOG_BEHIND: "warning",
     Reason.MART_STALE: "critical",
     Reason.CLOCK_SKEW: "critical",
+    Reason.SIGNER: "critical",
 }
 
 
@@ -89,6 +90,7 @@ class KeeperRunner:
             most_micro_lamports=configured.keepers.fee_cap_micro_lamports,
             daily_budget_lamports=configured.keepers.daily_budget_lamports,
             low_balance_lamports=configured.keepers.low_balance_lamports,
+            asks_for_estimate=configured.keepers.fee_estimate,
         )
 
     async def preflight(self) -> None:
@@ -274,13 +276,13 @@ class KeeperRunner:
                 await asyncio.sleep(self.timing.lease_seconds / 4)
                 await self.intent_store.renew_lease(epoch, self.timing.lease_seconds)
 
-    def _key(self, task: Task) -> Signer | None:
+    def _key(self, task: Task) -> TransactionSigner | None:
         """Return the key, or None if the transaction is exported or left to others."""
         if task.key == "admin":
             return self.keys.admin
         return preflight.require_key(task, self.keys)
 
-    async def _execute(self, task: Task, key: Signer | None, epoch: int) -> RoundReport:
+    async def _execute(self, task: Task, key: TransactionSigner | None, epoch: int) -> RoundReport:
         await self._sweep().run()
         rows, proven_state, config, facts = await self._plan(task)
         return await self._send(task, key, epoch, rows, proven_state, config, facts)
@@ -288,7 +290,7 @@ class KeeperRunner:
     async def _send(
         self,
         task: Task,
-        key: Signer | None,
+        key: TransactionSigner | None,
         epoch: int,
         rows: list[PlanRow],
         proven_state: ProvenState,
@@ -370,7 +372,7 @@ class KeeperRunner:
                 return await self._sweep().run()
         return await self._sweep().close()
 
-    async def _check_fee_balance(self, key: Signer) -> None:
+    async def _check_fee_balance(self, key: TransactionSigner) -> None:
         found = await self.node.account(key.address, commitment=await self.node.read_commitment())
         lamports = 0 if found.value is None else found.value.lamports
         if lamports < self._policy.low_balance_lamports:

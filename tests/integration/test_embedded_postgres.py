@@ -21,6 +21,7 @@ from zmart import errors, testing
 from zmart import settings as configuration
 from zmart.run.postgres import binaries, embedded
 from zmart.run.supervisor import process
+from zmart.settings import ROLES
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes accounts")
 
@@ -63,7 +64,7 @@ def test_a_role_that_an_earlier_version_did_not_have_gets_a_login(folder: Path) 
 
     with embedded.EmbeddedPostgres(folder, durable=False):
         forget()
-        with pytest.raises(errors.ConfigurationError, match=r"no login of zmart_backup.*zmart migrate"):
+        with pytest.raises(errors.ConfigurationError, match=r"no password for zmart_backup.*zmart migrate"):
             configured.dsn("zmart_backup")
         embedded.EmbeddedPostgres(folder).provision()
         psycopg.connect(configured.dsn("zmart_backup")).close()
@@ -116,7 +117,7 @@ def test_passwords_are_for_their_owner_only(folder: Path) -> None:
         passwords = json.loads(record.read_text())["passwords"]
 
         assert stat.S_IMODE(record.stat().st_mode) == 0o600
-        assert len(set(passwords.values())) == 7
+        assert len(set(passwords.values())) == len(ROLES) + 1
         assert not any(word in server.log_file.read_text() for word in passwords.values())
 
 

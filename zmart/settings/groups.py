@@ -64,11 +64,6 @@ class PostgresSettings:
                 password=server["passwords"][role],
                 database=server["database"],
             )
-        except KeyError:
-            raise errors.ConfigurationError(
-                f"The embedded server has no login of {role}, because an earlier version created it.",
-                help="Run `zmart migrate`.",
-            ) from None
         except FileNotFoundError:
             raise errors.ConfigurationError(
                 "There is no database yet.",
@@ -78,6 +73,11 @@ class PostgresSettings:
             raise errors.ConfigurationError(
                 f"{self.embedded_file} belongs to another user.",
                 help="Run as the user that runs `zmart up`, or set ZMART_STATE_DIR.",
+            ) from None
+        except KeyError:
+            raise errors.ConfigurationError(
+                f"The database has no password for {role} yet: an earlier release started it.",
+                help="Run `zmart migrate`, or stop `zmart up` and start it again.",
             ) from None
 
 
@@ -161,6 +161,8 @@ class PortSettings:
     ws: int
     ingest: int
     dagster: int
+    #: The metrics of Dagster's code server and of the keepers.
+    dagster_metrics: int
     devchain: int
 
     @property
@@ -244,6 +246,8 @@ class KeeperSettings:
     activates: bool
     #: The priority fee would have been accepted in this percentage of recent slots.
     fee_percentile: int
+    #: Whether a node that estimates priority fees is asked for its estimate of that percentile first.
+    fee_estimate: bool
     #: Millionths of a lamport for a compute unit that are never exceeded.
     fee_cap_micro_lamports: int
     #: Lamports for the fees of a day (UTC), all keepers together.

@@ -783,7 +783,7 @@ async def test_what_is_proven_shows_in_metrics_and_the_database(stack: ChainStac
     standing = await stack.sync_task.verify()
 
     metrics = stack.pipeline.metrics.render().decode()
-    assert f"zmart_ingest_finalized_through {float(standing.finalized_through or 0)}" in metrics
+    assert f"zmart_ingest_finalized_through_slot {float(standing.finalized_through or 0)}" in metrics
     assert "zmart_ingest_unverified 0.0" in metrics
     assert stack.fetch_all("select value ->> 'state' from ops.cursors where name = 'completeness'") == [("verified",)]
 

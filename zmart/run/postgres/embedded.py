@@ -149,6 +149,7 @@ class EmbeddedPostgres:
         else:
             self._initdb(data, record.passwords[SUPERUSER])
         port = self._choose_port(known)
+        # A server of an earlier release has no password yet for a role that is new.
         is_changed = record.add_passwords((SUPERUSER, *settings.ROLES)) or port != record.port
         if is_changed:
             # An unchanged record is not written, so that a restart on a full disk needs no space.
