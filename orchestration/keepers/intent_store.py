@@ -158,6 +158,14 @@ class IntentStore:
             our_at=our_at,
         )
 
+    async def observe_epoch(self, slot: int) -> int | None:
+        """Return the finalized slot at which keepers first met this epoch of the log: `slot` if they meet it now.
+
+        Return None for the first epoch. After a restore the log lacks what keepers sent after the backup.
+        """
+        await self._fetch_all(sql.observe_epoch, slot=slot)
+        return (await self._fetch_one(sql.restored_at_slot))[0]  # type: ignore[no-any-return]
+
     async def markets(self, task: Task, *, before: int, window_seconds: int) -> list[MarketFacts]:
         """Return the markets in a task's state, with the ballots cast before an instant."""
         tallies: dict[int, Tally] = {}

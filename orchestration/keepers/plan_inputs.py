@@ -57,6 +57,8 @@ class ProvenState:
     our_at: float
     #: Models that stopped following the log, of those that plans read.
     stale: tuple[str, ...] = ()
+    #: The finalized slot at which keepers first met this log after a restore; None for a log that was not restored.
+    restored_at_slot: int | None = None
 
 
 class Tally(NamedTuple):

@@ -10,6 +10,24 @@ select
     extract(epoch from clock_timestamp())::float
 from raw.identity as i;
 
+-- name: observe_epoch
+-- Compare the log's epoch with that of the last round. In another epoch, remember the chain's slot; the first log that
+-- keepers meet has none. `zmart restore` leaves a row without an epoch.
+insert into ops.cursors as c (name, value)
+select
+    'keeper_epoch',
+    jsonb_build_object('epoch', i.epoch, 'slot', null)
+from raw.identity as i
+on conflict (name) do update
+set value = jsonb_build_object('epoch', excluded.value -> 'epoch', 'slot', %(slot)s::bigint), moved_at = clock_timestamp()
+where c.value -> 'epoch' is distinct from excluded.value -> 'epoch';
+
+-- name: restored_at_slot
+-- The chain's slot when keepers first met this epoch; null in the first one.
+select (c.value ->> 'slot')::bigint
+from ops.cursors as c
+where c.name = 'keeper_epoch';
+
 -- name: markets
 -- Every known market in a state, with the columns that decisions read, its open intent, the time of the last submission, and the open
 -- gap that concerns it.

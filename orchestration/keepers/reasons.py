@@ -43,6 +43,7 @@ class Reason(enum.Enum):
 
     UNVERIFIED = ("no part of the log is verified", PlanVerdict.REFUSED)
     LOG_BEHIND = ("the verified log is too old", PlanVerdict.REFUSED)
+    RESTORED = ("the restored log has not caught up", PlanVerdict.REFUSED)
     MART_STALE = ("a mart stopped following the log", PlanVerdict.REFUSED)
     CLOCK_SKEW = ("clocks disagree", PlanVerdict.REFUSED)
     NOT_FINAL = ("not final yet", PlanVerdict.REFUSED)
