@@ -112,6 +112,12 @@ _TAGS = {
 }
 
 
+#: The introduction of the OpenAPI document.
+_DESCRIPTION = (
+    "Prediction markets on Solana: an append-only log, folded into marts and pushed to clients. The streams are in "
+    "`/schema/asyncapi.json`. This document omits the calls under `/rest/v1/`, which only the earlier frontend makes "
+    "with Supabase's client library: `docs/migrating.md` in the repository lists each of them with its answer."
+)
 #: The service that a process provides: everything on API_PORT, or the same on WS_PORT for its WebSocket.
 ServiceName: TypeAlias = Literal["api", "ws"]
 
@@ -178,7 +184,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         openapi_config=OpenAPIConfig(
             title="ZMART",
             version="0.1.0",
-            description="Prediction markets on Solana: an append-only log, folded into marts and pushed to clients.",
+            description=_DESCRIPTION,
             render_plugins=[openapi.Render()],
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),

@@ -40,7 +40,8 @@ from ..keeper_watch import KeeperWatch
 from ..log_stats import LogStats
 from ..metrics import Metrics
 from ..notification_watch import NotificationWatch
-from ..store.group_commit import ByteBudget, Pipeline, Reservation
+from ..store.byte_budget import ByteBudget, Reservation
+from ..store.group_commit import Pipeline
 from ..store.mart_retries import MartRetrier
 from ..sync.database import SyncDatabase
 from ..sync.sources import Intake, Source, run_sources

@@ -25,7 +25,7 @@ from zmart.domain.votes import VoteKind
 
 from .actions import TASKS, Name, Task
 from .error_policy import ErrorOutcome
-from .plans import MarketFacts, OpenIntent, Tally
+from .plan_inputs import MarketFacts, OpenIntent, Tally
 from .preflight import LogIdentity
 from .proofs import Ballots
 

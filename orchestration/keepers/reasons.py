@@ -51,6 +51,7 @@ class Reason(enum.Enum):
     CONFIG_CHANGED = ("the configuration has changed", PlanVerdict.REFUSED)
     RECORDS_DIFFER = ("vote records differ from the log", PlanVerdict.REFUSED)
     SIMULATION = ("it cannot be simulated now", PlanVerdict.REFUSED)
+    SIGNER = ("the signer gave no signature", PlanVerdict.REFUSED)
     BUDGET = ("the daily budget is spent", PlanVerdict.REFUSED)
 
     ZERO_BALLOTS = ("a dispute without a ballot", PlanVerdict.MANUAL_REVIEW)

@@ -32,7 +32,7 @@ final as (
         trades.order_key,
         trades.order_key >> 24 as slot,
         case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-        case when trades.outcome then 'YES' else 'NO' end as outcome,
+        case when trades.is_yes then 'YES' else 'NO' end as outcome,
         trades.shares::numeric(39, 0) as shares,
         trades.cost::numeric(39, 0) as cost,
         trades.gross::numeric(39, 0) as gross,
@@ -44,8 +44,7 @@ final as (
         trades.protocol_bps,
         trades.resolver_bps,
         trades.lp_bps,
-        trades.new_price_yes::numeric(20, 0) as new_price_yes,
-        (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
+        trades.price_yes,
         {{ instant('trades.clock') }} as block_time,
         trades.seq as last_seq
     from trades

@@ -1647,8 +1647,9 @@ class RelayedTransaction(TypedDict):
     message: str
     signature: str
     status: Literal["confirmed", "expired", "failed", "finalized", "processed", "sent"]
-    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost
-    nothing; prepare it again."""
+    """processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it
+    landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and never
+    will, so it cost nothing; prepare it again."""
     slot: int | None
     error: str | None
     transaction: str
@@ -2112,12 +2113,13 @@ class TransactionStatus(TypedDict):
 
     signature: str
     status: Literal["confirmed", "expired", "failed", "finalized", "processed", "retracted"]
-    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost
-    nothing; prepare it again. retracted: the chain dropped the block that contained it."""
+    """processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it
+    landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and never
+    will, so it cost nothing; prepare it again. retracted: the chain dropped the block that contained it."""
     slot: int | None
     error: str | None
     source: Literal["chain", "log"]
-    """The source of the status; the log contains successful transactions only."""
+    """The source of the status: the log, or the chain where the log does not decide it."""
     events: list[TransactionEvent]
     explorer: str
 

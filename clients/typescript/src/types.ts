@@ -1522,7 +1522,7 @@ export interface RelatedMarkets {
 export interface RelayedTransaction {
   message: string;
   signature: string;
-  /** failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. */
+  /** processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and never will, so it cost nothing; prepare it again. */
   status: "confirmed" | "expired" | "failed" | "finalized" | "processed" | "sent";
   slot: number | null;
   error: string | null;
@@ -1946,11 +1946,11 @@ export interface TransactionEvent {
 /** How far a transaction has progressed. */
 export interface TransactionStatus {
   signature: string;
-  /** failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. retracted: the chain dropped the block that contained it. */
+  /** processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and never will, so it cost nothing; prepare it again. retracted: the chain dropped the block that contained it. */
   status: "confirmed" | "expired" | "failed" | "finalized" | "processed" | "retracted";
   slot: number | null;
   error: string | null;
-  /** The source of the status; the log contains successful transactions only. */
+  /** The source of the status: the log, or the chain where the log does not decide it. */
   source: "chain" | "log";
   events: TransactionEvent[];
   explorer: string;

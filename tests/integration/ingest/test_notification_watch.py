@@ -22,7 +22,8 @@ OPEN_ALERTS = "select severity, message from ops.alerts where kind = %s and reso
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[testing.PostgresServer]:
-    """A server for these tests alone: the queue belongs to the server, so the watch ends analysts of all its databases."""
+    """A server for these tests alone: the queue belongs to the server, and the watch ends analysts of all its
+    databases."""
     with testing.temporary_server() as running:
         server = testing.PostgresServer(origin="own", admin_dsn=running.dsn(embedded.SUPERUSER))
         server.provision()

@@ -30,7 +30,7 @@ from ingest.sync.task import SyncTask
 from orchestration.keepers import actions, runner
 from orchestration.keepers.plans import PlanRow
 from orchestration.keepers.reasons import PlanVerdict, Reason
-from orchestration.keepers.runner import RoundReport
+from orchestration.keepers.round_report import RoundReport
 from orchestration.keepers.submit import Checkpoint, Timing, no_checkpoint
 from zmart import settings, testing
 from zmart.chain import addresses, transactions

@@ -9,7 +9,8 @@ from ingest import testing
 from ingest.decode.decoder import Decoder
 from ingest.log_stats import LogStats, LogStatsSample
 from ingest.metrics import Metrics, Rate
-from ingest.store.group_commit import BatchWriter, ByteBudget, Pipeline
+from ingest.store.byte_budget import ByteBudget
+from ingest.store.group_commit import BatchWriter, Pipeline
 from ingest.sync.task import CompletenessStatus
 from ingest.webhook import app
 from ingest.webhook.auth import Verifier

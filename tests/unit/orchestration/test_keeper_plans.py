@@ -10,7 +10,8 @@ import pytest
 from ingest.testing import address
 from orchestration.keepers import plans
 from orchestration.keepers.actions import FORBIDDEN_INSTRUCTION, TASKS
-from orchestration.keepers.plans import MarketFacts, OpenIntent, PlanRow, ProtocolConfig, ProvenState, Rules, Tally
+from orchestration.keepers.plan_inputs import MarketFacts, OpenIntent, ProtocolConfig, ProvenState, Rules, Tally
+from orchestration.keepers.plans import PlanRow
 from orchestration.keepers.reasons import PlanVerdict, Reason
 from zmart import errors
 from zmart.domain.market import MarketState
