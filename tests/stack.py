@@ -76,10 +76,10 @@ class Stack:
         }
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, only: str = "postgres,devchain,traders,ingest,api") -> None:
-        """Start it and wait until it is ready."""
+    def start(self, only: str = "postgres,devchain,traders,ingest,api", *options: str) -> None:
+        """Start these services, with further options of `zmart up`, and wait until the API is ready."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "zmart.cli", "up", "--only", only],
+            [sys.executable, "-m", "zmart.cli", "up", "--only", only, *options],
             env=self.environ,
             stdout=self.output_file.open("w"),
             stderr=subprocess.STDOUT,
