@@ -27,6 +27,8 @@ from zmart.run import ports
 from zmart.run.supervisor import state_file
 
 TIMEOUT_SECONDS = 90
+#: Everything together starts within a minute on an idle machine.
+START_SECONDS = 240
 
 
 def eventually(check: Callable[[], Any], *, within_seconds: float = TIMEOUT_SECONDS) -> Any:
@@ -85,7 +87,7 @@ class Stack:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        eventually(self._is_ready)
+        eventually(self._is_ready, within_seconds=START_SECONDS)
 
     def _is_ready(self) -> bool:
         assert self.process is not None

@@ -24,6 +24,7 @@ from metrics_page import documented
 from stack import Stack, eventually, open_stack
 
 from tests import debian_packages
+from zmart import settings
 from zmart.run import ports
 
 pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -146,7 +147,15 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iter
 
 def monitor_login(stack: Stack) -> str:
     """Create the login of docs/operating/monitoring.md, and raise an alert of the product; return the login's URI."""
-    with psycopg.connect(stack.dsn("postgres"), autocommit=True) as owner:
+    server = json.loads((stack.folder / "postgres" / "server.json").read_text())
+    superuser = settings.postgres_uri(
+        host="127.0.0.1",
+        port=server["port"],
+        user="postgres",
+        password=server["passwords"]["postgres"],
+        database=server["database"],
+    )
+    with psycopg.connect(superuser, autocommit=True) as owner:
         owner.execute("create role zmart_monitor login password 'of-the-drill' in role pg_monitor")
         owner.execute("insert into ops.alerts (kind, severity, message) values ('mart_differs', 'critical', 'drill')")
         info = owner.info
