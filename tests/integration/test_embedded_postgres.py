@@ -18,8 +18,8 @@ import psycopg
 import pytest
 
 from zmart import errors, testing
+from zmart import settings as configuration
 from zmart.run.postgres import binaries, embedded
-from zmart.run.postgres.server_file import ServerFile
 from zmart.run.supervisor import process
 from zmart.settings import ROLES
 
@@ -52,18 +52,25 @@ def test_a_second_start_keeps_port_passwords_and_data(folder: Path) -> None:
         assert _ask(server, "select count(*) from pg_namespace where nspname = 's'") == 1
 
 
-def test_a_role_of_a_newer_release_gets_a_password(folder: Path) -> None:
-    """The record of an earlier release lacks the new role; the others keep their passwords."""
-    with embedded.EmbeddedPostgres(folder, durable=False) as server:
-        first = server.dsn()
-    record = ServerFile.read(folder / "postgres" / "server.json")
-    assert record is not None
-    del record.passwords["zmart_backup"]
-    record.write(folder / "postgres" / "server.json")
+def test_a_role_that_an_earlier_version_did_not_have_gets_a_login(folder: Path) -> None:
+    """At the next start, or by `zmart migrate` while the server runs."""
+    file = folder / "postgres" / "server.json"
+    configured = configuration.load({"ZMART_STATE_DIR": str(folder)}).postgres
 
-    with embedded.EmbeddedPostgres(folder, durable=False) as server:
-        assert server.dsn() == first
-        assert _ask(server, "select current_user", "zmart_backup") == "zmart_backup"
+    def forget() -> None:
+        record = json.loads(file.read_text())
+        del record["passwords"]["zmart_backup"]
+        file.write_text(json.dumps(record))
+
+    with embedded.EmbeddedPostgres(folder, durable=False):
+        forget()
+        with pytest.raises(errors.ConfigurationError, match=r"no password for zmart_backup.*zmart migrate"):
+            configured.dsn("zmart_backup")
+        embedded.EmbeddedPostgres(folder).provision()
+        psycopg.connect(configured.dsn("zmart_backup")).close()
+    forget()
+    with embedded.EmbeddedPostgres(folder, durable=False):
+        psycopg.connect(configured.dsn("zmart_backup")).close()
 
 
 def test_a_restart_writes_no_record(folder: Path) -> None:

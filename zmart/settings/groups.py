@@ -77,7 +77,7 @@ class PostgresSettings:
         except KeyError:
             raise errors.ConfigurationError(
                 f"The database has no password for {role} yet: an earlier release started it.",
-                help="Stop `zmart up`, then start it again.",
+                help="Run `zmart migrate`, or stop `zmart up` and start it again.",
             ) from None
 
 

@@ -24,7 +24,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -150,9 +150,8 @@ class EmbeddedPostgres:
             self._initdb(data, record.passwords[SUPERUSER])
         port = self._choose_port(known)
         # A server of an earlier release has no password yet for a role that is new.
-        new = _new_passwords((SUPERUSER, *settings.ROLES), record.passwords)
-        record.passwords.update(new)
-        if known is None or new or port != known.port:
+        is_changed = record.add_passwords((SUPERUSER, *settings.ROLES)) or port != record.port
+        if is_changed:
             # An unchanged record is not written, so that a restart on a full disk needs no space.
             record.port = port
             record.write(self._file)
@@ -199,6 +198,9 @@ class EmbeddedPostgres:
 
     def provision(self) -> None:
         """Create the database and the roles, and set the password of each role."""
+        # A server that an earlier release started has no password of a role that came later.
+        if self._require_record().add_passwords(settings.ROLES):
+            self._require_record().write(self._file)
         with translate_errors():
             with self._superuser_connection("postgres") as connection:
                 _create_database(connection, self._require_record().database)
@@ -279,12 +281,9 @@ class EmbeddedPostgres:
         return found.for_account(self._account, shelter=sheltered)
 
     def _new_record(self, data: Path) -> ServerFile:
-        return ServerFile(
-            port=0,
-            database=DATABASE,
-            data=str(data),
-            passwords=_new_passwords((SUPERUSER, *settings.ROLES), {}),
-        )
+        record = ServerFile(port=0, database=DATABASE, data=str(data), passwords={})
+        record.add_passwords((SUPERUSER, *settings.ROLES))
+        return record
 
     def _initdb(self, data: Path, password: str) -> None:
         data.parent.mkdir(parents=True, exist_ok=True)
@@ -380,11 +379,6 @@ class EmbeddedPostgres:
                     help=f"See {self.log_file}.",
                 )
             time.sleep(0.02)
-
-
-def _new_passwords(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
-    """Return a password for each name that has none."""
-    return {name: secrets.token_urlsafe(24) for name in names if name not in known}
 
 
 def set_passwords(connection: psycopg.Connection[Any], passwords: Mapping[str, str]) -> None:
