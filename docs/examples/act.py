@@ -215,4 +215,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except httpx.ConnectError:
+        fail(f"{API} or {RPC} does not answer. Start `make up` first. For other ports set API_PORT and DEVCHAIN_PORT.")
