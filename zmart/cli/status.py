@@ -147,8 +147,8 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Completeness is {completeness.get('state', 'unknown')}: {reason}"
     for gap in report.get("gaps", ()):
         yield (
-            f"Accepted gap {gap['gap_no']} (slots {gap['from_slot']} to {gap['to_slot']}): {gap['missing']} transactions "
-            f"are missing, {gap['unproven']} unproven. See: zmart gap list"
+            f"Accepted gap {gap['gap_no']} (slots {gap['from_slot']} to {gap['to_slot']}): {gap['missing']} "
+            f"transactions are missing, {gap['unproven']} unproven. See: zmart gap list"
         )
     if report["dead_letters"]:
         count = report["dead_letters"]
