@@ -27,6 +27,7 @@ from zmart.chain import client as chain
 from zmart.chain import rpc_errors
 from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 from zmart.db import queries
+from zmart.db.connection import connect, translate_all_errors
 
 from .database import SyncDatabase
 from .fetch import NODE_ERRORS, Fetcher
@@ -46,6 +47,7 @@ PROBE_SECONDS: Final = 300.0
 MOST_MARKETS: Final = 500
 MOST_PAGES: Final = 3
 ALERT: Final = "gap_contradicted"
+STATEMENT_TIMEOUT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +157,10 @@ class GapFinder:
         """Accept what is missing between two slots, both included, and return the stored gap.
 
         Raises InvalidInput for a reason or a range that is not valid, NotFound where the slots contain no gap, Conflict
-        where it is accepted already or where something may still fill it or contradicts it, Unauthorized for a login
-        that is not an operator's, and NodeError if a node does not answer: it might fill the gap.
+        where it is accepted already or where something may still fill it or contradicts it, and NodeError if a node
+        does not answer: it might fill the gap.
         """
         require_request(from_slot, to_slot, reason)
-        await self._require_operator()
         await self._require_open(from_slot, to_slot)
         part = await self._examine(*await self._find_part(from_slot, to_slot))
         stored = [
@@ -180,14 +181,6 @@ class GapFinder:
         log.warning("gap_accepted", gap_no=rows[0][0], from_slot=from_slot, to_slot=to_slot, who=who)
         (accepted,) = [one for one in await accepted_gaps(self._database) if one.gap_no == rows[0][0]]
         return accepted
-
-    async def _require_operator(self) -> None:
-        may_accept, login = await self._database.fetch_one(sql.may_accept)
-        if not may_accept:
-            raise errors.Unauthorized(
-                f"The login {login} may not accept gaps.",
-                help="Run the command as an operator, with the DATABASE_URL_INGEST of ingest.",
-            )
 
     async def _require_open(self, from_slot: int, to_slot: int) -> None:
         rows = await self._database.fetch_all(sql.accepted_at, from_slot=from_slot, to_slot=to_slot)
@@ -414,6 +407,23 @@ class GapWatch:
             f"{named} They stay unproven, and keepers of their markets wait. See: zmart gap list, and "
             "docs/runbook.md, gap_contradicted.",
             severity="critical",
+        )
+
+
+async def require_operator(dsn: str) -> None:
+    """Raise Unauthorized for a login that may not accept gaps. Other logins cannot use the rest of this module."""
+    connection = await connect(dsn, application_name="zmart gap", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
+    try:
+        with translate_all_errors("The log cannot be read"):
+            row = await (await connection.execute(sql.may_accept)).fetchone()
+    finally:
+        await connection.close()
+    assert row is not None
+    may_accept, login = row
+    if not may_accept:
+        raise errors.Unauthorized(
+            f"The login {login} may not accept gaps.",
+            help="Run the command as an operator, with the DATABASE_URL_INGEST of ingest.",
         )
 
 

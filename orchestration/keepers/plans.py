@@ -366,7 +366,7 @@ def approve(row: PlanRow, proven_state: ProvenState, config: ProtocolConfig) -> 
         raise errors.Conflict(f"Slot {market.decisive_slot} is not final yet.", help="Try again in a minute.")
     if market.gap_no is not None:
         raise errors.Conflict(
-            f"Transactions of market {market.market_id} are missing or unproven in gap {market.gap_no}, which was accepted.",
+            f"Transactions of market {market.market_id} are missing or unproven in accepted gap {market.gap_no}.",
             help="Wait until the gap is filled (zmart gap list), or sign the transaction by hand.",
         )
     agree, disagree = market.tally.without_unseen()
