@@ -43,6 +43,8 @@ Kind: TypeAlias = Literal["unlisted", "unfetched"]
 LEAST_SECONDS: Final = 240.0
 #: Interval at which all nodes are asked about the transactions of open gaps; they are asked at the start as well.
 PROBE_SECONDS: Final = 300.0
+#: Slots whose blocks are requested at each probe: one that no node serves takes up to 17 requests to each node.
+SLOTS_ASKED: Final = 8
 #: The most markets whose lists are read to find out which of them an unfetched transaction names, and pages of each.
 MOST_MARKETS: Final = 500
 MOST_PAGES: Final = 3
@@ -351,6 +353,9 @@ class GapWatch:
         self._database = database
         self.probe_seconds = probe_seconds
         self._next_probe = float("-inf")
+        #: The last slot whose block was requested, and the contradictions that blocks have shown.
+        self._last_slot = -1
+        self._denied: dict[str, str] = {}
 
     async def update(self, listed: ListedRange) -> OpenGaps:
         """Close what is filled, as the finalized list and, at intervals, all nodes prove; return what is open."""
@@ -369,29 +374,46 @@ class GapWatch:
     async def _probe(self, unlisted: dict[str, int], listed: ListedRange) -> set[str]:
         """Ask all nodes about unlisted transactions; return the proven ones, and retract those that are proven absent.
 
-        What the log and the nodes, or two nodes, say differently is requested from the finalized chain and reported.
+        Statuses are requested of all of them, blocks of SLOTS_ASKED slots in turn. What the nodes and the log, or two
+        nodes, report differently is requested from the finalized chain and reported.
         """
         proven: set[str] = set()
-        contradictions: dict[str, str] = {}
+        differing: dict[str, str] = {}
         pairs = list(unlisted.items())
         for start in range(0, len(pairs), MOST_ASKED):
-            asked = dict(pairs[start : start + MOST_ASKED])
-            answers = await ask_statuses(self._client, asked)
-            unknown = {signature: slot for signature, slot in asked.items() if signature not in answers.listed}
-            await ask_blocks(self._client, unknown, listed.top, answers)
+            answers = await ask_statuses(self._client, dict(pairs[start : start + MOST_ASKED]))
             await self._reconciler.request_versions(answers.other_slots)
             proven |= answers.proven
-            contradictions |= answers.contradictions
-        await self._report(contradictions, unlisted)
-        if not unlisted:
-            return proven
+            differing |= answers.contradictions
+        asked = self._next_slots({signature: slot for signature, slot in pairs if signature not in proven})
+        answers = await ask_statuses(self._client, asked)
+        await ask_blocks(self._client, asked, listed.top, answers)
+        self._denied = {
+            signature: sentence
+            for signature, sentence in (self._denied | answers.contradictions).items()
+            if signature in unlisted and (signature not in asked or signature in answers.contradictions)
+        }
+        await self._report(self._denied | differing, unlisted)
+        await self._retract_expired(answers.absent - answers.known, listed)
+        return proven | answers.proven
+
+    def _next_slots(self, unproven: dict[str, int]) -> dict[str, int]:
+        """Return the transactions of the slots whose blocks are requested next."""
+        slots = sorted(set(unproven.values()))
+        later = [slot for slot in slots if slot > self._last_slot]
+        chosen = (later + [slot for slot in slots if slot <= self._last_slot])[:SLOTS_ASKED]
+        self._last_slot = chosen[-1] if chosen else -1
+        return dict([pair for pair in unproven.items() if pair[1] in chosen][:MOST_ASKED])
+
+    async def _retract_expired(self, absent: set[str], listed: ListedRange) -> None:
+        """Retract those of the absent transactions whose blockhashes have expired."""
+        if not absent:
+            return
         expired = await self._database.fetch_all(
             sql.expired_gap_transactions, height=listed.height, blockhash_age=BLOCKHASH_BLOCKS
         )
-        for start in range(0, len(expired), MOST_ASKED):
-            chunk = [(signature, slot) for signature, slot in expired[start : start + MOST_ASKED]]
-            await self._reconciler.retract_proven([pair for pair in chunk if pair[0] not in proven], listed.top)
-        return proven
+        candidates = [(signature, slot) for signature, slot in expired if signature in absent]
+        await self._reconciler.retract_proven(candidates, listed.top)
 
     async def _report(self, contradictions: dict[str, str], slots: dict[str, int]) -> None:
         if not contradictions:

@@ -44,7 +44,7 @@ from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 from ..store.group_commit import Pipeline
 from ..store.writer import MAX_INDEX_IN_BLOCK, CoverageProof
 from .database import SyncDatabase, sql
-from .node_answers import MOST_ASKED, FinalizedBlocks, ask_blocks, ask_statuses
+from .node_answers import MOST_ASKED, ask_blocks, ask_statuses
 
 log = structlog.get_logger()
 
@@ -332,8 +332,8 @@ class Reconciler:
     async def _find_absent(self, candidates: Sequence[tuple[str, int]], top: int) -> list[str]:
         """Return the candidates that no node's history knows and that no block of their slot contains.
 
-        The second condition must be proven by `FinalizedBlocks.prove_absence` at one node, and no other node may serve
-        a block that contains the candidate: where nodes contradict each other, nothing is absent.
+        The second condition must be proven by the blocks of one node (`FinalizedBlocks`), and no other node may serve a
+        block that contains the candidate: where nodes contradict each other, nothing is absent.
         """
         node = self._client.pin_node()
         await node.slot(commitment="finalized", min_context_slot=top)
@@ -342,14 +342,9 @@ class Reconciler:
             raise rpc_errors.NodeBehind(f"The node is at slot {statuses.slot}, before {top}.")
         unknown = dict(pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None)
         answers = await ask_statuses(self._client, unknown)
-        blocks = FinalizedBlocks(node)
-        absent = {
-            signature: slot
-            for signature, slot in unknown.items()
-            if signature not in answers.known and await blocks.prove_absence(signature, slot, top)
-        }
-        await ask_blocks(self._client, absent, top, answers)
-        return [signature for signature in absent if signature not in answers.known]
+        unknown = {signature: slot for signature, slot in unknown.items() if signature not in answers.known}
+        await ask_blocks(self._client, unknown, top, answers)
+        return [signature for signature in unknown if signature in answers.absent - answers.known]
 
 
 def _valid_index(index: int | None) -> int | None:
