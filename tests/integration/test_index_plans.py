@@ -309,19 +309,19 @@ NEEDED: Mapping[str, Use] = {
     "marts.realizations (wallet_no, realized_at)": Use(
         "docs/analytics.md", "select * from marts.realizations where wallet_no = $1 order by realized_at desc limit 20"
     ),
-    "marts.trades (seq)": Use("api/sql/trades.sql", "select * from marts.trades where seq = any($1)"),
-    "marts.trades (market_no, order_key)": Use(
-        "api/sql/charts.sql", "select * from marts.trades where market_no = $1 order by order_key desc limit 50"
+    "marts.priced_trades (seq)": Use("api/sql/trades.sql", "select * from marts.priced_trades where seq = any($1)"),
+    "marts.priced_trades (market_no, order_key)": Use(
+        "api/sql/trades.sql", "select * from marts.priced_trades where market_no = $1 order by order_key desc limit 50"
     ),
-    "marts.trades (wallet_no, order_key)": Use(
-        "api/sql/trades.sql", "select * from marts.trades where wallet_no = $1 order by order_key desc limit 50"
+    "marts.priced_trades (wallet_no, order_key)": Use(
+        "api/sql/trades.sql", "select * from marts.priced_trades where wallet_no = $1 order by order_key desc limit 50"
     ),
-    "marts.trades (order_key)": Use(
-        "api/sql/trades.sql", "select * from marts.trades order by order_key desc limit 50"
+    "marts.priced_trades (order_key)": Use(
+        "api/sql/trades.sql", "select * from marts.priced_trades order by order_key desc limit 50"
     ),
-    "marts.trades (order_key) WHERE (gross_from = ANY (ARRAY['totals'::text, 'provisional'::text]))": Use(
+    "marts.priced_trades (order_key) WHERE (gross_from = ANY (ARRAY['totals'::text, 'provisional'::text]))": Use(
         f"{FUNCTIONS}/folds/reordered_seqs.sql",
-        "select from marts.trades where gross_from in ('totals', 'provisional') and order_key > $1",
+        "select from marts.priced_trades where gross_from in ('totals', 'provisional') and order_key > $1",
     ),
     "marts.wallets (wallet_no)": Use(SCHEDULED, "select * from marts.wallets where wallet_no = $1"),
 }
