@@ -25,9 +25,9 @@ from ingest.sync.database import SyncDatabase
 from ingest.sync.task import SyncTask
 from orchestration.keepers import actions, plans, runner
 from orchestration.keepers.intent_store import IntentStore
-from orchestration.keepers.plans import ProtocolConfig, ProvenState, Rules
+from orchestration.keepers.plan_inputs import ProtocolConfig, ProvenState, Rules
 from orchestration.keepers.reasons import PlanVerdict, Reason
-from orchestration.keepers.runner import RoundReport
+from orchestration.keepers.round_report import RoundReport
 from zmart import settings, testing
 from zmart.chain import addresses, transactions
 from zmart.chain.rpc import RpcClient

@@ -28,8 +28,7 @@ select
     trades.protocol_bps,
     trades.resolver_bps,
     trades.lp_bps,
-    trades.new_price_yes,
-    (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
+    trades.price_yes,
     trades.block_time,
     trades.seq as last_seq
 from {{ trades }} as trades

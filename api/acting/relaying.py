@@ -17,6 +17,7 @@ from solders.transaction import VersionedTransaction
 from zmart import errors as zmart_errors
 from zmart.chain import rpc_errors, transactions
 from zmart.chain.client import ChainClient, SignatureStatus
+from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 from zmart.domain.ids import Address, Signature
 from zmart.settings import Cluster
 
@@ -75,8 +76,11 @@ class TransactionRelay:
 
         With `last_valid_block_height`, a transaction is `expired` once the finalized chain is past that height and the
         same node, its whole history searched, does not know it afterwards. Only then is it safe to sign another one.
-        A transaction with an error is `failed` once that cannot change: its block is confirmed, and if it may never
-        have run, it is past that height, too. Before that it is `processed`, with the error.
+
+        A transaction with an error is `processed`, with the error, until its block is final: a fork may undo a block
+        that is only confirmed, and then the same bytes may land again and succeed. Then it is `failed` if it ran or
+        paid its fee. If it never ran, nothing happened: it is `expired` once its blockhash is dead, which follows from
+        the height of its block where no height is given.
         """
         node = self._chain.pin_node()
         is_dead = (
@@ -85,10 +89,18 @@ class TransactionRelay:
         )
         found = await node.signature_statuses([signature], search_history=True)
         status = found.value[0]
-        if status is not None:
-            may_land_again = last_valid_block_height is not None and not is_dead
-            return _progress(signature, status, self._program_id, may_land_again=may_land_again)
-        return TransactionProgress(signature=signature, stage="expired", error=EXPIRED) if is_dead else None
+        if status is None:
+            return TransactionProgress(signature=signature, stage="expired", error=EXPIRED) if is_dead else None
+        if status.err is None or not status.is_finalized or rpc_errors.has_run(status.err):
+            return _progress(signature, status, self._program_id)
+        if await _has_paid(node, signature):
+            return _progress(signature, status, self._program_id)
+        if last_valid_block_height is None:
+            last_valid_block_height = await _last_valid_block_height(node, status.slot)
+            if last_valid_block_height is not None:
+                # Height and status once more, in this order: the same bytes may have landed again in the meantime.
+                return await self.follow(signature, last_valid_block_height=last_valid_block_height)
+        return _progress_without_run(signature, status, self._program_id, is_dead=is_dead)
 
     def _check(self, raw: bytes) -> Signature:
         """Return the signature of a transaction that may be relayed; raise Unprocessable otherwise."""
@@ -135,18 +147,54 @@ def _parse(raw: bytes) -> VersionedTransaction:
         raise errors.Unprocessable(str(error)) from error
 
 
-def _progress(
-    signature: Signature, status: SignatureStatus, program_id: str, *, may_land_again: bool
-) -> TransactionProgress:
-    """Return the progress of a transaction in a block; `may_land_again` unless its blockhash is dead or unknown."""
-    stage: Stage = "finalized" if status.is_finalized else "confirmed" if status.is_confirmed else "processed"
+async def _has_paid(node: ChainClient, signature: Signature) -> bool:
+    """Return whether a transaction that no instruction failed was charged all the same; False if it is not known.
+
+    Such a one is over: its signature is recorded. One without a fee never ran (SIMD-0290).
+    """
+    try:
+        found = await node.transaction(signature, commitment="finalized")
+    except (rpc_errors.NodeError, zmart_errors.Permanent):
+        return False
+    meta = (found or {}).get("meta")
+    fee = meta.get("fee") if isinstance(meta, dict) else None
+    return isinstance(fee, int) and fee > 0
+
+
+async def _last_valid_block_height(node: ChainClient, slot: int) -> int | None:
+    """Return the height above which nothing of a finalized slot can land again; None where the block is not served."""
+    try:
+        block = await node.block_signatures(slot, commitment="finalized")
+    except (rpc_errors.NodeError, zmart_errors.Permanent):
+        return None
+    return None if block is None or block.block_height is None else block.block_height + BLOCKHASH_BLOCKS
+
+
+def _progress(signature: Signature, status: SignatureStatus, program_id: str) -> TransactionProgress:
+    """Return the progress of a transaction in a block, whose error counts only where the block is final."""
     if status.err is None:
+        stage: Stage = "finalized" if status.is_finalized else "confirmed" if status.is_confirmed else "processed"
         return TransactionProgress(signature=signature, stage=stage, slot=status.slot)
-    # A block that is only processed may be skipped, and then the same bytes may land again and succeed.
-    is_over = status.is_confirmed and (rpc_errors.has_run(status.err) or not may_land_again)
     return TransactionProgress(
         signature=signature,
-        stage="failed" if is_over else "processed",
+        stage="failed" if status.is_finalized else "processed",
         slot=status.slot,
-        error=str(rpc_errors.error_from_transaction(status.err, program_id=program_id)),
+        error=_describe_error(status, program_id),
     )
+
+
+def _progress_without_run(
+    signature: Signature, status: SignatureStatus, program_id: str, *, is_dead: bool
+) -> TransactionProgress:
+    """Return the progress of a transaction in a final block that, as far as is known, never ran."""
+    error = _describe_error(status, program_id)
+    return TransactionProgress(
+        signature=signature,
+        stage="expired" if is_dead else "processed",
+        slot=status.slot,
+        error=f"{error} {EXPIRED}" if is_dead else error,
+    )
+
+
+def _describe_error(status: SignatureStatus, program_id: str) -> str:
+    return str(rpc_errors.error_from_transaction(status.err, program_id=program_id))

@@ -94,14 +94,29 @@ async def follow_transaction(
     try:
         logged = await _read_logged(database, name)
     except zmart_errors.NotFound:
-        return await _status_from_chain(relay, name, explorer, last_valid_block_height)
-    if last_valid_block_height is not None and logged.err and not rpc_errors.has_run(msgspec.json.decode(logged.err)):
-        # It may never have run, and only the chain knows whether the same bytes can still land.
-        return await _status_from_chain(relay, name, explorer, last_valid_block_height)
-    status = "retracted" if logged.is_retracted else "finalized" if logged.is_final else "confirmed"
+        found = await _status_from_chain(relay, name, explorer, last_valid_block_height)
+        if found is None:
+            raise zmart_errors.NotFound("Neither the log nor the chain contains this transaction (yet).") from None
+        return found
+    from_log = _status_from_log(name, logged, explorer)
+    if logged.err is None or from_log.status != "processed":
+        return from_log
+    # Only the chain knows whether the error is final, or whether the same bytes can still land.
+    return await _status_from_chain(relay, name, explorer, last_valid_block_height) or from_log
+
+
+def _status_from_log(signature: ids.Signature, logged: _LoggedTransaction, explorer: str) -> shapes.TransactionStatus:
+    """Return what the log proves: an error is `processed` where it may still be undone, or if nothing may have run."""
+    if logged.is_retracted:
+        status = "retracted"
+    elif logged.err is not None:
+        is_over = logged.is_final and rpc_errors.has_run(msgspec.json.decode(logged.err))
+        status = "failed" if is_over else "processed"
+    else:
+        status = "finalized" if logged.is_final else "confirmed"
     return shapes.TransactionStatus(
-        signature=name,
-        status="failed" if logged.err else status,  # type: ignore[arg-type]
+        signature=signature,
+        status=status,  # type: ignore[arg-type]
         slot=logged.slot,
         error=logged.err,
         source="log",
@@ -117,10 +132,10 @@ async def _read_logged(database: FromDatabase, signature: str) -> _LoggedTransac
 
 async def _status_from_chain(
     relay: FromRelay, signature: ids.Signature, explorer: str, last_valid_block_height: int | None
-) -> shapes.TransactionStatus:
+) -> shapes.TransactionStatus | None:
     found = await relay.follow(signature, last_valid_block_height=last_valid_block_height)
     if found is None or found.stage == "sent":
-        raise zmart_errors.NotFound("Neither the log nor the chain contains this transaction (yet).")
+        return None
     return shapes.TransactionStatus(
         signature=signature,
         status=found.stage,

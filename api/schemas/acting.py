@@ -239,8 +239,9 @@ class UnsignedOnMarket(TransactionToSign, kw_only=True):
 
 
 _ENDINGS = (
-    "failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost "
-    "nothing; prepare it again."
+    "processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it "
+    "landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and "
+    "never will, so it cost nothing; prepare it again."
 )
 
 
@@ -302,7 +303,7 @@ class TransactionStatus(Struct, kw_only=True):
     error: str | None
     source: Annotated[
         Literal["log", "chain"],
-        Meta(description="The source of the status; the log contains successful transactions only."),
+        Meta(description="The source of the status: the log, or the chain where the log does not decide it."),
     ]
     events: list[TransactionEvent]
     explorer: str

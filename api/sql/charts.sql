@@ -18,9 +18,9 @@ select {stated}, (
             select m.created_at as at, 50::numeric as yes, -1::bigint as place
             union all
             (
-                select n.at, greatest(1, least(99, round(n.new_price_yes / 10000000, 2))), n.order_key
+                select n.at, greatest(1, least(99, round(n.price_yes / 10000000.0, 2))), n.order_key
                 from (
-                    select t.block_time as at, t.new_price_yes, t.order_key
+                    select t.block_time as at, t.price_yes, t.order_key
                     from marts.trades as t
                     where t.market_no = m.market_no
                     order by t.order_key desc

@@ -33,7 +33,8 @@ from zmart import errors
 from zmart.tasks import cancel_until_done
 
 from ..decode.decoder import DecodedDelivery, Decoder
-from ..store.group_commit import Pipeline, Reservation
+from ..store.byte_budget import Reservation
+from ..store.group_commit import Pipeline
 from .database import SyncDatabase
 
 log = structlog.get_logger()

@@ -18,8 +18,6 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
-import hmac
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +31,7 @@ from litestar.types import ControllerRouterHandler
 
 from zmart import errors, settings
 from zmart.http import client_address
+from zmart.http import metrics as http_metrics
 from zmart.tasks import run_within
 
 from ..decode import delivery_body
@@ -41,7 +40,8 @@ from ..keeper_watch import KeeperWatch
 from ..log_stats import LogStats
 from ..metrics import Metrics
 from ..notification_watch import NotificationWatch
-from ..store.group_commit import ByteBudget, Pipeline, Reservation
+from ..store.byte_budget import ByteBudget, Reservation
+from ..store.group_commit import Pipeline
 from ..store.mart_retries import MartRetrier
 from ..sync.database import SyncDatabase
 from ..sync.sources import Intake, Source, run_sources
@@ -198,7 +198,7 @@ async def ready(request: AnyRequest, state: State) -> Answer:
     The texts of errors name nodes and hosts: they are for callers on this machine or with the token.
     """
     parts: Parts = state["parts"]
-    has_texts = _is_local(request) or _has_token(request, parts.metrics_token)
+    has_texts = _may_read_details(request, parts)
     reasons = await readiness_problems(parts, has_texts=has_texts)
     content: dict[str, Any] = {"status": "unready" if reasons else "ready", "reasons": reasons}
     if parts.sync_task is not None:
@@ -215,12 +215,11 @@ async def ready(request: AnyRequest, state: State) -> Answer:
 async def metrics(request: AnyRequest, state: State) -> Answer:
     """Return the counters for Prometheus, to callers on this machine or with the token."""
     parts: Parts = state["parts"]
-    if not (_is_local(request) or _has_token(request, parts.metrics_token)):
-        detail = "Metrics without a token are for this machine only; elsewhere send METRICS_TOKEN as a bearer token."
-        return problems.problem(403, "forbidden", detail)
+    if not _may_read_details(request, parts):
+        return problems.problem(403, "forbidden", http_metrics.FORBIDDEN_MESSAGE)
     if parts.log_stats is not None:
         await parts.log_stats.refresh()
-    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(parts.metrics.render(), media_type=http_metrics.CONTENT_TYPE)
 
 
 HANDLERS: Sequence[ControllerRouterHandler] = [webhook, health, ready, metrics]
@@ -431,19 +430,9 @@ def _full_budget_reasons(parts: Parts) -> Iterator[str]:
             )
 
 
-def _is_local(request: AnyRequest) -> bool:
-    """Return whether the caller is on this machine, and is not a proxy that forwards another's request."""
-    if request.client is None or request.headers.get("x-forwarded-for"):
-        return False
-    try:
-        return ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
-
-
-def _has_token(request: AnyRequest, token: str | None) -> bool:
-    header = request.headers.get("authorization", "").encode("latin-1", "replace")
-    return token is not None and hmac.compare_digest(header, f"Bearer {token}".encode())
+def _may_read_details(request: AnyRequest, parts: Parts) -> bool:
+    """Return whether the caller is on this machine or has the token, so that it may read metrics and texts."""
+    return http_metrics.may_read(request.client.host if request.client else None, request.headers, parts.metrics_token)
 
 
 def _handle_http_error(request: AnyRequest, exc: HTTPException) -> Answer:

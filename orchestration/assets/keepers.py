@@ -22,7 +22,7 @@ from .. import documents
 from ..keepers import actions, runner
 from ..keepers import report as rendering
 from ..keepers.reasons import PlanVerdict
-from ..keepers.runner import RoundReport
+from ..keepers.round_report import RoundReport
 from ..resources import DatabaseResource
 
 #: A pool of size one: only one run signs at a time. The lease in ops.leases ensures the same outside Dagster.

@@ -25,7 +25,7 @@ from . import runner, submit
 from .actions import NAMES, select_tasks
 from .intent_store import IntentStore
 from .reasons import PlanVerdict
-from .runner import RoundReport
+from .round_report import RoundReport
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

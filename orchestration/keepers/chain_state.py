@@ -9,7 +9,7 @@ from zmart.settings import Settings
 
 from . import preflight
 from .intent_store import LogFacts
-from .plans import ProtocolConfig, ProvenState, Rules
+from .plan_inputs import ProtocolConfig, ProvenState, Rules
 from .preflight import KeeperKeys
 
 #: Slots without a block are usually single; a node without a block time for this many in a row has none at all.

@@ -25,128 +25,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from zmart import errors
 from zmart.domain import market as markets
 from zmart.domain import votes
-from zmart.domain.ids import Address
-from zmart.domain.market import MarketState
 
 from .actions import Name, Task
+from .plan_inputs import MarketFacts, ProtocolConfig, ProvenState, Rules, Tally
 from .reasons import PlanVerdict, Reason
 
 #: Minimum interval between two tallies of one market: each costs a fee and shows up in the market's history.
 TALLY_INTERVAL_SECONDS: Final = 3_600
 #: Maximum lag of the proven log behind the chain's clock. Beyond it, every row is refused.
 LARGEST_LAG_SECONDS: Final = 900
+#: Slots after a restore through which the log must be proven before anything is sent. A transaction that was signed
+#: just before it is dead after 150 blocks, which begin up to 32 slots after the finalized one; the rest is for empty
+#: slots.
+RESTORED_SLOTS: Final = 512
 #: Maximum difference between this machine's clock and the chain's clock where our clock dates the ballots. A dispute
 #: is settled this much later, so that a ballot accepted in time by either clock is counted.
 LARGEST_SKEW_SECONDS: Final = 60
-
-
-class ProtocolConfig(NamedTuple):
-    """The program's configuration, as read from its account; it must not change between plan and send."""
-
-    admin: Address
-    backend_authority: Address
-    proposal_approval_threshold: int
-    dispute_success_threshold: int
-    #: Seconds.
-    dispute_period: int
-    is_paused: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """The rules of our settings, in addition to those of the program."""
-
-    min_proposal_votes: int
-    approval_threshold_bps: int
-    dispute_threshold_bps: int
-    voting_window_seconds: int
-    #: Whether the admin's key is configured.
-    has_admin: bool
-    #: Whether keepers may send approvals; otherwise an operator does.
-    approves: bool
-    activates: bool
-    #: Maximum number of rows that one round sends.
-    batch_size: int
-    #: Whether this machine's clock must agree with the chain's; false where the chain's clock can be set by hand.
-    clocks_agree: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProvenState:
-    """The proven part of the log and its age; instants are seconds since 1970."""
-
-    #: Slots through which no confirmed transaction is missing, and through which log and finalized chain are equal;
-    #: None before that.
-    verified_through: int | None
-    finalized_through: int | None
-    #: The chain's time at `finalized_through`.
-    proven_at: int | None
-    #: The chain's finalized time now, and its slot.
-    chain_at: int
-    slot: int
-    #: This machine's time, as Postgres reports it.
-    our_at: float
-    #: Models that stopped following the log, of those that plans read.
-    stale: tuple[str, ...] = ()
-
-
-class Tally(NamedTuple):
-    """Counted ballots of one market, by class; agree means a like of a proposal, or agreement with a dispute."""
-
-    on_chain_agree: int = 0
-    on_chain_disagree: int = 0
-    known_agree: int = 0
-    known_disagree: int = 0
-    unseen_agree: int = 0
-    unseen_disagree: int = 0
-
-    def with_unseen(self) -> tuple[int, int]:
-        """Return the agreeing and disagreeing ballots of all wallets."""
-        agree, disagree = self.without_unseen()
-        return agree + self.unseen_agree, disagree + self.unseen_disagree
-
-    def without_unseen(self) -> tuple[int, int]:
-        """Return the agreeing and disagreeing ballots on chain, and of wallets seen there before the vote opened."""
-        return self.on_chain_agree + self.known_agree, self.on_chain_disagree + self.known_disagree
-
-
-NO_BALLOTS: Final = Tally()
-
-
-class OpenIntent(NamedTuple):
-    """The open intent that blocks another one for the same market."""
-
-    intent_no: int
-    state: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class MarketFacts:
-    """A market as read from the marts; instants are seconds since 1970, or 0 if they have not happened."""
-
-    market_no: int
-    market_id: str
-    address: Address
-    state: MarketState
-    proposed_outcome: bool | None
-    was_disputed: bool
-    #: The slot of the last event that a decision depends on.
-    decisive_slot: int
-    created_at: int
-    resolution_proposed_at: int = 0
-    dispute_initiated_at: int = 0
-    #: The tally that is written on chain.
-    likes: int = 0
-    dislikes: int = 0
-    tally: Tally = NO_BALLOTS
-    open_intent: OpenIntent | None = None
-    #: The time at which an intent for the same action was last sent, by our clock.
-    last_sent_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +118,18 @@ def _blocking_reason(
     task: Task, proven_state: ProvenState, config: ProtocolConfig, rules: Rules
 ) -> tuple[Reason, str] | None:
     """Return the reason that blocks all rows of the plan, or None."""
+    if (found := _log_reason(proven_state)) is not None:
+        return found
+    skew = abs(proven_state.chain_at - proven_state.our_at)
+    if task.ballots is not None and rules.clocks_agree and skew > LARGEST_SKEW_SECONDS:
+        return Reason.CLOCK_SKEW, f"The chain's finalized clock and ours are {skew:.0f} s apart."
+    if config.is_paused:
+        return Reason.PAUSED, "The admin has paused it; keepers wait until it is unpaused."
+    return None
+
+
+def _log_reason(proven_state: ProvenState) -> tuple[Reason, str] | None:
+    """Return the reason for which the log is not proven far enough to decide anything, or None."""
     if (
         proven_state.finalized_through is None
         or proven_state.proven_at is None
@@ -233,11 +144,12 @@ def _blocking_reason(
     lag = proven_state.chain_at - proven_state.proven_at
     if lag > LARGEST_LAG_SECONDS:
         return Reason.LOG_BEHIND, f"Proven through slot {proven_state.finalized_through}, {lag} s behind the chain."
-    skew = abs(proven_state.chain_at - proven_state.our_at)
-    if task.ballots is not None and rules.clocks_agree and skew > LARGEST_SKEW_SECONDS:
-        return Reason.CLOCK_SKEW, f"The chain's finalized clock and ours are {skew:.0f} s apart."
-    if config.is_paused:
-        return Reason.PAUSED, "The admin has paused it; keepers wait until it is unpaused."
+    needed = (proven_state.restored_at_slot or 0) + RESTORED_SLOTS
+    if proven_state.restored_at_slot is not None and proven_state.finalized_through < needed:
+        return (
+            Reason.RESTORED,
+            f"It is proven through slot {proven_state.finalized_through}; keepers wait for {needed}.",
+        )
     return None
 
 
@@ -258,6 +170,8 @@ def _decide_row(
     final = proven_state.finalized_through
     if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT) and (final is None or market.decisive_slot > final):
         return row.with_reason(Reason.NOT_FINAL, f"Slot {market.decisive_slot} is not final yet.")
+    if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT) and market.gap_no is not None:
+        return row.with_reason(Reason.GAP, f"Gap {market.gap_no} has to be filled first; see zmart gap list.")
     return row
 
 
@@ -467,6 +381,11 @@ def approve(row: PlanRow, proven_state: ProvenState, config: ProtocolConfig) -> 
         )
     if final is None or market.decisive_slot > final:
         raise errors.Conflict(f"Slot {market.decisive_slot} is not final yet.", help="Try again in a minute.")
+    if market.gap_no is not None:
+        raise errors.Conflict(
+            f"Transactions of market {market.market_id} are missing or unproven in gap {market.gap_no}, which was accepted.",
+            help="Wait until the gap is filled (zmart gap list), or sign the transaction by hand.",
+        )
     agree, disagree = market.tally.without_unseen()
     approved = row.with_reason(Reason.APPROVED, row.detail)
     if row.task == "proposal_tallies":

@@ -11,27 +11,27 @@ from dataclasses import dataclass
 
 from zmart import errors, settings
 from zmart.chain import addresses, client, signer
-from zmart.chain.signer import Signer
+from zmart.chain.signing import TransactionSigner
 from zmart.domain.ids import Address
 
 from . import proofs
 from .actions import Key, Task
-from .plans import ProtocolConfig
+from .plan_inputs import ProtocolConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeeperKeys:
     """The configured keys of the keepers."""
 
-    backend: Signer | None = None
-    admin: Signer | None = None
+    backend: TransactionSigner | None = None
+    admin: TransactionSigner | None = None
 
     @classmethod
     def of(cls, chain: settings.ChainSettings) -> KeeperKeys:
         """Load the configured keys. Raises ConfigurationError for a key that cannot be used."""
         return cls(backend=signer.backend(chain), admin=signer.admin(chain))
 
-    def for_role(self, key: Key) -> Signer | None:
+    def for_role(self, key: Key) -> TransactionSigner | None:
         """Return the key of a role."""
         return self.backend if key == "backend" else self.admin
 
@@ -79,7 +79,7 @@ async def read_config(
 
 def require_roles(config: ProtocolConfig, keys: KeeperKeys) -> None:
     """Refuse a key that the program would refuse; the program's authorities cannot be changed (protocol.md 1.5)."""
-    named: Iterable[tuple[str, str, Signer | None, Address]] = (
+    named: Iterable[tuple[str, str, TransactionSigner | None, Address]] = (
         ("backend authority", "BACKEND_KEYPAIR_PATH", keys.backend, config.backend_authority),
         ("admin", "ADMIN_KEYPAIR_PATH", keys.admin, config.admin),
     )
@@ -111,7 +111,7 @@ def require_rules(config: ProtocolConfig, voting: settings.VotingSettings, log: 
         )
 
 
-def require_key(task: Task, keys: KeeperKeys) -> Signer:
+def require_key(task: Task, keys: KeeperKeys) -> TransactionSigner:
     """Return the key that a task signs with. Raises ConfigurationError if it is not configured."""
     key = keys.for_role(task.key)
     if key is None:

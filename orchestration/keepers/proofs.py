@@ -19,7 +19,8 @@ from zmart.chain import client, codec
 from zmart.domain.market import MarketState
 from zmart.domain.votes import VoteKind
 
-from .plans import MarketFacts, PlanRow, ProtocolConfig
+from .plan_inputs import MarketFacts, ProtocolConfig
+from .plans import PlanRow
 from .reasons import Reason
 
 #: Offsets in a VoteRecord (protocol.md 1.5): the market, the kind, and the vote, which the instant follows.

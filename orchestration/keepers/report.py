@@ -12,7 +12,7 @@ from rich.table import Table
 
 from .plans import PlanRow
 from .reasons import PlanVerdict
-from .runner import RoundReport
+from .round_report import RoundReport
 
 #: Maximum rows of a table in the UI. Rows that act or need review come first; the rest is only counted.
 MAX_ROWS: Final = 100

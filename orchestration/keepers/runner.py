@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zmart import errors
 from zmart.chain import client, rpc_errors
 from zmart.chain.rpc import RpcClient
-from zmart.chain.signer import Signer
+from zmart.chain.signing import TransactionSigner
 from zmart.domain.ids import Address
 from zmart.settings import Settings
 
-from . import chain_state, fees, plans, preflight
+from . import chain_state, fees, lease, plans, preflight
 from .actions import TASKS, Task
-from .error_policy import ErrorOutcome
-from .intent_store import IntentStore, LeaseLost, LogFacts, RoundSummary
-from .plans import PlanRow, ProtocolConfig, ProvenState, Rules
+from .intent_store import IntentStore, LeaseLost, LogFacts
+from .plan_inputs import ProtocolConfig, ProvenState, Rules
+from .plans import PlanRow
 from .preflight import KeeperKeys
 from .reasons import PlanVerdict, Reason
+from .round_report import RoundReport
 from .submit import Checkpoint, SentSubmission, Submitter, Timing, no_checkpoint
 from .sweep import Sweep, SweepResult
 
@@ -49,48 +48,8 @@ GENERAL_ALERT_SEVERITY = {
     Reason.LOG_BEHIND: "warning",
     Reason.MART_STALE: "critical",
     Reason.CLOCK_SKEW: "critical",
+    Reason.SIGNER: "critical",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoundReport:
-    """The result of a round."""
-
-    task: Task
-    is_dry: bool
-    rows: Sequence[PlanRow]
-    sent: Sequence[SentSubmission] = ()
-    swept: SweepResult = field(default_factory=SweepResult)
-    config: ProtocolConfig | None = None
-    proven_state: ProvenState | None = None
-    #: The reason why the whole round was skipped, or "".
-    skipped: str = ""
-    #: The error after which nothing more was signed.
-    stopped: ErrorOutcome | None = None
-    seconds: float = 0.0
-
-    @property
-    def is_review_needed(self) -> bool:
-        """Return whether an operator has to review something."""
-        return self.stopped is not None or any(row.verdict is PlanVerdict.MANUAL_REVIEW for row in self.rows)
-
-    def summary_row(self) -> RoundSummary:
-        """Return what is stored of this round."""
-        outcome, message = ("stopped", self.stopped.message) if self.stopped else ("worked", "")
-        if self.skipped:
-            outcome, message = "skipped", self.skipped
-        return RoundSummary(
-            is_dry=self.is_dry,
-            outcome=outcome,
-            due=self.count(PlanVerdict.DUE) + self.count(PlanVerdict.EXPORT),
-            sent=len(self.sent),
-            message=message,
-            seconds=self.seconds,
-        )
-
-    def count(self, verdict: PlanVerdict) -> int:
-        """Return the number of rows with a verdict."""
-        return sum(row.verdict is verdict for row in self.rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +90,7 @@ class KeeperRunner:
             most_micro_lamports=configured.keepers.fee_cap_micro_lamports,
             daily_budget_lamports=configured.keepers.daily_budget_lamports,
             low_balance_lamports=configured.keepers.low_balance_lamports,
+            asks_for_estimate=configured.keepers.fee_estimate,
         )
 
     async def preflight(self) -> None:
@@ -174,7 +134,7 @@ class KeeperRunner:
         """
         if not reason.strip():
             raise errors.InvalidInput("A decision needs a reason.", help="Give it with: --reason TEXT")
-        epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
+        epoch = await self.intent_store.acquire_lease(lease.name_holder(), self.timing.lease_seconds)
         if epoch is None:
             return None
         try:
@@ -186,7 +146,7 @@ class KeeperRunner:
 
     async def sweep(self) -> SweepResult | None:
         """Sweep all open submissions and return the result, or None while another keeper holds the lease."""
-        epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
+        epoch = await self.intent_store.acquire_lease(lease.name_holder(), self.timing.lease_seconds)
         if epoch is None:
             return None
         try:
@@ -196,7 +156,7 @@ class KeeperRunner:
 
     async def describe_lease_holder(self) -> str:
         """Return why no lease was granted: another keeper works, or one ended without giving the lease back."""
-        return describe_lease(*await self.intent_store.lease_holder())
+        return lease.describe(*await self.intent_store.lease_holder())
 
     def _sweep(self) -> Sweep:
         return Sweep(
@@ -218,6 +178,8 @@ class KeeperRunner:
             chain_state.read_config(self.node, self.configured.chain.program_id, facts),
             chain_state.read_proven_state(self.node, facts),
         )
+        restored_at_slot = await self.intent_store.observe_epoch(proven_state.slot)
+        proven_state = replace(proven_state, restored_at_slot=restored_at_slot)
         markets = await self.intent_store.markets(
             task,
             before=0 if proven_state.proven_at is None else proven_state.proven_at,
@@ -286,7 +248,7 @@ class KeeperRunner:
     async def _with_lease(self, task: Task) -> RoundReport:
         """Run a round that signs, under the lease."""
         key = self._key(task)
-        epoch = await self.intent_store.acquire_lease(lease_holder_name(), self.timing.lease_seconds)
+        epoch = await self.intent_store.acquire_lease(lease.name_holder(), self.timing.lease_seconds)
         if epoch is None:
             return RoundReport(task=task, is_dry=False, rows=(), skipped=await self.describe_lease_holder())
         try:
@@ -314,13 +276,13 @@ class KeeperRunner:
                 await asyncio.sleep(self.timing.lease_seconds / 4)
                 await self.intent_store.renew_lease(epoch, self.timing.lease_seconds)
 
-    def _key(self, task: Task) -> Signer | None:
+    def _key(self, task: Task) -> TransactionSigner | None:
         """Return the key, or None if the transaction is exported or left to others."""
         if task.key == "admin":
             return self.keys.admin
         return preflight.require_key(task, self.keys)
 
-    async def _execute(self, task: Task, key: Signer | None, epoch: int) -> RoundReport:
+    async def _execute(self, task: Task, key: TransactionSigner | None, epoch: int) -> RoundReport:
         await self._sweep().run()
         rows, proven_state, config, facts = await self._plan(task)
         return await self._send(task, key, epoch, rows, proven_state, config, facts)
@@ -328,7 +290,7 @@ class KeeperRunner:
     async def _send(
         self,
         task: Task,
-        key: Signer | None,
+        key: TransactionSigner | None,
         epoch: int,
         rows: list[PlanRow],
         proven_state: ProvenState,
@@ -410,7 +372,7 @@ class KeeperRunner:
                 return await self._sweep().run()
         return await self._sweep().close()
 
-    async def _check_fee_balance(self, key: Signer) -> None:
+    async def _check_fee_balance(self, key: TransactionSigner) -> None:
         found = await self.node.account(key.address, commitment=await self.node.read_commitment())
         lamports = 0 if found.value is None else found.value.lamports
         if lamports < self._policy.low_balance_lamports:
@@ -467,32 +429,6 @@ def _plan_context(proven_state: ProvenState, config: ProtocolConfig) -> dict[str
         "chain_at": proven_state.chain_at,
         "slot": proven_state.slot,
     }
-
-
-def lease_holder_name() -> str:
-    """Return the name under which this process holds the lease."""
-    return f"{socket.gethostname()} pid {os.getpid()}"
-
-
-def describe_lease(holder: str, seconds_left: float) -> str:
-    """Return a sentence about the lease; a process of this machine that no longer exists is named as ended."""
-    host, _, pid = holder.rpartition(" pid ")
-    if host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid)):
-        return (
-            f"The keeper process {pid} has ended without giving its lease back. "
-            f"The lease ends in {seconds_left:.0f} s. Run the command again then."
-        )
-    return f"Another keeper process is running: {holder}, for {seconds_left:.0f} more seconds."
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextlib.asynccontextmanager

@@ -22,8 +22,8 @@ from typing import Any, Final, TypeVar
 from solders.instruction import Instruction
 
 from zmart import errors
-from zmart.chain import client, rpc_errors, transactions
-from zmart.chain.signer import Signer
+from zmart.chain import client, rpc_errors, signing, transactions
+from zmart.chain.signing import TransactionSigner
 from zmart.domain import base58
 from zmart.domain.ids import Address, Signature
 
@@ -31,7 +31,8 @@ from . import error_policy, fees, proofs
 from .actions import Task
 from .error_policy import ErrorAction, ErrorOutcome
 from .intent_store import BudgetExhausted, IntentStore, SubmissionStillOpen
-from .plans import PlanRow, ProtocolConfig, ProvenState
+from .plan_inputs import ProtocolConfig, ProvenState
+from .plans import PlanRow
 from .reasons import PlanVerdict, Reason
 
 #: Compute unit limit of a simulation; the program's instructions use a tenth of it.
@@ -58,6 +59,8 @@ class Timing:
     wait_seconds: float = 90.0
     #: Time after which a lease expires unless it is renewed.
     lease_seconds: float = 60.0
+    #: Longest time for which a row waits for its signature.
+    signing_seconds: float = signing.SIGNING_SECONDS
     #: Age at which a landed transaction that the log does not show raises an alert.
     unconfirmed_seconds: float = 600.0
 
@@ -127,6 +130,8 @@ class Submitter:
         self._blockhash_lock = asyncio.Lock()
         #: The first outcome with action STOP; after it, nothing more is signed in this round.
         self.stopped: ErrorOutcome | None = None
+        #: The first failure of the signer; after it, it is not asked again in this round.
+        self._signer_failure: signing.SigningFailed | None = None
 
     # Proofs
 
@@ -181,7 +186,8 @@ class Submitter:
 
     async def simulate(self, rows: Sequence[PlanRow], payer: Address) -> list[tuple[PlanRow, transactions.Cost | None]]:
         """Return each row with its simulation's log, and its cost, or None if it must not be sent."""
-        micro = fees.price(await self._node.recent_priority_fees(), self._policy)
+        accounts = [row.market.address for row in rows if row.verdict in _SENDABLE]
+        micro = await fees.read_price(self._node, accounts, self._policy)
         return await _gather(self._simulate_row(row, payer, micro) for row in rows)
 
     async def _simulate_row(self, row: PlanRow, payer: Address, micro: int) -> tuple[PlanRow, transactions.Cost | None]:
@@ -230,13 +236,18 @@ class Submitter:
     # Signing and sending
 
     async def submit(
-        self, ready: Iterable[tuple[PlanRow, transactions.Cost]], key: Signer, *, epoch: int, plan: Mapping[str, Any]
+        self,
+        ready: Iterable[tuple[PlanRow, transactions.Cost]],
+        key: TransactionSigner,
+        *,
+        epoch: int,
+        plan: Mapping[str, Any],
     ) -> list[SentSubmission | PlanRow]:
         """Open the intent, sign, store and send each row; return a row that is not sent with the reason."""
         return await _gather(self._submit_row(row, cost, key, epoch, plan) for row, cost in ready)
 
     async def _submit_row(
-        self, row: PlanRow, cost: transactions.Cost, key: Signer, epoch: int, plan: Mapping[str, Any]
+        self, row: PlanRow, cost: transactions.Cost, key: TransactionSigner, epoch: int, plan: Mapping[str, Any]
     ) -> SentSubmission | PlanRow:
         async with self._concurrency:
             try:
@@ -244,12 +255,17 @@ class Submitter:
             except BudgetExhausted as spent:
                 await self._intent_store.alert("keeper_budget", "", "critical", str(spent))
                 return row.with_reason(Reason.BUDGET, str(spent))
+            except signing.SigningFailed as failed:
+                self._signer_failure = self._signer_failure or failed
+                return row.with_reason(Reason.SIGNER, str(failed))
             except SubmissionStillOpen:
                 return row.with_reason(Reason.UNDER_WAY, "An earlier submission may still land.")
 
     async def _sign_and_send(
-        self, row: PlanRow, cost: transactions.Cost, key: Signer, epoch: int, plan: Mapping[str, Any]
+        self, row: PlanRow, cost: transactions.Cost, key: TransactionSigner, epoch: int, plan: Mapping[str, Any]
     ) -> SentSubmission | PlanRow:
+        if self._signer_failure is not None:
+            return row.with_reason(Reason.SIGNER, str(self._signer_failure))
         self._checkpoint("before plan")
         number = await self._intent_store.open_intent(
             epoch, row.market.market_no, self._task.instruction, row.arguments, {**plan, **row_as_json(row)}
@@ -260,7 +276,8 @@ class Submitter:
         blockhash = await self._recent_blockhash()
         unsigned = self._transaction(row, key.address, blockhash, cost)
         self._checkpoint("before sign")
-        signed = unsigned.sign([key])
+        # A failure leaves the intent planned, without a submission: nothing can land, and the next round continues it.
+        signed = await signing.sign(unsigned, key, timeout_seconds=self._timing.signing_seconds)
         self._checkpoint("after sign")
         self._checkpoint("before store")
         await self._intent_store.store_submission(

@@ -20,20 +20,20 @@ final as (
         order_key,
         transaction_no,
         {{ instant('clock') }} as block_time,
+        price_yes,
         market_no,
         wallet_no,
         protocol_bps,
         resolver_bps,
         lp_bps,
         is_buy,
-        outcome as is_yes,
+        is_yes,
         gross_from,
         shares::numeric(39, 0) as shares,
         cost::numeric(39, 0) as cost,
         gross::numeric(39, 0) as gross,
         protocol_fee::numeric(39, 0) as protocol_fee,
-        resolver_fee::numeric(39, 0) as resolver_fee,
-        new_price_yes::numeric(20, 0) as new_price_yes
+        resolver_fee::numeric(39, 0) as resolver_fee
     from trades
     where market_no is not null and wallet_no is not null
 )

@@ -160,6 +160,15 @@ NEEDED: Mapping[str, Use] = {
         f"{FUNCTIONS}/ops/raise_alert.sql",
         "select alert_no from ops.alerts where kind = $1 and subject = $2 and resolved_at is null",
     ),
+    "ops.accepted_gaps (gap_no)": Use(
+        f"{FUNCTIONS}/ops/close_gaps.sql", "update ops.accepted_gaps set closed_at = now() where gap_no = $1"
+    ),
+    "ops.gap_transactions (gap_no, signature)": Use(
+        f"{FUNCTIONS}/ops/close_gaps.sql", "select from ops.gap_transactions where gap_no = $1 and closed_at is null"
+    ),
+    "ops.gap_transactions (signature) WHERE (closed_at IS NULL)": Use(
+        f"{FUNCTIONS}/raw/append.sql", "select from ops.gap_transactions where signature = $1 and closed_at is null"
+    ),
     "ops.uncompared_accounts (account)": Use(
         "orchestration/queries.sql", "delete from ops.uncompared_accounts where account = $1"
     ),

@@ -22,6 +22,7 @@ from zmart.db import feed, migrate
 from zmart.run import ports
 from zmart.run.deploy import rebuild
 from zmart.run.postgres import binaries, embedded
+from zmart.run.postgres.server_file import ServerFile
 from zmart.run.supervisor import process
 
 READY_SECONDS = 60.0
@@ -52,12 +53,12 @@ def _standby(primary: embedded.EmbeddedPostgres) -> Iterator[embedded.EmbeddedPo
             cwd="/",
         )
         (data / "standby.signal").touch()
-        record = embedded.ServerFile.read(primary.log_file.parent / "server.json")
+        record = ServerFile.read(primary.log_file.parent / "server.json")
         assert record is not None
         owner = Path(record.data).stat()
         for path in (data, *data.rglob("*")):
             shutil.chown(path, owner.st_uid, owner.st_gid)
-        copy = embedded.ServerFile(
+        copy = ServerFile(
             port=ports.find_free_port(), database=record.database, data=str(data), passwords=record.passwords
         )
         copy.write(folder / "postgres" / "server.json")

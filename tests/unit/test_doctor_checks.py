@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zmart import settings
-from zmart.run.doctor import doctor_checks
+from zmart.run.doctor import doctor_checks, package_checks
 from zmart.run.doctor.doctor_checks import (
     ChainFacts,
     Finding,
@@ -58,7 +58,7 @@ three==3.0
 
 def test_a_lock_is_read() -> None:
     """Names, versions, and which of them depend on the machine."""
-    found = [(pin.name, pin.version, pin.is_conditional) for pin in doctor_checks.parse_pins(LOCK)]
+    found = [(pin.name, pin.version, pin.is_conditional) for pin in package_checks.parse_pins(LOCK)]
     assert found == [("one", "1.0", False), ("Two_b", "2.0", True), ("three", "3.0", False)]
 
 
@@ -77,14 +77,14 @@ def test_a_lock_is_read() -> None:
 )
 def test_python(version: tuple[int, int], installed: dict[str, str], answer: str, words: str) -> None:
     """The interpreter is supported and every package is the locked one; one for another machine may be missing."""
-    found = doctor_checks.check_python(version, doctor_checks.parse_pins(LOCK), installed)
+    found = package_checks.check_python(version, package_checks.parse_pins(LOCK), installed)
     assert answers(found) == [answer]
     assert words in messages(found)
 
 
 def test_python_without_a_lock() -> None:
     """Outside a checkout there is nothing to compare with."""
-    assert answers(doctor_checks.check_python((3, 11), None, {})) == ["warn"]
+    assert answers(package_checks.check_python((3, 11), None, {})) == ["warn"]
 
 
 def test_state() -> None:
@@ -169,13 +169,18 @@ def test_what_zmart_up_would_start() -> None:
 
 def test_roles() -> None:
     """Each role exists, can be acted as, is under row security, and has exactly its rights."""
-    seen = [RoleFacts(name=name, is_superuser=False, bypasses_rls=False) for name in ROLES]
+    seen = [RoleFacts(name=name, is_superuser=False, bypasses_rls=name == "zmart_backup") for name in ROLES]
     above = [*seen[:2], RoleFacts(name=seen[2].name, is_superuser=False, bypasses_rls=True), *seen[3:]]
     more = PrivilegeFacts(role="zmart_api", privilege="INSERT", relation="raw.events", has=True, should=False)
     less = PrivilegeFacts(role="analyst", privilege="SELECT", relation="marts.markets", has=False, should=True)
     none_yet = PrivilegeFacts(role="analyst", privilege="SELECT", relation="marts.markets", has=None, should=True)
 
     assert answers(doctor_checks.check_roles(seen, WELL, [none_yet])) == ["yes"]
+    for is_superuser, answer, step in ((False, "warn", "zmart_backup bypassrls"), (True, "no", "zmart_backup nosuper")):
+        other = RoleFacts(name="zmart_backup", is_superuser=is_superuser, bypasses_rls=False)
+        found = doctor_checks.check_roles([*seen[:-1], other], WELL, [])
+        assert answers(found) == [answer]
+        assert step in messages(found)
     assert "zmart_owner is missing" in messages(doctor_checks.check_roles(seen[1:], WELL, []))
     assert "alter role zmart_api nosuperuser nobypassrls" in messages(doctor_checks.check_roles(above, WELL, []))
     assert "act as analyst: no." in messages(doctor_checks.check_roles(seen, {**WELL, "analyst": "no."}, []))

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from psycopg import errors as pg
 
 from orchestration import sensors
-from orchestration.keepers import runner
+from orchestration.keepers import lease
 from zmart import cli, errors, exit_status, os_errors
 from zmart.cli import expected_errors
 from zmart.db import connection
@@ -133,12 +133,12 @@ def test_the_lease_of_an_ended_keeper_is_named_as_such() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     child, here = ended.pid, socket.gethostname()
-    assert runner.describe_lease(f"{here} pid {child}", 41.6) == (
+    assert lease.describe(f"{here} pid {child}", 41.6) == (
         f"The keeper process {child} has ended without giving its lease back. The lease ends in 42 s. "
         "Run the command again then."
     )
     for holder in (f"{here} pid {os.getpid()}", f"elsewhere.example pid {child}", f"{here} pid 1"):
-        text = runner.describe_lease(holder, 41.6)
+        text = lease.describe(holder, 41.6)
         assert text == f"Another keeper process is running: {holder}, for 42 more seconds."
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from zmart.run.doctor import doctor_checks
+from zmart.run.doctor import package_checks
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("zmart", "ingest", "api", "orchestration", "devchain", "bench", "clients", "analytics", "tests", ".ci")
@@ -27,7 +27,7 @@ def test_every_file_names_the_same_versions() -> None:
 
     assert project["requires-python"] == ">=3.11,<3.14"
     assert 'supported="3.13 3.12 3.11"' in setup
-    assert tuple(f"{major}.{minor}" for major, minor in doctor_checks.PYTHONS) == VERSIONS
+    assert tuple(f"{major}.{minor}" for major, minor in package_checks.PYTHONS) == VERSIONS
     assert "3.11, 3.12 or 3.13" in setup
     for page in ("README.md", "CONTRIBUTING.md"):
         assert re.search(r"3\.11, 3\.12 or 3\.13", (ROOT / page).read_text()), page

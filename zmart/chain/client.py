@@ -165,6 +165,23 @@ class PriorityFee(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     prioritization_fee: int
 
 
+class PriorityFeeLevels(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A provider's estimates of the price per compute unit, in millionths of a lamport, by the share of recent
+    transactions that paid at most this much.
+    """
+
+    #: 25 %.
+    low: float
+    #: 50 %.
+    medium: float
+    #: 75 %.
+    high: float
+    #: 95 %.
+    very_high: float
+    #: 100 %.
+    unsafe_max: float
+
+
 class Memcmp(NamedTuple):
     """A filter of program accounts: these bytes at this offset of the data."""
 
@@ -327,6 +344,10 @@ class ChainClient(Protocol):
 
     async def recent_priority_fees(self, addresses: Sequence[str] = ()) -> tuple[PriorityFee, ...]:
         """Return the lowest fees of transactions that landed in the last 150 slots and write to all these accounts."""
+        ...
+
+    async def priority_fee_levels(self, addresses: Sequence[str]) -> PriorityFeeLevels:
+        """Return a provider's estimates for transactions that write to these accounts; most nodes do not serve them."""
         ...
 
     async def block_time(self, slot: int) -> int | None:

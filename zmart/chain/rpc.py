@@ -26,6 +26,7 @@ from .rpc_responses import (
     OptionalBlock,
     OptionalInt,
     OptionalObject,
+    PriorityFeeEstimate,
     RawAccount,
     RawBlockhash,
     RawProgramAccount,
@@ -191,6 +192,13 @@ class RpcClient:
         """Call `getRecentPrioritizationFees`."""
         _require_at_most(addresses, client.MAX_FEE_ADDRESSES, "addresses")
         return await self._call("getRecentPrioritizationFees", [list(addresses)], tuple[client.PriorityFee, ...])
+
+    async def priority_fee_levels(self, addresses: Sequence[str]) -> client.PriorityFeeLevels:
+        """Call `getPriorityFeeEstimate`, which Helius defines; a node that lacks it keeps its place for other calls."""
+        _require_at_most(addresses, client.MAX_FEE_ADDRESSES, "addresses")
+        request = {"accountKeys": list(addresses), "options": {"includeAllPriorityFeeLevels": True}}
+        answer = await self._call("getPriorityFeeEstimate", [request], PriorityFeeEstimate, is_optional=True)
+        return answer.priority_fee_levels
 
     async def clock(self, *, commitment: client.Commitment, min_context_slot: int | None = None) -> client.ChainClock:
         """Read the account of the Clock sysvar, or the newest block's time where a development node has no such

@@ -46,6 +46,12 @@ class RawBlockhash(msgspec.Struct, rename="camel"):
     last_valid_block_height: int
 
 
+class PriorityFeeEstimate(msgspec.Struct, rename="camel"):
+    """The result of `getPriorityFeeEstimate` with all levels."""
+
+    priority_fee_levels: client.PriorityFeeLevels
+
+
 class RawSimulation(msgspec.Struct, rename="camel"):
     """The result of `simulateTransaction`."""
 

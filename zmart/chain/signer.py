@@ -16,6 +16,7 @@ from typing import NoReturn
 from solders.keypair import Keypair
 from solders.message import MessageV0, to_bytes_versioned
 from solders.signature import Signature as RawSignature
+from solders.transaction import VersionedTransaction
 
 from zmart import errors, settings
 from zmart.domain import base58
@@ -44,6 +45,11 @@ class Signer:
     def sign(self, message: MessageV0) -> RawSignature:
         """Return the signature of a message."""
         return self._key.sign_message(to_bytes_versioned(message))
+
+    async def sign_transaction(self, raw: bytes) -> bytes:
+        """Return a transaction that only this key has to sign with its signature: see `zmart.chain.signing`."""
+        message = VersionedTransaction.from_bytes(raw).message
+        return bytes(VersionedTransaction.populate(message, [self._key.sign_message(to_bytes_versioned(message))]))
 
     def save(self, path: Path) -> None:
         """Write the key in the format of the Solana tools, readable by its owner only; raise Conflict if the file

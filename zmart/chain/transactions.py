@@ -156,7 +156,13 @@ class UnsignedTransaction:
             raise errors.InvalidInput(f"The signature of {missing[0]} is missing.")
         if extra := keys.keys() - set(self.signers):
             raise errors.InvalidInput(f"The transaction does not require a signature of {min(extra)}.")
-        signatures = [keys[address].sign(self.message) for address in self.signers]
+        return self._with_signatures([keys[address].sign(self.message) for address in self.signers])
+
+    def with_signature(self, signature: RawSignature) -> SendableTransaction:
+        """Return the transaction with the signature of its only signer, which is not verified here."""
+        return self._with_signatures([signature])
+
+    def _with_signatures(self, signatures: Sequence[RawSignature]) -> SendableTransaction:
         raw = bytes(VersionedTransaction.populate(self.message, signatures))
         return SendableTransaction(raw=raw, signature=Signature(str(signatures[0])), blockhash=self.blockhash)
 

@@ -84,6 +84,11 @@ def migrate(dsn: str, *, directory: Traversable | None = None) -> list[str]:
     return plan.names
 
 
+def check_history(history: Sequence[AppliedMigration], *, directory: Traversable | None = None) -> None:
+    """Raise ConfigurationError for a history of migrations that this release cannot continue, as a newer release's."""
+    plan_migrations(read_files(directory), history, {})
+
+
 def pending_migrations(dsn: str, *, directory: Traversable | None = None) -> list[str]:
     """Return the names of the files that `migrate` would apply, without applying them."""
     with (

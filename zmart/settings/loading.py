@@ -97,6 +97,7 @@ def _postgres(env: Environment, state_dir: Path) -> PostgresSettings:
         "DATABASE_URL_API": "zmart_api",
         "DATABASE_URL_KEEPER": "zmart_keeper",
         "DATABASE_URL_ANALYST": "analyst",
+        "DATABASE_URL_BACKUP": "zmart_backup",
     }
     urls = {role: env.postgres_url(name) for name, role in logins.items()}
     url = env.postgres_url("DATABASE_URL") or _libpq_url(env)
@@ -238,6 +239,7 @@ def _ports(env: Environment) -> PortSettings:
         ws=env.port("WS_PORT", 4001),
         ingest=env.port("INGEST_PORT", 4002),
         dagster=env.port("DAGSTER_PORT", 4010),
+        dagster_metrics=env.port("DAGSTER_METRICS_PORT", 4011),
         # One below the top: its WebSocket takes the next port.
         devchain=env.port("DEVCHAIN_PORT", 8899, high=65534),
     )
@@ -306,6 +308,7 @@ def _keepers(env: Environment, cluster: Cluster) -> KeeperSettings:
         approves=env.flag("KEEPER_APPROVES", default=cluster is not Cluster.MAINNET),
         activates=env.flag("KEEPER_ACTIVATES", default=True),
         fee_percentile=env.integer("KEEPER_FEE_PERCENTILE", 75, low=1, high=100) or 75,
+        fee_estimate=env.flag("KEEPER_FEE_ESTIMATE", default=False),
         fee_cap_micro_lamports=env.count("KEEPER_FEE_CAP_MICRO_LAMPORTS", 500_000, low=0),
         daily_budget_lamports=env.count("KEEPER_DAILY_BUDGET_LAMPORTS", 50_000_000, low=0),
         low_balance_lamports=env.count("KEEPER_LOW_BALANCE_LAMPORTS", 100_000_000, low=0),

@@ -8,6 +8,21 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class AcceptedGap(TypedDict):
+    """Slots with transactions that no node proves; an operator accepted them, so that finality goes on."""
+
+    gap_no: int
+    from_slot: int
+    to_slot: int
+    accepted_at: str
+    reason: str | None
+    """For METRICS_TOKEN and OPERATOR_WALLETS; null for others."""
+    missing: int
+    """Transactions that the chain lists and the log lacks."""
+    unproven: int
+    """Transactions of the log that no node lists; they stay confirmed."""
+
+
 class Ack(TypedDict):
     """The result of the request."""
 
@@ -1647,8 +1662,9 @@ class RelayedTransaction(TypedDict):
     message: str
     signature: str
     status: Literal["confirmed", "expired", "failed", "finalized", "processed", "sent"]
-    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost
-    nothing; prepare it again."""
+    """processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it
+    landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and never
+    will, so it cost nothing; prepare it again."""
     slot: int | None
     error: str | None
     transaction: str
@@ -1842,6 +1858,8 @@ class Status(TypedDict):
     """Slot; null when nothing is proven."""
     finalized_through: int | None
     completeness: Completeness
+    gaps: list[AcceptedGap]
+    """Accepted gaps that are not filled yet."""
     lag: Lag
     models: list[ModelStatus]
     scheduled_marts: list[ScheduledMart]
@@ -2112,12 +2130,13 @@ class TransactionStatus(TypedDict):
 
     signature: str
     status: Literal["confirmed", "expired", "failed", "finalized", "processed", "retracted"]
-    """failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost
-    nothing; prepare it again. retracted: the chain dropped the block that contained it."""
+    """processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it
+    landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and never
+    will, so it cost nothing; prepare it again. retracted: the chain dropped the block that contained it."""
     slot: int | None
     error: str | None
     source: Literal["chain", "log"]
-    """The source of the status; the log contains successful transactions only."""
+    """The source of the status: the log, or the chain where the log does not decide it."""
     events: list[TransactionEvent]
     explorer: str
 

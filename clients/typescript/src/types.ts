@@ -1,5 +1,19 @@
 /** The shapes of requests and answers. Written by clients/generate.py from the specification; change that instead. */
 
+/** Slots with transactions that no node proves; an operator accepted them, so that finality goes on. */
+export interface AcceptedGap {
+  gap_no: number;
+  from_slot: number;
+  to_slot: number;
+  accepted_at: string;
+  /** For METRICS_TOKEN and OPERATOR_WALLETS; null for others. */
+  reason: string | null;
+  /** Transactions that the chain lists and the log lacks. */
+  missing: number;
+  /** Transactions of the log that no node lists; they stay confirmed. */
+  unproven: number;
+}
+
 /** The result of the request. */
 export interface Ack {
   message: string;
@@ -1522,7 +1536,7 @@ export interface RelatedMarkets {
 export interface RelayedTransaction {
   message: string;
   signature: string;
-  /** failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. */
+  /** processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and never will, so it cost nothing; prepare it again. */
   status: "confirmed" | "expired" | "failed" | "finalized" | "processed" | "sent";
   slot: number | null;
   error: string | null;
@@ -1707,6 +1721,8 @@ export interface Status {
   verified_through: number | null;
   finalized_through: number | null;
   completeness: Completeness;
+  /** Accepted gaps that are not filled yet. */
+  gaps: AcceptedGap[];
   lag: Lag;
   models: ModelStatus[];
   scheduled_marts: ScheduledMart[];
@@ -1946,11 +1962,11 @@ export interface TransactionEvent {
 /** How far a transaction has progressed. */
 export interface TransactionStatus {
   signature: string;
-  /** failed: it landed, cost its fee and changed nothing else. expired: it never landed and never will, so it cost nothing; prepare it again. retracted: the chain dropped the block that contained it. */
+  /** processed: it is in a block that may still be skipped; with an error, this is provisional, so wait. failed: it landed, cost its fee and changed nothing else; its block is final. expired: it never landed or never ran, and never will, so it cost nothing; prepare it again. retracted: the chain dropped the block that contained it. */
   status: "confirmed" | "expired" | "failed" | "finalized" | "processed" | "retracted";
   slot: number | null;
   error: string | null;
-  /** The source of the status; the log contains successful transactions only. */
+  /** The source of the status: the log, or the chain where the log does not decide it. */
   source: "chain" | "log";
   events: TransactionEvent[];
   explorer: string;

@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_793245a5[] DEFAULT NULL::folds.stg_trades_793245a5[])
+CREATE OR REPLACE FUNCTION folds.apply_trades(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_9e8d49c6[] DEFAULT NULL::folds.stg_trades_9e8d49c6[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -14,19 +14,19 @@ AS $function$
 -- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_793245a5 [] := p_staged;
+    v_staged folds.stg_trades_9e8d49c6 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_793245a5(p_from, p_to);
+    v_staged := folds.stg_trades_9e8d49c6(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_trades(v_affected, p_from);
 end if;
 
 -- A row for each row of the log: nothing is combined.
-insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq)
-select seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq from (
+insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, price_yes, block_time, last_seq)
+select seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, price_yes, block_time, last_seq from (
 with  __dbt__cte__stg_trades as (
 select * from unnest(v_staged)
 ), trades as (
@@ -53,7 +53,7 @@ final as (
         trades.order_key,
         trades.order_key >> 24 as slot,
         case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-        case when trades.outcome then 'YES' else 'NO' end as outcome,
+        case when trades.is_yes then 'YES' else 'NO' end as outcome,
         trades.shares::numeric(39, 0) as shares,
         trades.cost::numeric(39, 0) as cost,
         trades.gross::numeric(39, 0) as gross,
@@ -65,8 +65,7 @@ final as (
         trades.protocol_bps,
         trades.resolver_bps,
         trades.lp_bps,
-        trades.new_price_yes::numeric(20, 0) as new_price_yes,
-        (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
+        trades.price_yes,
         to_timestamp(case when trades.clock is not null then least(greatest(trades.clock, 0), 253402300799) end) as block_time,
         trades.seq as last_seq
     from trades

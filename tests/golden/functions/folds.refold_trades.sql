@@ -13,8 +13,8 @@ AS $function$
 -- order, or another change of events that were folded before. A row is found by (seq).
 begin
 delete from marts.trades as t using (select distinct k.seq from raw.events as k where k.seq = any(p_affected)) as k where t.seq = k.seq;
-insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq)
-select seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, new_price_yes, price_after, block_time, last_seq from (
+insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, price_yes, block_time, last_seq)
+select seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, price_yes, block_time, last_seq from (
 
 
 with  __dbt__cte__stg_trades as (
@@ -38,10 +38,10 @@ trades as (
         clock,
         signature,
         name = 'SharesBought' as is_buy,
-        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
-        (payload ->> 'new_price_yes')::numeric as new_price_yes,
+        least((payload ->> 'new_price_yes')::numeric, 9223372036854775807)::bigint as price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
     from log
@@ -161,17 +161,17 @@ resolved_gross as (
                 when cost_step_check.low_fits and cost_step_check.high_fits
                     then lmsr.proceeds(
                         div(cost_step_check.b, 1000) + before.traded_yes, div(cost_step_check.b, 1000) + before.traded_no,
-                        cost_step_check.b, cost_step_check.outcome, cost_step_check.shares
+                        cost_step_check.b, cost_step_check.is_yes, cost_step_check.shares
                     )
             end as gross
         from (
             select
-                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
-                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                coalesce(sum(earlier.moved) filter (where earlier.is_yes), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.is_yes), 0) as traded_no,
                 count(*) as trades_count
             from (
                 select
-                    (history.payload ->> 'outcome')::boolean as outcome,
+                    (history.payload ->> 'outcome')::boolean as is_yes,
                     case history.name when 'SharesSold' then -1 else 1 end
                     * (history.payload ->> 'shares')::numeric as moved
                 from "raw"."events" as history
@@ -207,7 +207,7 @@ final as (
         clock,
         signature,
         is_buy,
-        outcome,
+        is_yes,
         shares,
         cost,
         gross,
@@ -216,7 +216,7 @@ final as (
         fee - protocol_fee - resolver_fee as lp_fee,
         gross_from not in ('estimated', 'provisional') as fees_exact,
         gross_from,
-        new_price_yes,
+        price_yes,
         market_lamports,
         protocol_bps,
         resolver_bps,
@@ -249,7 +249,7 @@ final as (
         trades.order_key,
         trades.order_key >> 24 as slot,
         case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-        case when trades.outcome then 'YES' else 'NO' end as outcome,
+        case when trades.is_yes then 'YES' else 'NO' end as outcome,
         trades.shares::numeric(39, 0) as shares,
         trades.cost::numeric(39, 0) as cost,
         trades.gross::numeric(39, 0) as gross,
@@ -261,8 +261,7 @@ final as (
         trades.protocol_bps,
         trades.resolver_bps,
         trades.lp_bps,
-        trades.new_price_yes::numeric(20, 0) as new_price_yes,
-        (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
+        trades.price_yes,
         to_timestamp(case when trades.clock is not null then least(greatest(trades.clock, 0), 253402300799) end) as block_time,
         trades.seq as last_seq
     from trades

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION marts.trades_as_of(p_slot bigint, p_market_no integer DEFAULT NULL::integer)
- RETURNS TABLE(seq bigint, market_no integer, wallet_no integer, market_id text, user_wallet text, tx_signature text, ordinal integer, order_key bigint, slot bigint, trade_type text, outcome text, shares numeric, cost numeric, gross numeric, protocol_fee numeric, resolver_fee numeric, lp_fee numeric, fees_exact boolean, gross_from text, protocol_bps integer, resolver_bps integer, lp_bps integer, new_price_yes numeric, price_after numeric, block_time timestamp with time zone, last_seq bigint)
+ RETURNS TABLE(seq bigint, market_no integer, wallet_no integer, market_id text, user_wallet text, tx_signature text, ordinal integer, order_key bigint, slot bigint, trade_type text, outcome text, shares numeric, cost numeric, gross numeric, protocol_fee numeric, resolver_fee numeric, lp_fee numeric, fees_exact boolean, gross_from text, protocol_bps integer, resolver_bps integer, lp_bps integer, price_yes bigint, block_time timestamp with time zone, last_seq bigint)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -40,8 +40,7 @@ select
     protocol_bps,
     resolver_bps,
     lp_bps,
-    new_price_yes,
-    price_after,
+    price_yes,
     block_time,
     last_seq
 from (
@@ -68,10 +67,10 @@ trades as (
         clock,
         signature,
         name = 'SharesBought' as is_buy,
-        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
-        (payload ->> 'new_price_yes')::numeric as new_price_yes,
+        least((payload ->> 'new_price_yes')::numeric, 9223372036854775807)::bigint as price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
     from log
@@ -191,17 +190,17 @@ resolved_gross as (
                 when cost_step_check.low_fits and cost_step_check.high_fits
                     then lmsr.proceeds(
                         div(cost_step_check.b, 1000) + before.traded_yes, div(cost_step_check.b, 1000) + before.traded_no,
-                        cost_step_check.b, cost_step_check.outcome, cost_step_check.shares
+                        cost_step_check.b, cost_step_check.is_yes, cost_step_check.shares
                     )
             end as gross
         from (
             select
-                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
-                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                coalesce(sum(earlier.moved) filter (where earlier.is_yes), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.is_yes), 0) as traded_no,
                 count(*) as trades_count
             from (
                 select
-                    (history.payload ->> 'outcome')::boolean as outcome,
+                    (history.payload ->> 'outcome')::boolean as is_yes,
                     case history.name when 'SharesSold' then -1 else 1 end
                     * (history.payload ->> 'shares')::numeric as moved
                 from "raw"."events" as history
@@ -237,7 +236,7 @@ final as (
         clock,
         signature,
         is_buy,
-        outcome,
+        is_yes,
         shares,
         cost,
         gross,
@@ -246,7 +245,7 @@ final as (
         fee - protocol_fee - resolver_fee as lp_fee,
         gross_from not in ('estimated', 'provisional') as fees_exact,
         gross_from,
-        new_price_yes,
+        price_yes,
         market_lamports,
         protocol_bps,
         resolver_bps,
@@ -279,7 +278,7 @@ final as (
         trades.order_key,
         trades.order_key >> 24 as slot,
         case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-        case when trades.outcome then 'YES' else 'NO' end as outcome,
+        case when trades.is_yes then 'YES' else 'NO' end as outcome,
         trades.shares::numeric(39, 0) as shares,
         trades.cost::numeric(39, 0) as cost,
         trades.gross::numeric(39, 0) as gross,
@@ -291,8 +290,7 @@ final as (
         trades.protocol_bps,
         trades.resolver_bps,
         trades.lp_bps,
-        trades.new_price_yes::numeric(20, 0) as new_price_yes,
-        (trades.new_price_yes * 0.000000001)::numeric(30, 9) as price_after,
+        trades.price_yes,
         to_timestamp(case when trades.clock is not null then least(greatest(trades.clock, 0), 253402300799) end) as block_time,
         trades.seq as last_seq
     from trades

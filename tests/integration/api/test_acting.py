@@ -302,29 +302,39 @@ async def test_the_same_bytes_are_relayed_once(stack: ApiStack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("err", "from_chain"),
-    [({"InstructionError": [0, {"Custom": 6015}]}, False), ("InsufficientFundsForFee", True)],
+    ("err", "has_run"),
+    [({"InstructionError": [0, {"Custom": 6015}]}, True), ("InsufficientFundsForFee", False)],
     ids=["an instruction failed", "it may never have run"],
 )
-async def test_a_failure_in_the_log_ends_only_what_ran(
-    stack: ApiStack, shared: testing.PostgresDatabase, err: Any, from_chain: bool
+async def test_a_failure_in_the_log_ends_only_what_ran_and_is_final(
+    stack: ApiStack, shared: testing.PostgresDatabase, err: Any, has_run: bool
 ) -> None:
-    """The same bytes of a transaction that never ran might land again, so the chain decides by the blockhash."""
-    item = deliveries.item(devchain.PROGRAM_ID, [], number=7_000 + from_chain, err=err)
+    """A fork may undo what is not final, and the bytes of what never ran might land again: there the chain decides. If
+    it does not know the transaction, the log's error stays provisional."""
+    # The second case has the higher slot, because the first one makes its own final.
+    slot = 1_000 if has_run else 2_000
+    item = deliveries.item(devchain.PROGRAM_ID, [], number=7_000 + has_run, slot=slot, err=err)
     decoded = Decoder(devchain.PROGRAM_ID).decode_items([msgspec.json.encode(item)])
+    (one,) = decoded.transactions
     writer = await Writer.connect(shared.dsn("zmart_ingest"))
     await writer.append(decoded.transactions, source="webhook")
+    path = f"/api/transactions/{one.signature}"
+
+    async def follow(last_valid: int | None = None) -> tuple[str, str]:
+        params = {} if last_valid is None else {"last_valid_block_height": last_valid}
+        found = (await stack.client.get(path, params=params)).json()
+        return found["status"], found["source"]
+
+    assert await follow() == await follow(10**9) == ("processed", "log")
+    assert await follow(0) == ("expired", "chain")
+    with shared.connect() as owner:
+        owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', %s)", [slot])
+    ended = ("failed", "log") if has_run else ("processed", "log")
+    assert await follow() == await follow(10**9) == ended
+    assert await follow(0) == (("failed", "log") if has_run else ("expired", "chain"))
+    await writer.retract([one.signature])
     await writer.close()
-    path = f"/api/transactions/{decoded.transactions[0].signature}"
-
-    by_log = (await stack.client.get(path)).json()
-    alive = await stack.client.get(path, params={"last_valid_block_height": 10**9})
-    dead = (await stack.client.get(path, params={"last_valid_block_height": 0})).json()
-
-    assert (by_log["status"], by_log["source"]) == ("failed", "log")
-    # This chain does not know it: neither has it landed, nor can it be said to have ended.
-    assert alive.status_code == (404 if from_chain else 200)
-    assert (dead["status"], dead["source"]) == (("expired", "chain") if from_chain else ("failed", "log"))
+    assert await follow(0) == ("retracted", "log")
 
 
 def foreign(wallet: Wallet, blockhash: str, *instructions: Instruction) -> str:

@@ -301,7 +301,20 @@ async def test_fees_times_and_the_clock(chain: RpcClient, node: ScriptedNode) ->
     assert await chain.clock(commitment="confirmed") == client.ChainClock(slot=6, unix_timestamp=1_700_000_009)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["signature_statuses", "accounts", "recent_priority_fees"])
+async def test_an_estimate_of_the_priority_fee(chain: RpcClient, node: ScriptedNode) -> None:
+    """All levels at once; a node without the method keeps its place, and the caller learns that it is unavailable."""
+    levels = {"min": 0.0, "low": 2, "medium": 10.5, "high": 100, "veryHigh": 1_000, "unsafeMax": 10_000}
+    node.will("getPriorityFeeEstimate", result({"priorityFeeLevels": levels}), error(-32601, "Method not found"))
+
+    found = await chain.priority_fee_levels(["a", "b"])
+    assert (found.low, found.medium, found.very_high, found.unsafe_max) == (2.0, 10.5, 1_000.0, 10_000.0)
+    request = {"accountKeys": ["a", "b"], "options": {"includeAllPriorityFeeLevels": True}}
+    assert node.asked("getPriorityFeeEstimate") == [[request]]
+    with pytest.raises(rpc_errors.MethodUnavailable):
+        await chain.priority_fee_levels(["a"])
+
+
+@pytest.mark.parametrize("name", ["signature_statuses", "accounts", "recent_priority_fees", "priority_fee_levels"])
 async def test_more_than_a_node_takes(chain: RpcClient, node: ScriptedNode, name: str) -> None:
     """A list that is too long is rejected before it is sent."""
     more: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from solders.transaction import VersionedTransaction
 from devchain.accounts import Account, VoteRecord, copy_record
 from devchain.testing import PROGRAM_ID
 from orchestration.keepers import runner
-from orchestration.keepers.plans import Tally
+from orchestration.keepers.plan_inputs import Tally
 from orchestration.keepers.reasons import PlanVerdict, Reason
 from orchestration.keepers.submit import Timing
 from zmart import errors
@@ -657,3 +657,18 @@ def test_the_database_refuses_a_second_send(marts_database: Any) -> None:
     for role in ("zmart_ingest", "zmart_api", "analyst"):
         with marts_database.connect(role) as other, pytest.raises(psycopg.errors.InsufficientPrivilege):
             other.execute(store, [epoch, intent, "third"])
+
+
+async def test_the_nodes_estimate_of_the_fee_is_paid(stack: KeeperStack) -> None:
+    """With KEEPER_FEE_ESTIMATE a round pays the node's estimate, below the cap."""
+    market = await due_market(stack)
+    levels = {"min": 0, "low": 1, "medium": 2, "high": 90_000, "veryHigh": 10**9, "unsafeMax": 10**12}
+    await fault(stack, method="getPriorityFeeEstimate", count=10, result={"priorityFeeLevels": levels})
+
+    report = await stack.run_keepers(
+        "market_finalizations", configured=stack.with_settings(keepers={"fee_estimate": True})
+    )
+
+    ((units,),) = stack.fetch_all("select units from ops.submissions")
+    assert [(one.row.market.address, one.state) for one in report.sent] == [(market, "landed")]
+    assert report.sent[0].fee_lamports == 5_000 + -(-units * 90_000 // 1_000_000)

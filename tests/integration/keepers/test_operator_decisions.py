@@ -14,7 +14,7 @@ from keeper_stack import QUICK, WINDOW, KeeperStack, reasons
 from orchestration.keepers import __main__ as command
 from orchestration.keepers import runner
 from orchestration.keepers.reasons import Reason
-from orchestration.keepers.runner import RoundReport
+from orchestration.keepers.round_report import RoundReport
 from zmart import errors
 from zmart.chain.signer import Signer
 from zmart.settings import Settings

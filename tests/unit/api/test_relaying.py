@@ -17,6 +17,7 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from api import errors
+from api.acting import relaying
 from api.acting.preparing import Preparer
 from api.acting.relaying import TransactionRelay
 from zmart.chain import client, rpc_errors
@@ -159,10 +160,21 @@ async def test_the_packet_limits_older_versions() -> None:
 class ExpiryNode:
     """A node that knows no transaction, at a finalized block height; records its calls."""
 
-    def __init__(self, *, height: int, status: client.SignatureStatus | None = None, slot_seconds: float = 0.2) -> None:
+    def __init__(
+        self,
+        *,
+        height: int,
+        status: client.SignatureStatus | None = None,
+        slot_seconds: float = 0.2,
+        fee: int | None = None,
+        block_height: int | None = None,
+    ) -> None:
         self.height = height
         self.status = status
         self.length = slot_seconds
+        #: The fee that the transaction paid, and the height of its block; None where the node does not serve them.
+        self.fee = fee
+        self.block_height_of_slot = block_height
         self.calls: list[str] = []
 
     def pin_node(self) -> ExpiryNode:
@@ -191,6 +203,20 @@ class ExpiryNode:
         self.calls.append("history" if search_history else "statuses")
         return client.AtSlot(slot=Slot(1), value=tuple(self.status for _ in signatures))
 
+    async def transaction(self, _: str, *, commitment: str) -> dict[str, Any] | None:
+        """The transaction with its fee."""
+        self.calls.append(f"transaction {commitment}")
+        return None if self.fee is None else {"meta": {"fee": self.fee}}
+
+    async def block_signatures(self, slot: int, *, commitment: str) -> client.BlockSignatures | None:
+        """The block with its height."""
+        self.calls.append(f"block {slot} {commitment}")
+        if self.block_height_of_slot is None:
+            raise rpc_errors.HistoryPruned("Block 5 cleaned up.")
+        return client.BlockSignatures(
+            blockhash="h", parent_slot=slot - 1, signatures=(), block_height=self.block_height_of_slot
+        )
+
     async def simulate(self, _: bytes, *, replace_blockhash: bool = False, **__: Any) -> client.SimulationResult:
         """A success, unless the transaction's own blockhash counts and is dead."""
         self.calls.append("simulate with another blockhash" if replace_blockhash else "simulate")
@@ -209,7 +235,9 @@ FAILED = client.SignatureStatus(
     slot=5, err={"InstructionError": [0, {"Custom": 6025}]}, confirmation_status="finalized"
 )
 FAILED_NOW = msgspec.structs.replace(FAILED, confirmation_status="processed")
+FAILED_CONFIRMED = msgspec.structs.replace(FAILED, confirmation_status="confirmed")
 UNPAID = msgspec.structs.replace(LANDED, err="InsufficientFundsForFee")
+UNPAID_CONFIRMED = msgspec.structs.replace(UNPAID, confirmation_status="confirmed")
 
 
 @pytest.mark.parametrize(
@@ -221,12 +249,12 @@ UNPAID = msgspec.structs.replace(LANDED, err="InsufficientFundsForFee")
         (151, 150, LANDED, "finalized"),
         (151, 150, FAILED, "failed"),
         (100, 150, FAILED, "failed"),
-        # A block that is only processed may be skipped.
+        # A block that is only processed may be skipped, and under Tower a fork may undo a confirmed one.
         (100, 150, FAILED_NOW, "processed"),
-        # The payer could not pay, so it may never have run, and might land again.
-        (150, 150, UNPAID, "processed"),
-        (151, 150, UNPAID, "failed"),
-        (151, None, UNPAID, "failed"),
+        (100, 150, FAILED_CONFIRMED, "processed"),
+        (151, 150, FAILED_CONFIRMED, "processed"),
+        (151, 150, UNPAID_CONFIRMED, "processed"),
+        (151, None, UNPAID_CONFIRMED, "processed"),
     ],
 )
 async def test_expired_is_proven_and_differs_from_failed(
@@ -242,6 +270,43 @@ async def test_expired_is_proven_and_differs_from_failed(
     assert (found and found.stage) == stage
     assert (found is not None and found.error is not None) == (stage == "expired" or bool(status and status.err))
     assert chain.calls == (["history"] if last_valid is None else ["height finalized", "history"])
+
+
+BY_HEIGHT = ["height finalized", "history", "transaction finalized"]
+BY_BLOCK = ["history", "transaction finalized", "block 5 finalized"]
+
+
+@pytest.mark.parametrize(
+    ("height", "last_valid", "fee", "block_height", "stage", "calls"),
+    [
+        # The same bytes might land again until the blockhash is dead.
+        (150, 150, 0, None, "processed", BY_HEIGHT),
+        (151, 150, 0, None, "expired", BY_HEIGHT),
+        (151, 150, None, None, "expired", BY_HEIGHT),
+        # It was charged, so it is over, and it cost its fee.
+        (150, 150, 5_000, None, "failed", BY_HEIGHT),
+        (150, None, 5_000, None, "failed", BY_BLOCK[:2]),
+        # Without the height, its block shows when the blockhash died at the latest.
+        (170, None, 0, 20, "processed", [*BY_BLOCK, *BY_HEIGHT]),
+        (171, None, 0, 20, "expired", [*BY_BLOCK, *BY_HEIGHT]),
+        # A node that does not serve the block proves nothing.
+        (10**9, None, 0, None, "processed", BY_BLOCK),
+    ],
+)
+async def test_a_transaction_that_never_ran_expires(
+    height: int, last_valid: int | None, fee: int | None, block_height: int | None, stage: str, calls: list[str]
+) -> None:
+    """Its payer could not pay: nothing happened and it cost nothing, so it is expired, never failed."""
+    chain = ExpiryNode(height=height, status=UNPAID, fee=fee, block_height=block_height)
+    relay = TransactionRelay(cast("Any", chain), Address(str(PROGRAM)))
+
+    found = await relay.follow(signature_of(RAW), last_valid_block_height=last_valid)
+
+    assert found is not None
+    assert (found.stage, found.slot) == (stage, 5)
+    assert "InsufficientFundsForFee" in str(found.error)
+    assert (relaying.EXPIRED in str(found.error)) == (stage == "expired")
+    assert chain.calls == calls
 
 
 async def test_an_expired_transaction_is_not_sent() -> None:

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from ingest import testing
 from ingest.decode.decoder import Decoder
 from ingest.records import DeadLetter, TransactionRow
-from ingest.store.group_commit import BatchLimits, BatchWriter, ByteBudget, Pipeline
+from ingest.store.byte_budget import ByteBudget
+from ingest.store.group_commit import BatchLimits, BatchWriter, Pipeline
 from ingest.webhook import auth
 from ingest.webhook.app import Parts, create_app
 from ingest.webhook.auth import Verifier

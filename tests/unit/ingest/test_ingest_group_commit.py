@@ -13,7 +13,8 @@ from ingest_cases import BOUGHT, PROGRAM
 from ingest import testing
 from ingest.decode.decoder import Decoder
 from ingest.records import DeadLetter, TransactionRow
-from ingest.store.group_commit import BatchLimits, BatchWriter, ByteBudget, Pipeline, QueuedDelivery, batch_size
+from ingest.store.byte_budget import ByteBudget
+from ingest.store.group_commit import BatchLimits, BatchWriter, Pipeline, QueuedDelivery, batch_size
 from zmart import errors
 
 LIMITS = BatchLimits(transactions=10, wait_seconds=0.005)

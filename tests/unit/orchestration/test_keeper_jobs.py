@@ -17,7 +17,7 @@ from orchestration.keepers import report as rendering
 from orchestration.keepers.actions import NAMES, TASKS
 from orchestration.keepers.plans import PlanRow
 from orchestration.keepers.reasons import Reason
-from orchestration.keepers.runner import RoundReport
+from orchestration.keepers.round_report import RoundReport
 from zmart import settings
 
 

@@ -10,7 +10,8 @@ import pytest
 from ingest.testing import address
 from orchestration.keepers import plans
 from orchestration.keepers.actions import FORBIDDEN_INSTRUCTION, TASKS
-from orchestration.keepers.plans import MarketFacts, OpenIntent, PlanRow, ProtocolConfig, ProvenState, Rules, Tally
+from orchestration.keepers.plan_inputs import MarketFacts, OpenIntent, ProtocolConfig, ProvenState, Rules, Tally
+from orchestration.keepers.plans import PlanRow
 from orchestration.keepers.reasons import PlanVerdict, Reason
 from zmart import errors
 from zmart.domain.market import MarketState
@@ -357,6 +358,7 @@ def test_a_stricter_dispute_threshold_that_disagrees_goes_to_manual_review() -> 
         (replace(PROVEN_STATE, our_at=float(NOW + 70)), CONFIG, Reason.CLOCK_SKEW),
         (replace(PROVEN_STATE, our_at=float(NOW - 70)), CONFIG, Reason.CLOCK_SKEW),
         (replace(PROVEN_STATE, stale=("markets",)), CONFIG, Reason.MART_STALE),
+        (replace(PROVEN_STATE, restored_at_slot=1_001 - plans.RESTORED_SLOTS), CONFIG, Reason.RESTORED),
         (PROVEN_STATE, CONFIG._replace(is_paused=True), Reason.PAUSED),
     ],
 )
@@ -374,6 +376,13 @@ def test_nothing_is_planned_from_unproven_or_stale_state(
 
     assert {row.reason for row in rows} == {reason}
     assert PlanVerdict.DUE not in {row.verdict for row in rows}
+
+
+def test_keepers_act_again_once_a_restored_log_has_caught_up() -> None:
+    """From the slot on after which nothing that was signed before the restore can land."""
+    caught_up = replace(PROVEN_STATE, restored_at_slot=1_000 - plans.RESTORED_SLOTS)
+
+    assert plan_one("proposal_tallies", proposed(9, 1), proven_state=caught_up).reason is Reason.DUE
 
 
 def test_clocks_may_disagree_where_no_ballot_is_dated_by_ours() -> None:

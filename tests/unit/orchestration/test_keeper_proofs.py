@@ -12,7 +12,8 @@ from test_keeper_plans import CONFIG, proposed
 from devchain import accounts
 from ingest.testing import address
 from orchestration.keepers import proofs
-from orchestration.keepers.plans import MarketFacts, PlanRow
+from orchestration.keepers.plan_inputs import MarketFacts
+from orchestration.keepers.plans import PlanRow
 from orchestration.keepers.proofs import Ballots
 from orchestration.keepers.reasons import Reason
 from zmart import errors

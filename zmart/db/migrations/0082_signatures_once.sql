@@ -22,30 +22,31 @@ begin
 end
 $$;
 
--- The view of events as sentences does so, too. Its names in the text are those that Postgres gave.
+-- So do views of ours. The name that a view gives to the table is in its text.
 do $$
 declare
-    v_text text := pg_get_viewdef(to_regclass('marts.activity'));
-    v_name text := coalesce((regexp_match(v_text, 'raw\.events (?!AS\M)(\w+)'))[1], 'events');
-    v_other text;
+    v_view record;
+    v_name text;
 begin
-    if v_text is not null then
-        execute 'create or replace view marts.activity as ' || regexp_replace(
-            v_text, '\m' || v_name || '\.signature\M',
-            format('(select t.signature from raw.transactions as t where t.transaction_no = %I.transaction_no)', v_name)
-        );
-    end if;
-    select r.ev_class::regclass::text into v_other
-    from pg_depend as d
-    inner join pg_rewrite as r on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
-    inner join pg_attribute as a on d.refobjid = a.attrelid and d.refobjsubid = a.attnum
-    where d.refobjid = 'raw.events'::regclass and a.attname = 'signature'
-    limit 1;
-    if found then
-        raise exception 'the view % reads raw.events.signature', v_other using
-            errcode = 'dependent_objects_still_exist',
-            detail = 'Let it read the view log.events, which has the same column, or drop it.';
-    end if;
+    for v_view in
+        select distinct r.ev_class::regclass as name, pg_get_viewdef(r.ev_class) as text, c.relnamespace
+        from pg_depend as d
+        inner join pg_rewrite as r on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        inner join pg_class as c on r.ev_class = c.oid
+        inner join pg_attribute as a on d.refobjid = a.attrelid and d.refobjsubid = a.attnum
+        where d.refobjid = 'raw.events'::regclass and a.attname = 'signature'
+    loop
+        v_name := coalesce((regexp_match(v_view.text, 'raw\.events (?!(?:ON|WHERE|LEFT|JOIN|CROSS)\M)(\w+)'))[1], 'events');
+        if v_view.relnamespace <> 'marts'::regnamespace or v_view.text !~ ('\m' || v_name || '\.signature\M') then
+            raise exception 'the view % reads raw.events.signature', v_view.name using
+                errcode = 'dependent_objects_still_exist',
+                detail = 'Let it read the view log.events, which has the same column, or drop it.';
+        end if;
+        execute format('create or replace view %s as %s', v_view.name, regexp_replace(
+            v_view.text, '\m' || v_name || '\.signature\M',
+            format('(select t.signature from raw.transactions as t where t.transaction_no = %I.transaction_no)', v_name), 'g'
+        ));
+    end loop;
 end
 $$;
 

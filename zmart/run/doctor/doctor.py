@@ -33,7 +33,7 @@ from zmart.settings import ROLES, Role, Settings, server_url
 from ..deploy import rebuild
 from ..supervisor import state_file
 from ..supervisor.service import Port
-from . import doctor_checks
+from . import doctor_checks, package_checks
 from .doctor_checks import Finding, PortFacts, PrivilegeFacts, RoleFacts, SecretFile, ServerFacts
 
 _SQL = queries.load("zmart.run.doctor", "doctor.sql")
@@ -76,13 +76,13 @@ def examine_settings(environ: Mapping[str, str], written: Mapping[str, str]) -> 
 
 def _python() -> list[Finding]:
     lock = rebuild.PROJECT / "requirements.lock"
-    pins = doctor_checks.parse_pins(lock.read_text()) if lock.is_file() else None
+    pins = package_checks.parse_pins(lock.read_text()) if lock.is_file() else None
     installed = {
-        doctor_checks.canonical_name(found.metadata["Name"]): found.version
+        package_checks.canonical_name(found.metadata["Name"]): found.version
         for found in importlib.metadata.distributions()
         if found.metadata["Name"]
     }
-    return doctor_checks.check_python(sys.version_info[:2], pins, installed)
+    return package_checks.check_python(sys.version_info[:2], pins, installed)
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ class _SettingsExamination:
             ("WS_PORT", hosts.ws, ports.ws, "ws"),
             ("INGEST_PORT", hosts.ingest, ports.ingest, "ingest"),
             ("DAGSTER_PORT", hosts.dagster, ports.dagster, "dagster"),
+            ("DAGSTER_METRICS_PORT", hosts.dagster, ports.dagster_metrics, "dagster-code"),
         ]
         if self.settings.chain.is_development:
             expected.append(("DEVCHAIN_PORT", hosts.devchain, ports.devchain, "devchain"))

@@ -17,7 +17,6 @@ that a server needs, `launch()` returns how to run it, and `provision()` creates
 from __future__ import annotations
 
 import contextlib
-import json
 import locale
 import os
 import secrets
@@ -26,7 +25,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +38,7 @@ from zmart.db.connection import connect_sync, translate_errors
 from .. import ports, private_files
 from ..supervisor import process
 from . import binaries
+from .server_file import ServerFile, wrong_owner_error
 
 HOST = "127.0.0.1"
 DATABASE = "zmart"
@@ -69,38 +68,6 @@ NON_DURABLE_TUNING: Mapping[str, str] = {
     "full_page_writes": "off",
     "autovacuum_naptime": "5min",
 }
-
-
-@dataclass(kw_only=True)
-class ServerFile:
-    """The content of server.json."""
-
-    port: int
-    database: str
-    data: str
-    passwords: dict[str, str] = field(repr=False)
-
-    @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """Return the record, or None where there is no file."""
-        try:
-            return cls(**json.loads(path.read_text()))
-        except FileNotFoundError:
-            return None
-        except PermissionError:
-            raise _wrong_owner_error(path) from None
-        except (ValueError, TypeError):
-            raise errors.ConfigurationError(
-                f"{path} is damaged.", help=f"Move {path.parent} away to start with an empty database."
-            ) from None
-
-    def write(self, path: Path) -> None:
-        """Replace the file in one step, readable by its owner only."""
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(vars(self), file, indent=1)
-        fresh.replace(path)
 
 
 class EmbeddedPostgres:
@@ -182,7 +149,9 @@ class EmbeddedPostgres:
         else:
             self._initdb(data, record.passwords[SUPERUSER])
         port = self._choose_port(known)
-        if known is None or port != known.port:
+        # A server of an earlier release has no password yet for a role that is new.
+        is_changed = record.add_passwords((SUPERUSER, *settings.ROLES)) or port != record.port
+        if is_changed:
             # An unchanged record is not written, so that a restart on a full disk needs no space.
             record.port = port
             record.write(self._file)
@@ -229,6 +198,9 @@ class EmbeddedPostgres:
 
     def provision(self) -> None:
         """Create the database and the roles, and set the password of each role."""
+        # A server that an earlier release started has no password of a role that came later.
+        if self._require_record().add_passwords(settings.ROLES):
+            self._require_record().write(self._file)
         with translate_errors():
             with self._superuser_connection("postgres") as connection:
                 _create_database(connection, self._require_record().database)
@@ -295,7 +267,7 @@ class EmbeddedPostgres:
                 for folder in (self._state_dir, self._folder):
                     folder.chmod(folder.stat().st_mode | 0o111)
         except PermissionError:
-            raise _wrong_owner_error(self._state_dir) from None
+            raise wrong_owner_error(self._state_dir) from None
 
     def _data_dir_for_account(self, data: Path) -> Path:
         """Return where a new data directory goes: below the state directory if the server's account can reach it."""
@@ -309,13 +281,9 @@ class EmbeddedPostgres:
         return found.for_account(self._account, shelter=sheltered)
 
     def _new_record(self, data: Path) -> ServerFile:
-        names = (SUPERUSER, *settings.ROLES)
-        return ServerFile(
-            port=0,
-            database=DATABASE,
-            data=str(data),
-            passwords={name: secrets.token_urlsafe(24) for name in names},
-        )
+        record = ServerFile(port=0, database=DATABASE, data=str(data), passwords={})
+        record.add_passwords((SUPERUSER, *settings.ROLES))
+        return record
 
     def _initdb(self, data: Path, password: str) -> None:
         data.parent.mkdir(parents=True, exist_ok=True)
@@ -431,7 +399,7 @@ def _account_for(data: Path) -> process.SystemAccount | None:
     """Return the account as which the server runs: None for the current user; as root, the owner of existing data."""
     if os.geteuid() != 0:
         if data.exists() and data.stat().st_uid != os.geteuid():
-            raise _wrong_owner_error(data)
+            raise wrong_owner_error(data)
         return None
     owner = data.stat().st_uid if data.exists() else 0
     account = process.account_of(owner) if owner else process.unprivileged_account()
@@ -441,13 +409,6 @@ def _account_for(data: Path) -> process.SystemAccount | None:
             help="Run as an ordinary user, or set DATABASE_URL to a server of yours.",
         )
     return account
-
-
-def _wrong_owner_error(path: Path) -> errors.ConfigurationError:
-    return errors.ConfigurationError(
-        f"{path} belongs to another user.",
-        help="Run as that user, or set ZMART_STATE_DIR to a folder of yours.",
-    )
 
 
 def _locale_options(major: int) -> list[str]:

@@ -153,7 +153,7 @@ class _ServicePlan:
         arguments = ["devchain", *(flag for flag, is_set in flags.items() if is_set)]
         return Service(
             name="devchain",
-            launch=lambda: self._python_launch(arguments, passing=("HELIUS_",)),
+            launch=lambda: self._python_launch(arguments, passing=("HELIUS_", "METRICS_TOKEN")),
             # A validator on this port answers `/health`, too.
             probe=probes.http_probe(connect_host(host), ports.devchain, "/health"),
             liveness=probes.http_liveness(connect_host(host), ports.devchain, "/health"),
@@ -242,6 +242,7 @@ class _ServicePlan:
 
     def _dagster_code_service(self) -> Service:
         state_dir = self._settings.state_dir
+        host, port = self._settings.hosts.dagster, self._settings.ports.dagster_metrics
 
         def launch() -> process.Launch:
             dagster_services.prepare_home(state_dir)
@@ -250,7 +251,7 @@ class _ServicePlan:
             # other two processes see Dagster's own schema only.
             launch = self._dagster_launch(
                 dagster_services.code_server_arguments(state_dir),
-                passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_"),
+                passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_", "METRICS_TOKEN"),
             )
             return replace(launch, environment={**launch.environment, **keeper_keys(self._settings)})
 
@@ -261,6 +262,7 @@ class _ServicePlan:
             probe=probes.socket_probe(dagster_services.code_server_socket(state_dir)),
             liveness=probes.grpc_liveness(dagster_services.code_server_socket(state_dir)),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
+            ports=(Port(variable="DAGSTER_METRICS_PORT", host=host, number=port),),
             # Its runs, dbt among them, are its child processes.
             memory_ceiling_bytes=3 * MEMORY_CEILING_BYTES,
         )
