@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import event_histories
+import psycopg
 import pytest
 
 from ingest.records import TransactionRow
@@ -201,6 +202,30 @@ async def _append(database: testing.PostgresDatabase, rows: Sequence[Transaction
     writer = await Writer.connect(database.dsn("zmart_ingest"))
     await writer.append(rows, source="webhook")
     await writer.close()
+
+
+def test_services_of_the_version_before_are_refused(upgradable: testing.PostgresDatabase) -> None:
+    """While one is connected, nothing changes, and the sentence names it; without it the upgrade goes on."""
+    before = dump(upgradable)
+    with (
+        psycopg.connect(upgradable.dsn("zmart_ingest"), application_name="zmart ingest writer"),
+        pytest.raises(errors.ConfigurationError, match=r"still connected: zmart ingest writer\. Stop ingest"),
+    ):
+        migrate.migrate(upgradable.dsn())
+
+    assert dump(upgradable) == before
+    assert migrate.migrate(upgradable.dsn())[0] == "0034_plain_names.sql"
+
+
+def test_a_view_of_the_column_that_goes_is_named(upgradable: testing.PostgresDatabase) -> None:
+    """An analyst's view over raw.events.signature is neither dropped nor broken: the sentence says what to do."""
+    with upgradable.connect("postgres") as superuser:
+        superuser.execute("create view public.mine as select seq, signature from raw.events")
+
+    with pytest.raises(
+        errors.ConfigurationError, match=r"the view public\.mine reads raw\.events\.signature.*log\.events"
+    ):
+        migrate.migrate(upgradable.dsn())
 
 
 def test_other_checksums_are_accepted_for_the_same_schema(upgradable: testing.PostgresDatabase) -> None:

@@ -39,7 +39,7 @@ begin
         v_name := coalesce((regexp_match(v_view.text, 'raw\.events (?!(?:ON|WHERE|LEFT|JOIN|CROSS)\M)(\w+)'))[1], 'events');
         if v_view.relnamespace <> 'marts'::regnamespace or v_view.text !~ ('\m' || v_name || '\.signature\M') then
             raise exception 'the view % reads raw.events.signature', v_view.name using
-                errcode = 'dependent_objects_still_exist',
+                errcode = 'invalid_object_definition',
                 detail = 'Let it read the view log.events, which has the same column, or drop it.';
         end if;
         execute format('create or replace view %s as %s', v_view.name, regexp_replace(
