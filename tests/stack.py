@@ -27,6 +27,8 @@ from zmart.run import ports
 from zmart.run.supervisor import state_file
 
 TIMEOUT_SECONDS = 90
+#: Everything together starts within a minute on an idle machine.
+START_SECONDS = 240
 
 
 def eventually(check: Callable[[], Any], *, within_seconds: float = TIMEOUT_SECONDS) -> Any:
@@ -76,16 +78,16 @@ class Stack:
         }
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, only: str = "postgres,devchain,traders,ingest,api") -> None:
-        """Start it and wait until it is ready."""
+    def start(self, only: str = "postgres,devchain,traders,ingest,api", *options: str) -> None:
+        """Start these services, with further options of `zmart up`, and wait until the API is ready."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "zmart.cli", "up", "--only", only],
+            [sys.executable, "-m", "zmart.cli", "up", "--only", only, *options],
             env=self.environ,
             stdout=self.output_file.open("w"),
             stderr=subprocess.STDOUT,
             text=True,
         )
-        eventually(self._is_ready)
+        eventually(self._is_ready, within_seconds=START_SECONDS)
 
     def _is_ready(self) -> bool:
         assert self.process is not None

@@ -10,7 +10,7 @@ from app.lease_allowance(%(bucket)s, %(limit)s, %(wanted)s, %(window)s);
 select {stated}, (
     select json_build_object(
         'slot', t.slot,
-        'is_final', t.slot <= coalesce(raw.finalized_through(), -1),
+        'is_final', raw.is_final(t.signature, t.slot),
         'is_retracted', t.retracted_at is not null,
         'err', t.err,
         'events', coalesce((

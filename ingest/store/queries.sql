@@ -164,12 +164,14 @@ select array_agg(distinct t.slot) from raw.transactions as t where t.signature =
 select raw.resolve_order_conflicts(%(slots)s);
 
 -- name: stored_successes
--- Count and digest of the log's successful transactions between two slots, both included.
+-- Count and digest of the log's successful transactions between two slots, both included, without those of open gaps.
 select
     count(*),
     sha256(convert_to(coalesce(string_agg(t.signature, e'\n' order by t.signature collate "C"), ''), 'UTF8'))
 from raw.transactions as t
-where t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null;
+where
+    t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null
+    and not exists (select from ops.gap_transactions as g where g.signature = t.signature and g.closed_at is null);
 
 -- name: record_coverage
 -- Record a proof; a proof of an empty range directly after another extends that one.

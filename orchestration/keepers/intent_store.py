@@ -68,6 +68,7 @@ class OpenSubmission(NamedTuple):
     raw: bytes
     last_valid_block_height: int
     in_log: bool
+    is_final_in_log: bool
     age_seconds: float
 
 
@@ -358,7 +359,7 @@ class IntentStore:
 
 def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
     number, market_id, address, state, proposed, disputed, slot, created, resolving, initiated, *rest = row
-    likes, dislikes, intent_no, intent_state, sent_at = rest
+    likes, dislikes, intent_no, intent_state, sent_at, gap_no = rest
     return MarketFacts(
         market_no=number,
         market_id=market_id,
@@ -375,6 +376,7 @@ def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
         tally=tallies.get(number, Tally()),
         open_intent=None if intent_no is None else OpenIntent(intent_no, intent_state),
         last_sent_at=sent_at,
+        gap_no=gap_no,
     )
 
 

@@ -113,3 +113,5 @@ class MarketFacts:
     open_intent: OpenIntent | None = None
     #: The time at which an intent for the same action was last sent, by our clock.
     last_sent_at: float | None = None
+    #: The accepted gap with an unproven or missing transaction that concerns the market, or may concern it.
+    gap_no: int | None = None

@@ -47,6 +47,7 @@ class Reason(enum.Enum):
     MART_STALE = ("a mart stopped following the log", PlanVerdict.REFUSED)
     CLOCK_SKEW = ("clocks disagree", PlanVerdict.REFUSED)
     NOT_FINAL = ("not final yet", PlanVerdict.REFUSED)
+    GAP = ("an accepted gap concerns it", PlanVerdict.REFUSED)
     BALLOTS_TURNED = ("the votes have changed since the tally", PlanVerdict.REFUSED)
     MARKET_MOVED = ("the market has changed since", PlanVerdict.REFUSED)
     CONFIG_CHANGED = ("the configuration has changed", PlanVerdict.REFUSED)

@@ -511,37 +511,6 @@ async def test_a_forked_transaction_is_retracted_on_proof_alone(stack: ChainStac
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
-def hide_slots(
-    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
-) -> None:
-    """Let the node lose some slots: it lists nothing of them, knows none of their transactions and serves no block."""
-    rpc = stack.node.server.rpc
-    real = dict(rpc.methods)
-    hidden = {str(one.signature) for one in stack.landed_transactions() if one.slot in slots}
-
-    def signatures(params: Any) -> Any:
-        return [one for one in real["getSignaturesForAddress"](params) if one["slot"] not in slots]
-
-    def statuses(params: Any) -> Any:
-        answer = real["getSignatureStatuses"](params)
-        known = zip(params[0], answer["value"], strict=True)
-        return answer | {"value": [None if signature in hidden else status for signature, status in known]}
-
-    def transaction(params: Any) -> Any:
-        return None if params[0] in hidden else real["getTransaction"](params)
-
-    def served(params: Any) -> Any:
-        return block(params[0]) if params[0] in slots else real["getBlock"](params)
-
-    for method, answer in (
-        ("getSignaturesForAddress", signatures),
-        ("getSignatureStatuses", statuses),
-        ("getTransaction", transaction),
-        ("getBlock", served),
-    ):
-        monkeypatch.setitem(rpc.methods, method, answer)
-
-
 async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists without some slots, null for their transactions and any "not here" for their blocks retract nothing;
     finality waits before them and a critical alert names them, until a node serves them."""
@@ -561,7 +530,7 @@ async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeyp
         raise RpcError(refusal[0], f"Slot {slot} was skipped, or missing in long-term storage")
 
     with monkeypatch.context() as lost:
-        hide_slots(stack, lost, lacking, block=block)
+        chain_stack.hide_slots(stack, lost, lacking, block=block)
         await stack.sync_task.verify()
         assert stack.fetch_all("select count(*) > 0 from raw.retraction_candidates") == [(True,)]
         await stack.pass_blocks(160)
@@ -600,7 +569,7 @@ async def test_what_one_node_lost_another_proves(stack: ChainStack, monkeypatch:
         return result(real[method](params))
 
     second.answers.update({method: functools.partial(serve, method) for method in real})
-    hide_slots(stack, monkeypatch, frozenset(slots), block=lambda _: None)
+    chain_stack.hide_slots(stack, monkeypatch, frozenset(slots), block=lambda _: None)
     # It lists the one that was never delivered, and does not serve it.
     hiding = rpc.methods["getSignaturesForAddress"]
 

@@ -73,6 +73,7 @@ def command_lines() -> set[bytes]:
     return found
 
 
+@pytest.mark.drill
 def test_models_are_built_beside_the_marts(configured: testing.PostgresDatabase) -> None:
     """They equal the marts, other models come from there, no mart changes, and no process shows the password."""
     password = str(conninfo.conninfo_to_dict(configured.dsn())["password"]).encode()

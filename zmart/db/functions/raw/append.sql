@@ -61,7 +61,15 @@ begin
         v_newest := raw.newest_possible_slot();
         select array_agg(g.position::int) into v_aside
         from unnest(p_slots) with ordinality as g (slot, position)
-        where (g.slot <= v_final or g.slot > v_newest) and not g.position = any(coalesce(v_known, '{}'));
+        where
+            (g.slot <= v_final or g.slot > v_newest) and not g.position = any(coalesce(v_known, '{}'))
+            -- A node lists it there, and an operator accepted that no node serves it: this delivery fills the gap.
+            and not exists (
+                select from ops.gap_transactions as o
+                where
+                    o.signature = p_signatures[g.position] and o.slot = g.slot and p_errs[g.position] is null
+                    and o.closed_at is null
+            );
     end if;
     o_aside := coalesce(cardinality(v_aside), 0);
 
