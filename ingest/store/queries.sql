@@ -262,3 +262,7 @@ select
             group by d.reason_code
         ) as letters
     ), '{}') as open_dead_letters;
+
+-- name: mark_of
+-- The mark of the commit that holds a seq.
+select raw.mark_of(%(seq)s);
