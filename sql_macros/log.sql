@@ -1,7 +1,7 @@
 {#
     Reading the log.
 
-    A fold's select marks where it reads log rows with log_events() or log_rows(). Both end in a marker that is valid SQL by
+    A fold's select marks where it reads log rows with log_events() or log_ballots(). Both end in a marker that is valid SQL by
     itself, `(true /*fold*/)`, and means "all history". The fold materialization makes three texts of one select by
     putting another condition there: everything up to a seq (a rebuild), one window of seqs (the live path), or the whole
     history of a few keys (a refold). The marker stands directly on the table, so that each condition reaches an index.
