@@ -20,7 +20,7 @@ from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Tag
 
-from zmart import tasks
+from zmart import tasks, tracing
 from zmart.chain import rpc
 from zmart.db import feed, pool, redis_notify
 from zmart.http import connections
@@ -32,6 +32,7 @@ from .contract import openapi
 from .live.hub import CLIENT_READS, Hub
 from .live.notifications import ChangeSignal
 from .live.reader import LogReader
+from .metrics import ApiMetrics
 from .middleware import access_log, rate_limit, refused_origins, security_headers
 from .reads import etags, readiness
 from .reads.database import ReadDatabase, raw_json_adapters
@@ -52,6 +53,7 @@ from .routes import (
     markets,
     me,
     metadata,
+    metrics,
     pages,
     portfolio,
     postgrest,
@@ -110,6 +112,12 @@ _TAGS = {
 }
 
 
+#: The introduction of the OpenAPI document.
+_DESCRIPTION = (
+    "Prediction markets on Solana: an append-only log, folded into marts and pushed to clients. The streams are in "
+    "`/schema/asyncapi.json`. This document omits the calls under `/rest/v1/`, which only the earlier frontend makes "
+    "with Supabase's client library: `docs/migrating.md` in the repository lists each of them with its answer."
+)
 #: The service that a process provides: everything on API_PORT, or the same on WS_PORT for its WebSocket.
 ServiceName: TypeAlias = Literal["api", "ws"]
 
@@ -119,6 +127,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
     settings.require_analyst_login()
     handlers = [
         *health.HANDLERS,
+        *metrics.HANDLERS,
         *markets.HANDLERS,
         *charts.HANDLERS,
         *discovery.HANDLERS,
@@ -147,6 +156,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         *transactions.HANDLERS,
     ]
     provided = dependencies.Dependencies()
+    counted = ApiMetrics()
     application = Litestar(
         handlers,
         middleware=[lambda app: rate_limit.RateLimitMiddleware(app, settings)]
@@ -174,19 +184,19 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         openapi_config=OpenAPIConfig(
             title="ZMART",
             version="0.1.0",
-            description="Prediction markets on Solana: an append-only log, folded into marts and pushed to clients.",
+            description=_DESCRIPTION,
             render_plugins=[openapi.Render()],
             tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         ),
         lifespan=[_lifespan],
-        state=State({"settings": settings, "service_name": service_name, "dependencies": provided}),
+        state=State({"settings": settings, "service_name": service_name, "dependencies": provided, "metrics": counted}),
         debug=False,
         # Logging is configured by the process; another configuration would bypass its masking of secrets.
         logging_config=None,
     )
     # Wraps the router, so that requests to unknown routes are logged as well.
     guarded = refused_origins.RefusedOrigins(application.asgi_handler, settings.api.cors_origins)
-    application.asgi_handler = access_log.AccessLog(guarded, settings.api.trusted_proxies)
+    application.asgi_handler = access_log.AccessLog(guarded, settings.api.trusted_proxies, counted.count_request)
     return application
 
 
@@ -209,7 +219,11 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     dsn = settings.postgres.dsn("zmart_api")
     url = settings.api.broadcast_url
+    counted: ApiMetrics = app.state.metrics
+    tracer = tracing.open_tracer(settings, app.state.service_name)
     async with contextlib.AsyncExitStack() as stack:
+        if tracer is not None:
+            stack.callback(tracer.close)
         read_connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
         database = ReadDatabase(read_connections, cache_bytes=settings.api.response_cache_mib << 20)
         # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse. New
@@ -227,6 +241,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             # The other half of the files is for requests (api.__main__).
             most_clients=min(settings.api.streams, max(1, connections.file_limit() // 2 - connections.RESERVED_FILES)),
             most_per_address=settings.api.streams_per_address,
+            metrics=counted.push,
+            tracer=tracer,
         )
         wallet_writes = await stack.enter_async_context(writes.open_wallet_writes(dsn, database.invalidate_cache))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
@@ -241,8 +257,12 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             writes=wallet_writes,
             auth=AuthService(settings, wallet_writes),
             chain=node,
+            metrics=counted,
             started_at=time.monotonic(),
         )
+        counted.register_connections({"reads": read_connections, "hub": hub_connections, "streams": stream_connections})
+        counted.register_cache(database.cached_responses)
+        counted.register_writes(lambda: wallet_writes.running_seconds)
         app.state.sql_executor = await stack.enter_async_context(executor.open_executor(settings))
         hub_task = asyncio.create_task(hub.run())
         stack.push_async_callback(tasks.cancel_and_wait, hub_task)

@@ -20,6 +20,7 @@ from .acting.relaying import TransactionRelay
 from .auth import signed_in
 from .auth.service import AuthService
 from .live.hub import Hub
+from .metrics import ApiMetrics
 from .reads.database import ReadDatabase
 from .reads.readiness import DatabaseReadiness
 from .writes import WalletWrites
@@ -40,6 +41,8 @@ class AppServices:
     auth: AuthService
     #: Connects to a node of the cluster.
     chain: ChainClient
+    #: Counts what this process does.
+    metrics: ApiMetrics
     #: time.monotonic() when the process started to serve.
     started_at: float
 

@@ -19,7 +19,7 @@ READY_WITHIN_SECONDS = 120.0
 #: Services stop in their order, Postgres last and with a checkpoint.
 STOP_SECONDS = 60.0
 READY_TEXT = "Ready after"
-PORTS = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DEVCHAIN_PORT")
+PORTS = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DAGSTER_METRICS_PORT", "DEVCHAIN_PORT")
 
 
 class StartupFigure(Figure):

@@ -160,7 +160,7 @@ def build_server(configured: settings.Settings, options: argparse.Namespace) -> 
     if options.publish_metadata and chain.traders is not None:
         api_url = server_url(configured.hosts.api, configured.ports.api)
         chain.metadata_bot = MetadataBot(api_url, chain.traders)
-    return DevchainServer(chain)
+    return DevchainServer(chain, metrics_token=configured.api.metrics_token)
 
 
 def webhook_destination(configured: settings.Settings) -> Destination:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import ipaddress
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -16,10 +15,14 @@ from typing import Any, Final
 import structlog
 from litestar import Litestar, MediaType, Request, Response, WebSocket, get, post, websocket
 from litestar.config.cors import CORSConfig
-from litestar.exceptions import WebSocketDisconnect
+from litestar.exceptions import PermissionDeniedException, WebSocketDisconnect
 from litestar.types import ControllerRouterHandler
 
+from zmart.http import metrics as http_metrics
+from zmart.settings import Secret
+
 from .admin import Admin
+from .metrics import DevchainMetrics
 from .rpc import Rpc
 from .service import DevelopmentChain
 from .subscriptions import RpcSession, SubscriptionHub
@@ -33,11 +36,15 @@ MAX_BODY_BYTES: Final = 50 * 1024
 class DevchainServer:
     """A chain behind an HTTP server."""
 
-    def __init__(self, chain: DevelopmentChain) -> None:
+    def __init__(self, chain: DevelopmentChain, *, metrics_token: Secret | None = None) -> None:
         self.chain = chain
+        #: Allows reading metrics from other machines.
+        self.metrics_token = metrics_token
         self.rpc = Rpc(chain.ledger)
         self.rpc.admin = Admin(chain, self.rpc)
         self.hub = SubscriptionHub(chain.ledger)
+        self.metrics = DevchainMetrics(chain, self.hub, self.rpc.methods)
+        self.rpc.count_request = self.metrics.count_request
         chain.listeners.append(self.hub.on_block)
         chain.skip_listeners.append(self.hub.on_skipped)
         self._began = time.monotonic()
@@ -118,7 +125,15 @@ def create_app(server: DevchainServer) -> Litestar:
         body = {"ready": not reasons, "reasons": reasons, "slot": slot}
         return Response(body, status_code=503 if reasons else 200)
 
-    handlers: list[ControllerRouterHandler] = [call, subscribe, health, ready]
+    @get("/metrics", sync_to_thread=False)
+    def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Return the metrics for Prometheus, to callers on this machine or with METRICS_TOKEN."""
+        address = request.client.host if request.client else None
+        if not http_metrics.may_read(address, request.headers, server.metrics_token):
+            raise PermissionDeniedException(http_metrics.FORBIDDEN_MESSAGE)
+        return Response(server.metrics.render(), media_type=http_metrics.CONTENT_TYPE)
+
+    handlers: list[ControllerRouterHandler] = [call, subscribe, health, ready, metrics]
     return Litestar(
         handlers,
         lifespan=[server.lifespan],
@@ -148,6 +163,5 @@ async def _write(socket: WebSocket[Any, Any, Any], session: RpcSession) -> None:
 
 
 def is_local(request: Request[Any, Any, Any]) -> bool:
-    """Return whether the caller is on this machine."""
-    client = request.client
-    return client is not None and ipaddress.ip_address(client.host).is_loopback
+    """Return whether the caller is on this machine, and is not a proxy that forwards another's request."""
+    return http_metrics.is_local(request.client.host if request.client else None, request.headers)

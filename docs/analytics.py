@@ -85,23 +85,26 @@ float, which loses lamports above 2^53 (9 million SOL), ADBC to text. These line
 
 ## Prices
 
-Every price is that of one share of YES; the price of NO is 1 minus it. There are two scales; the column's name shows
-which one applies:
+In SQL every price is that of one share of YES, as a `bigint` in billionths (nine decimals), as on chain.
+`price_yes / 1e9` is between 0 and 1; the price of NO is 1 minus that.
 
-| name | scale |
+| column | price |
 |---|---|
-| `price_yes`, `new_price_yes`, `open`, `high`, `low`, `close` | integer, billionths (nine decimals), as on chain |
-| `current_price_yes`, `current_price_no`, `price_after` | 0 to 1, for display |
-| `priceYes`, `priceNo`, `price` (REST and streams) | 0 to 1, for the earlier frontend; `price` is of the traded side |
+| `trades.price_yes` | after this trade |
+| `markets.price_yes` | now: 500000000 before any trade; null where no trade is possible (`b` below 100 SOL) |
+| `markets.last_price_yes` | after the last trade, null before any: the folded value that `price_yes` is computed from |
+| `open`, `high`, `low`, `close` of the candles | after the first, highest, lowest and last trade of the interval |
 
-Compute with the integers: `price_yes / 1e9` is `current_price_yes`. Both are null where no trade is possible (`b` below
-100 SOL).
+The program names it `new_price_yes`, in the same scale, and so does `payload` in `log.events`. REST and streams keep
+the names of earlier clients: `new_price_yes` of a trade is `price_yes`; `current_price_yes`, `priceYes` and
+`price_after` are `price_yes / 1e9`; `current_price_no` and `priceNo` are 1 minus that; `price` is that of the side that
+was traded.
 
 ## Outcomes
 
 `outcome` is text in every mart and in REST: `YES` or `NO`, and for a market also `INVALID`, or null while undecided.
 Columns with another name (`proposed_outcome`, `final_outcome`, in REST also `outcome_bool`) are the program's booleans,
-where true is YES.
+where true is YES; so is `outcome` inside `payload` in `log.events`, which is the event as the program emitted it.
 """
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from zmart import errors, settings
+from zmart import errors, settings, tracing
 from zmart import log as logs
 from zmart.db import locks, poolers, redis_notify
 from zmart.db.connection import connect
@@ -33,7 +33,7 @@ from zmart.http.server import GracefulServer, bind_listener
 from zmart.tasks import SharedResult
 
 from . import log_stats
-from .commands import backfill, dead_letters, replay
+from .commands import backfill, dead_letters, gaps, replay
 from .decode.decoder import Decoder
 from .keeper_watch import KeeperWatch
 from .notification_watch import NotificationWatch
@@ -89,6 +89,7 @@ def build_parts(configured: settings.Settings) -> Parts:
             await connection.close()
 
     committing = group_commit.Pipeline(open_writer)
+    committing.tracer = tracing.open_tracer(configured, "ingest")
     redis_url = configured.api.broadcast_url
     committing.on_commit = redis_notify.Notifier(redis_url.reveal() if redis_url else None).notify
     sync_task = task.SyncTask.of(configured, committing)
@@ -143,6 +144,8 @@ if __name__ == "__main__":
             sys.exit(replay.main(Path(file)))
         case ["backfill", *arguments]:
             sys.exit(backfill.main(arguments))
+        case ["gap", *arguments]:
+            sys.exit(gaps.main(arguments))
         case ["dead-letters", *arguments]:
             sys.exit(dead_letters.main(arguments))
         case ["webhook", *arguments]:

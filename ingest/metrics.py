@@ -2,8 +2,8 @@
 
 There are three kinds of numbers. Counters and histograms cover everything since this process began. Gauges per minute
 cover the last sixty seconds, for operators who have no Prometheus. Gauges of the log are read from the database on
-request (`log_stats`), so they include the writes of other processes. docs/ingest.md lists all of them, and a test
-compares that list with /metrics.
+request (`log_stats`), so they include the writes of other processes. docs/operating/monitoring.md lists all of them,
+and a test compares that list with /metrics.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
+
+from zmart.http import metrics as http_metrics
 
 from .log_stats import LogStatsSample
 
 #: From a single delivery to the largest batch.
 _BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
-_SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 #: An answer that takes longer is slow: Helius waits one second, the network included.
 SLOW_ANSWER_SECONDS = 0.8
 _ANSWER_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, SLOW_ANSWER_SECONDS, 1, 2.5, 5)
@@ -57,8 +57,8 @@ class CommitCounts(Protocol):
 
 #: Gauges of completeness, by the name of the value.
 _COMPLETENESS_GAUGES = {
-    "verified_through": "Slot up to which the log contains everything that the confirmed chain lists.",
-    "finalized_through": "Slot up to which log and finalized chain are equal.",
+    "verified_through_slot": "Slot up to which the log contains everything that the confirmed chain lists.",
+    "finalized_through_slot": "Slot up to which log and finalized chain are equal.",
     "confirmed_slot": "Newest confirmed slot that the walk has read.",
     "finalized_slot": "Newest finalized slot that the walk has read.",
     "lag_slots": "Confirmed slots that are not verified yet.",
@@ -66,7 +66,11 @@ _COMPLETENESS_GAUGES = {
     "unverified": "1 while the chain cannot be compared with the log, else 0.",
     "alpenglow": "1 once the cluster runs Alpenglow, 0 before that, -1 while unknown.",
     "slot_seconds": "Measured length of a slot.",
+    "missing_transactions": "Listed transactions of accepted gaps that the log lacks.",
+    "unproven_transactions": "Transactions of accepted gaps that the log holds and no node lists.",
 }
+#: The fields of the completeness whose gauges have another name.
+_COMPLETENESS_FIELDS = {"verified_through_slot": "verified_through", "finalized_through_slot": "finalized_through"}
 #: Gauges of the database's statistics, by the field of LogStatsSample.
 _LOG_STATS_GAUGES = {
     "database_up": ("database_up", "1 when the last query of the database succeeded, else 0."),
@@ -100,7 +104,7 @@ def _completeness_value(completeness: Callable[[], SupportsState], name: str) ->
         case "lag_slots":
             newest, proven = getattr(current, "confirmed_slot", None), getattr(current, "verified_through", None)
             return -1.0 if newest is None or proven is None else float(max(0, newest - proven))
-    value = getattr(current, name, None)
+    value = getattr(current, _COMPLETENESS_FIELDS.get(name, name), None)
     return -1.0 if value is None else float(value)
 
 
@@ -143,7 +147,7 @@ class Metrics:
     """The metrics of one ingest server."""
 
     def __init__(self) -> None:
-        self.registry = prometheus_client.CollectorRegistry()
+        self.registry = http_metrics.new_registry()
         self.deliveries = self._counter("deliveries", "Deliveries by outcome.", ("outcome",))
         self.refused = self._counter("refused", "Deliveries that were not acknowledged, by HTTP status.", ("status",))
         self.transactions = self._counter("transactions", "Transactions that reached the log.", ("source",))
@@ -161,13 +165,14 @@ class Metrics:
         self.slowest_answer_seconds = 0.0
         self.batch_size = self._histogram("batch_transactions", "Per commit.", _BATCH_BUCKETS)
         self.append_seconds = self._histogram(
-            "append_seconds", "Time from handing a batch to the writer to its commit.", _SECONDS_BUCKETS
+            "append_seconds", "Time from handing a batch to the writer to its commit.", http_metrics.SECONDS_BUCKETS
         )
         self.times = {
-            field: self._histogram(name, about, _SECONDS_BUCKETS) for field, (name, about) in _COMMIT_TIMES.items()
+            field: self._histogram(name, about, http_metrics.SECONDS_BUCKETS)
+            for field, (name, about) in _COMMIT_TIMES.items()
         }
         self._open_dead_letters = self._gauge("open_dead_letters", "Open dead letters, by reason.", ("reason",))
-        self._keeper_waiting = self._gauge("keeper_waiting", "Markets that wait for a keeper.", ("keeper",))
+        self._keeper_waiting = self._gauge("keeper_waiting_markets", "Markets that wait for a keeper.", ("keeper",))
         self._keeper_age = self._gauge(
             "keeper_round_age_seconds",
             "Seconds since a keeper's last round ended; -1 if it has never run.",
@@ -251,7 +256,7 @@ class Metrics:
         self._open_dead_letters.clear()
         for reason, count in self._log_stats().open_dead_letters.items():
             self._open_dead_letters.labels(reason).set(count)
-        return prometheus_client.generate_latest(self.registry)
+        return http_metrics.render(self.registry)
 
     def _rate(self, kind: str, source: str) -> Rate:
         return self._rates.setdefault((kind, source), Rate())

@@ -51,7 +51,7 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refusal:
+class RefusedRequest:
     """The response to a request that is not let through."""
 
     status: int
@@ -59,7 +59,7 @@ class Refusal:
     message: str
 
 
-def refusal(policy: Policy, scope: Mapping[str, Any]) -> Refusal | None:
+def refusal(policy: Policy, scope: Mapping[str, Any]) -> RefusedRequest | None:
     """Return why the request or WebSocket of an ASGI scope is refused, or None."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     method = "GET" if scope["type"] == "websocket" else str(scope["method"])
@@ -67,17 +67,19 @@ def refusal(policy: Policy, scope: Mapping[str, Any]) -> Refusal | None:
         message = (
             "This Host is not one of Dagster's. Open it by its own address, or add the name to DAGSTER_ALLOWED_HOSTS."
         )
-        return Refusal(status=421, code="unknown_host", message=message)
+        return RefusedRequest(status=421, code="unknown_host", message=message)
     if not _is_from_own_site(scope, method, headers):
         message = "A page of another site sent this. Use Dagster's own pages, or a client that is no browser."
-        return Refusal(status=403, code="foreign_site", message=message)
+        return RefusedRequest(status=403, code="foreign_site", message=message)
     # The supervisor's probe has no password; the versions there are public.
     is_open = method == "GET" and scope["path"] == _VERSIONS
     if not is_open and not _has_password(policy, headers.get("authorization", "")):
-        return Refusal(status=401, code="unauthorized", message="Dagster needs the password of DAGSTER_PASSWORD_FILE.")
+        return RefusedRequest(
+            status=401, code="unauthorized", message="Dagster needs the password of DAGSTER_PASSWORD_FILE."
+        )
     if scope["type"] == "http" and not _is_sent_as_json(scope, method, headers):
         message = "Dagster accepts operations only by POST with Content-Type: application/json."
-        return Refusal(status=415, code="not_json", message=message)
+        return RefusedRequest(status=415, code="not_json", message=message)
     return None
 
 
@@ -175,7 +177,7 @@ def _with_headers(send: Send) -> Send:
     return send_with_headers
 
 
-async def _answer(refused: Refusal, send: Send) -> None:
+async def _answer(refused: RefusedRequest, send: Send) -> None:
     body = json.dumps(problems.problem_members(refused.status, refused.code, refused.message)).encode()
     headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     if refused.status == 401:

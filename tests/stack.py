@@ -27,6 +27,8 @@ from zmart.run import ports
 from zmart.run.supervisor import state_file
 
 TIMEOUT_SECONDS = 90
+#: Everything together starts within a minute on an idle machine.
+START_SECONDS = 240
 
 
 def eventually(check: Callable[[], Any], *, within_seconds: float = TIMEOUT_SECONDS) -> Any:
@@ -54,7 +56,7 @@ class Stack:
     """A running `zmart up` in a separate state directory."""
 
     def __init__(self, folder: Path) -> None:
-        api, ws, ingest, dagster = (ports.find_free_port() for _ in range(4))
+        api, ws, ingest, dagster, metrics = (ports.find_free_port() for _ in range(5))
         # Its WebSocket is on the next one.
         chain = ports.find_free_port(following=1)
         self.folder = folder
@@ -72,19 +74,20 @@ class Stack:
             "INGEST_PORT": str(ingest),
             "DEVCHAIN_PORT": str(chain),
             "DAGSTER_PORT": str(dagster),
+            "DAGSTER_METRICS_PORT": str(metrics),
         }
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, only: str = "postgres,devchain,traders,ingest,api") -> None:
-        """Start it and wait until it is ready."""
+    def start(self, only: str = "postgres,devchain,traders,ingest,api", *options: str) -> None:
+        """Start these services, with further options of `zmart up`, and wait until the API is ready."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "zmart.cli", "up", "--only", only],
+            [sys.executable, "-m", "zmart.cli", "up", "--only", only, *options],
             env=self.environ,
             stdout=self.output_file.open("w"),
             stderr=subprocess.STDOUT,
             text=True,
         )
-        eventually(self._is_ready)
+        eventually(self._is_ready, within_seconds=START_SECONDS)
 
     def _is_ready(self) -> bool:
         assert self.process is not None

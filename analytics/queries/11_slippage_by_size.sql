@@ -4,7 +4,7 @@
 with stepped as (
     select
         *,
-        lag(new_price_yes, 1, 500000000::numeric) over (partition by market_no order by order_key) as price_before
+        lag(price_yes, 1, 500000000::bigint) over (partition by market_no order by order_key) as price_before
     from trades
 ),
 
@@ -16,7 +16,7 @@ buys as (
         case outcome when 'YES' then price_before else 1000000000 - price_before end / 1e9 as before,
         gross / nullif(shares, 0) as paid,
         cost / nullif(shares, 0) as paid_with_fees,
-        abs(new_price_yes - price_before) / 1e9 as moved
+        abs(price_yes - price_before) / 1e9 as moved
     from stepped
     where trade_type = 'buy' and shares > 0
 )

@@ -11,8 +11,8 @@ select
     left(markets.id, 8) as market,
     past.state as state_then,
     markets.state as state_now,
-    past.current_price_yes::numeric(5, 4) as price_then,
-    markets.current_price_yes::numeric(5, 4) as price_now,
+    (past.price_yes / 1e9)::numeric(5, 4) as price_then,
+    (markets.price_yes / 1e9)::numeric(5, 4) as price_now,
     past.trades_count as trades_then,
     markets.trades_count as trades_now
 from a_week_ago

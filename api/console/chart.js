@@ -12,7 +12,7 @@ import {
 import { read } from "./api.js";
 import { percent, units } from "./format.js";
 import { el, setText, show } from "./dom.js";
-import { throttle } from "./pace.js";
+import { throttle } from "./throttle.js";
 
 export const INTERVALS = { "1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400 };
 const NAMES = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour", "1d": "1 day" };

@@ -4,7 +4,7 @@
 import { read } from "./api.js";
 import { ago, count } from "./format.js";
 import { el, setText, show } from "./dom.js";
-import { throttle } from "./pace.js";
+import { throttle } from "./throttle.js";
 
 const EVERY_MS = 15_000;
 

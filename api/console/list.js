@@ -6,7 +6,7 @@
 import { read } from "./api.js";
 import { ago, count, percent, sol } from "./format.js";
 import { el, setText, show } from "./dom.js";
-import { throttle, queue } from "./pace.js";
+import { throttle, queue } from "./throttle.js";
 import { sparkline } from "./sparkline.js";
 import { POINTS } from "./store.js";
 import { STATES } from "./words.js";

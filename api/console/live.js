@@ -3,7 +3,7 @@
 import { read } from "./api.js";
 import { ago, percent, short, sol, units } from "./format.js";
 import { el, setText, show } from "./dom.js";
-import { throttle } from "./pace.js";
+import { throttle } from "./throttle.js";
 import { sparkline } from "./sparkline.js";
 import { STATES, verb } from "./words.js";
 

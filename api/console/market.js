@@ -4,7 +4,7 @@ import { read } from "./api.js";
 import { candleChart, widthForAge, INTERVALS } from "./chart.js";
 import { address, ago, count, deadline, percent, shares, short, sol } from "./format.js";
 import { el, setText, show } from "./dom.js";
-import { throttle } from "./pace.js";
+import { throttle } from "./throttle.js";
 import { DEADLINES, STATES, step, verb, WAITS_FOR } from "./words.js";
 
 const MOST_TRADES = 60;

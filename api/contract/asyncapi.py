@@ -53,8 +53,8 @@ _CLOSES: Final[Mapping[int, str]] = {
 }
 
 
-def document() -> Document:
-    """Return the whole document."""
+def document(api: str = "127.0.0.1:4000", ws: str = "127.0.0.1:4001") -> Document:
+    """Return the whole document; `api` and `ws` are the servers as `host:port`."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -73,13 +73,13 @@ def document() -> Document:
                 "host": "{host}",
                 "protocol": "ws",
                 "description": "REST, server-sent events and WebSocket.",
-                "variables": {"host": {"default": "127.0.0.1:4000"}},
+                "variables": {"host": {"default": api}},
             },
             "ws": {
                 "host": "{host}",
                 "protocol": "ws",
                 "description": "The same streams in a separate process, for clients that use WS_PORT.",
-                "variables": {"host": {"default": "127.0.0.1:4001"}},
+                "variables": {"host": {"default": ws}},
             },
         },
         "channels": _channels(),

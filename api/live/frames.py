@@ -53,6 +53,10 @@ class LogWindow:
     position: feed.FeedPosition
     #: By position, ascending; entries without messages are left out.
     messages: Sequence[tuple[feed.FeedPosition, Sequence[StreamMessage]]]
+    #: Seconds from writing each entry in the log to this read, one for each entry.
+    ages: Sequence[float] = ()
+    #: The marks of the commits that hold the entries, each once.
+    marks: Sequence[str] = ()
 
     @property
     def is_last(self) -> bool:

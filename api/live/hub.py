@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -24,11 +25,13 @@ import structlog
 
 from zmart import errors as zmart_errors
 from zmart.db import feed
+from zmart.tracing import CommitTracer
 
 from .. import errors
 from .budgets import WINDOW, AddressBudgets, AlternatingSlots
 from .client import QUEUE_FRAMES, REPLAY_QUEUE_FRAMES, ResyncReason, ResyncRequired, StreamClient, StreamClosed
 from .frames import Frame, FrameBatch, LogWindow, frames_for_topics
+from .metrics import PushMetrics
 from .notifications import ChangeSignal
 from .reader import Reader, Snapshot
 from .recent_marks import RecentMarks
@@ -60,6 +63,8 @@ class Hub:
         client_reader: Reader | None = None,
         most_clients: int = 10_000,
         most_per_address: int = 1_000,
+        metrics: PushMetrics | None = None,
+        tracer: CommitTracer | None = None,
     ) -> None:
         #: Reads new entries.
         self.reader = reader
@@ -80,6 +85,10 @@ class Hub:
         self._is_closed = False
         #: The reason why the hub is stalled; None while it is not.
         self.stall_reason: str | None = None
+        self._metrics = metrics or PushMetrics()
+        self._metrics.register_hub(self)
+        #: Writes the trace of each commit; None while tracing is off.
+        self._tracer = tracer
 
     @property
     def position(self) -> feed.FeedPosition | None:
@@ -90,6 +99,11 @@ class Hub:
     def streams(self) -> int:
         """Return the number of registered clients."""
         return len(self._clients)
+
+    @property
+    def is_stalled(self) -> bool:
+        """Return whether the feed cannot be read for the streams."""
+        return self.stall_reason is not None
 
     @property
     def is_closed(self) -> bool:
@@ -131,14 +145,17 @@ class Hub:
         if self._is_closed:
             raise zmart_errors.Unavailable("This process is shutting down; reconnect.")
         if self.streams >= self._most_clients:
+            self._metrics.refused.inc()
             raise errors.TooManyStreams(f"All {self._most_clients} streams of this process are in use.")
         if self._per_address[address] >= self._most_per_address:
+            self._metrics.refused.inc()
             raise errors.TooManyStreams(f"{self._most_per_address} streams are open from this address already.")
 
     @contextmanager
     def register(self, client: StreamClient) -> Iterator[StreamClient]:
         """Count a client for as long as the block lasts; raise TooManyStreams above the limits."""
         self.admit(client.address)
+        self._metrics.opened.inc()
         self._clients.add(client)
         self._per_address[client.address] += 1
         try:
@@ -191,7 +208,7 @@ class Hub:
             position = window.position
         await self._wait_until_reached(position, client)
         start = await self.subscribe(client)
-        _check_position(position, start)
+        self._check_position(position, start)
         client.most_frames = REPLAY_QUEUE_FRAMES
         try:
             async for frames in self.replay(client, position, start, client.topics):
@@ -206,7 +223,7 @@ class Hub:
 
         Raises ResyncRequired if the first position does not exist in the log of the second.
         """
-        _check_position(after, until)
+        self._check_position(after, until)
         position = after
         while position.seq < until.seq:
             window = await self._replay_window(position, topics, client)
@@ -247,12 +264,19 @@ class Hub:
     async def _offer_next_window(self) -> bool:
         """Offer one window; return whether it was the last."""
         assert self._position is not None
+        began = time.perf_counter()
         window = await self._read_window(self._position)
         for position, _ in window.messages:
             self._recent_marks.add(position)
+        frames = 0
         for subscription, batch in self._subscriptions.batches(window):
+            frames += len(batch.frames) * len(subscription.clients)
             for client in list(subscription.clients):
                 client.offer(batch)
+        self._metrics.count_window(window.ages, frames)
+        if self._tracer is not None:
+            seconds = time.perf_counter() - began
+            self._tracer.trace_push(window.position.epoch, window.marks, seconds=seconds, streams=self.streams)
         self._advance(window.position)
         return window.is_last
 
@@ -279,7 +303,7 @@ class Hub:
         self._recent_marks.clear()
         self._advance(error.found)
         for client in self._subscriptions.clients():
-            client.resync(_resync_required(error))
+            client.resync(self._resync_required(error))
 
     async def _replay_window(
         self, position: feed.FeedPosition, topics: frozenset[str], client: StreamClient
@@ -291,7 +315,7 @@ class Hub:
                 async with self._client_reads.of(client.address):
                     return await self.client_reader.window(position, topics)
             except feed.ForeignPosition as error:
-                raise _resync_required(error) from error
+                raise self._resync_required(error) from error
             except zmart_errors.Transient:
                 if self._is_closed:
                     raise StreamClosed("shutdown") from None
@@ -317,23 +341,23 @@ class Hub:
         current = self._position
         return current is not None and current.epoch == position.epoch and current.seq >= position.seq
 
+    def _check_position(self, position: feed.FeedPosition, end: feed.FeedPosition) -> None:
+        try:
+            feed.check_position(position, end)
+        except feed.ForeignPosition as error:
+            raise self._resync_required(error) from error
+
+    def _resync_required(self, error: feed.ForeignPosition) -> ResyncRequired:
+        self._metrics.resyncs.inc()
+        return ResyncRequired(_RESYNC_REASONS[type(error)], error.found)
+
     def _unregister(self, client: StreamClient) -> None:
         self._subscriptions.discard(client)
         self._clients.discard(client)
+        self._metrics.closed.labels(client.closed or "left").inc()
         self._per_address[client.address] -= 1
         if not self._per_address[client.address]:
             del self._per_address[client.address]
-
-
-def _check_position(position: feed.FeedPosition, end: feed.FeedPosition) -> None:
-    try:
-        feed.check_position(position, end)
-    except feed.ForeignPosition as error:
-        raise _resync_required(error) from error
-
-
-def _resync_required(error: feed.ForeignPosition) -> ResyncRequired:
-    return ResyncRequired(_RESYNC_REASONS[type(error)], error.found)
 
 
 _RESYNC_REASONS: Mapping[type[feed.ForeignPosition], ResyncReason] = {

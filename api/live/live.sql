@@ -34,10 +34,11 @@ reach as materialized (
 ),
 events as materialized (
     select
-        e.seq, e.kind, v.name, v.order_key, v.ordinal, v.signature, v.clock, v.payload, v.market_no, v.wallet_no,
+        e.seq, e.kind, v.name, v.order_key, v.ordinal, x.signature, v.clock, v.payload, v.market_no, v.wallet_no,
         s.market_id, s.account, w.wallet, v.seq as event_seq
     from entries as e
     inner join raw.events as v on v.seq = case when e.kind = 'event' then e.seq else e.ref end
+    left join raw.transactions as x on v.transaction_no = x.transaction_no
     left join raw.markets_seen as s on v.market_no = s.market_no
     left join raw.wallets_seen as w on v.wallet_no = w.wallet_no
     where e.kind in ('event', 'retracted', 'moved')
@@ -69,7 +70,7 @@ touched as materialized (
 states as materialized (
     select
         t.seq, t.is_new, t.is_repriced, t.is_voted, m.market_no, m.id, m.state, m.state_code, m.outcome,
-        m.current_price_yes, m.current_price_no, m.price_yes, m.shares_yes, m.shares_no,
+        m.price_yes, m.shares_yes, m.shares_no,
         m.shares_yes + m.shares_no as total_shares, m.total_volume, m.trades_count, m.last_trade_at, m.last_seq
     from touched as t
     inner join marts.markets as m on t.market_no = m.market_no
@@ -348,8 +349,8 @@ messages as not materialized (
             'state', s.state,
             'state_code', s.state_code,
             'outcome', s.outcome,
-            'priceYes', s.current_price_yes,
-            'priceNo', s.current_price_no,
+            'priceYes', s.price_yes * 0.000000001,
+            'priceNo', 1 - s.price_yes * 0.000000001,
             'totalShares', s.total_shares,
             'total_volume', s.total_volume,
             'total_volume_exact', s.total_volume::text,
@@ -369,8 +370,8 @@ messages as not materialized (
         'price_update:' || s.id,
         json_build_object(
             'market_id', s.id,
-            'priceYes', s.current_price_yes,
-            'priceNo', s.current_price_no,
+            'priceYes', s.price_yes * 0.000000001,
+            'priceNo', 1 - s.price_yes * 0.000000001,
             'totalShares', s.total_shares,
             'price_yes', s.price_yes,
             'shares_yes_exact', s.shares_yes::text,
@@ -420,7 +421,8 @@ select
     m.topics,
     m.state_key,
     m.type,
-    json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message
+    json_build_object('type', m.type, 'market_id', m.market_id, 'timestamp', m.at, 'data', m.data)::text as message,
+    extract(epoch from clock_timestamp() - e.at)::float as age
 from reach as r
 left join entries as e on true
 left join (select * from messages as w where %(topics)s::text[] is null or w.topics && %(topics)s::text[]) as m on e.seq = m.seq
@@ -442,7 +444,7 @@ messages as (
     -- An unknown market has the state of a new one.
     left join lateral (
         select
-            m.market_no, m.state, m.current_price_yes, m.current_price_no, m.shares_yes + m.shares_no as total_shares
+            m.market_no, m.state, m.price_yes, m.shares_yes + m.shares_no as total_shares
         from marts.markets as m
         where m.id = a.about and m.is_known
     ) as s on true
@@ -503,8 +505,8 @@ json_build_object(
             select {market_brief} from {from_markets} where m.market_no = s.market_no
         ) as r
     ),
-    'priceYes', coalesce(s.current_price_yes, 0.5),
-    'priceNo', coalesce(s.current_price_no, 0.5),
+    'priceYes', coalesce(s.price_yes * 0.000000001, 0.5),
+    'priceNo', coalesce(1 - s.price_yes * 0.000000001, 0.5),
     'totalShares', coalesce(s.total_shares, 0)
 )
 

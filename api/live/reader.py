@@ -111,18 +111,20 @@ class LogReader:
 
 
 def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> LogWindow:
-    """Group rows of (seq, mark, topics, state key, type, message) by seq; raise an error if a seq is missing."""
+    """Group rows of (seq, mark, topics, state key, type, message, age) by seq; raise an error if a seq is missing."""
     entries = [(after.with_seq(*entry), list(group)) for entry, group in itertools.groupby(rows, key=itemgetter(0, 1))]
     feed.check_contiguous(after.seq, [position.seq for position, _ in entries])
     return LogWindow(
         head=head,
         position=entries[-1][0] if entries else after,
         messages=[(position, entry_messages) for position, group in entries if (entry_messages := _messages(group))],
+        ages=[group[0][-1] for _, group in entries],
+        marks=tuple(dict.fromkeys(position.mark for position, _ in entries if position.mark is not None)),
     )
 
 
 def _messages(rows: list[tuple[Any, ...]]) -> list[StreamMessage]:
-    return [StreamMessage(tuple(topics), key, kind, text) for _, _, topics, key, kind, text in rows if topics]
+    return [StreamMessage(tuple(topics), key, kind, text) for _, _, topics, key, kind, text, _ in rows if topics]
 
 
 def _no_log() -> errors.Unavailable:

@@ -1,4 +1,4 @@
-"""Assigns an id to every request and logs most requests.
+"""Assigns an id to every request, counts all requests and logs most of them.
 
 The id is the caller's `X-Request-Id` if that is a plain one, else a generated one. It is in the response and in every
 line that is logged for the request, so a user's report can be matched with the log. A line contains method, path,
@@ -13,8 +13,8 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Sequence
-from typing import Final, TypeGuard
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias, TypeGuard
 
 import structlog
 from litestar.enums import ScopeType
@@ -34,12 +34,17 @@ _READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _RANDOM: Final = random.Random(secrets.randbits(128))  # noqa: S311
 
 
+#: Counts a request: method, template of the route (None without a handler), status, seconds to the response's start.
+CountRequest: TypeAlias = Callable[[str, str | None, int, float], None]
+
+
 class AccessLog:
     """ASGI middleware around the whole application, including responses for unknown routes."""
 
-    def __init__(self, app: ASGIApp, trusted_proxies: Sequence[Network]) -> None:
+    def __init__(self, app: ASGIApp, trusted_proxies: Sequence[Network], count_request: CountRequest) -> None:
         self._app = app
         self._proxies = trusted_proxies
+        self._count_request = count_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Assign an id to the request, answer it and log it."""
@@ -48,12 +53,12 @@ class AccessLog:
             return
         request_id = _request_id(scope)
         started_at = time.perf_counter()
-        status = 0
+        status, seconds_to_start = 0, 0.0
 
         async def send_with_request_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds_to_start
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, seconds_to_start = message["status"], time.perf_counter() - started_at
                 message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id)]
             await send(message)
 
@@ -62,6 +67,8 @@ class AccessLog:
         try:
             await self._app(scope, receive, send_with_request_id)
         finally:
+            # A stream ends hours after its response began, so the time of a request ends there.
+            self._count_request(scope["method"], scope.get("path_template") or None, status, seconds_to_start)
             self._log(scope, status, time.perf_counter() - started_at)
 
     def _log(self, scope: HTTPScope, status: int, seconds: float) -> None:

@@ -130,6 +130,11 @@ class ReadDatabase:
             self._head, most_bytes=cache_bytes - row_cache_bytes
         )
 
+    @property
+    def cached_responses(self) -> response_cache.ResponseCache[Answer]:
+        """Return the cache of responses, for its counts."""
+        return self._response_cache
+
     def invalidate_cache(self) -> None:
         """Discard every response read until now; called after a write."""
         self._response_cache.invalidate()

@@ -80,6 +80,8 @@ class ResponseCache(Generic[_Answer]):
         self._entries: collections.OrderedDict[Hashable, _Entry[_Answer]] = collections.OrderedDict()
         self._bytes = 0
         self._generation = 0
+        #: Numbers of lookups that found a valid answer, and that did not.
+        self.hits = self.misses = 0
         #: The furthest position seen in an answer or a lookup.
         self._latest_position: PositionKey | None = None
 
@@ -90,6 +92,14 @@ class ResponseCache(Generic[_Answer]):
 
     async def find(self, key: Hashable) -> _Answer | None:
         """Return the cached answer to the same request if it is valid at a moment after this call, else None."""
+        found = await self._find(key)
+        if found is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+        return found
+
+    async def _find(self, key: Hashable) -> _Answer | None:
         entry = self._entries.get(key)
         if entry is None:
             return None

@@ -46,10 +46,8 @@ async def health(services: FromServices, state: State) -> schemas.Health:
 )
 async def ready(services: FromServices, state: State) -> Response[schemas.Readiness]:
     """Return 200, or 503 with reasons."""
-    position, found, warnings = await services.readiness.get()
-    reasons = [*found, *_stream_problems(services)]
-    if services.writes.running_seconds > locks.STUCK_SECONDS:
-        reasons.append(f"A write has not been committed for {services.writes.running_seconds:.0f} seconds.")
+    position, _, warnings = await services.readiness.get()
+    reasons = await readiness_problems(services)
     body = schemas.Readiness(
         status="unready" if reasons else "ready",
         service=SERVICES[state.service_name],
@@ -79,6 +77,15 @@ async def status(request: Request[Any, Any, State], database: FromDatabase, auth
     """
     has_texts = auth.is_operator(request.headers.get("authorization", ""))
     return await database.answer(statements.compose("status"), {"has_texts": has_texts}, is_cacheable=False)
+
+
+async def readiness_problems(services: AppServices) -> list[str]:
+    """Return why requests cannot be answered now, one sentence each; empty when they can."""
+    _, found, _ = await services.readiness.get()
+    reasons = [*found, *_stream_problems(services)]
+    if services.writes.running_seconds > locks.STUCK_SECONDS:
+        reasons.append(f"A write has not been committed for {services.writes.running_seconds:.0f} seconds.")
+    return reasons
 
 
 def _stream_problems(services: AppServices) -> list[str]:

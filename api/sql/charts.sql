@@ -18,9 +18,9 @@ select {stated}, (
             select m.created_at as at, 50::numeric as yes, -1::bigint as place
             union all
             (
-                select n.at, greatest(1, least(99, round(n.new_price_yes / 10000000, 2))), n.order_key
+                select n.at, greatest(1, least(99, round(n.price_yes / 10000000.0, 2))), n.order_key
                 from (
-                    select t.block_time as at, t.new_price_yes, t.order_key
+                    select t.block_time as at, t.price_yes, t.order_key
                     from marts.trades as t
                     where t.market_no = m.market_no
                     order by t.order_key desc
@@ -33,7 +33,7 @@ select {stated}, (
     ) as h
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['trades', 'markets']) as a;
+from ops.as_of(array['priced_trades', 'markets']) as a;
 
 -- name: candles
 -- A market's candles, the newest last. Each is combined from its minutes, found by their index, as the views

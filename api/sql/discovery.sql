@@ -6,7 +6,7 @@ with known as materialized (
     select {known_at} as at
 ),
 candidates as materialized (
-    select m.market_no, m.id, m.creator_wallet, m.ipfs_question_hash, m.current_price_yes, m.price_yes
+    select m.market_no, m.id, m.creator_wallet, m.ipfs_question_hash, m.price_yes
     from (
         select n.market_no
         from (select t.market_no from marts.trades as t order by t.order_key desc limit 1000) as n
@@ -50,7 +50,7 @@ select {stated}, json_build_object(
         select json_agg(json_build_object(
             'id', m.id,
             'question', {question},
-            'yesPrice', m.current_price_yes,
+            'yesPrice', m.price_yes * 0.000000001,
             'change24h', coalesce(round(m.change / 10000000.0, 2), 0),
             'volume24h', round(m.volume / 1000000000, 9),
             'volume_24h_exact', m.volume::text,
@@ -63,7 +63,7 @@ select {stated}, json_build_object(
     'count', (select count(*) from shown),
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['markets', 'trades', 'positions', 'candles_1m']) as a;
+from ops.as_of(array['markets', 'priced_trades', 'positions', 'candles_1m']) as a;
 
 -- name: categories
 -- The five categories with the most markets, and their growth in the week up to the newest instant of the log.
@@ -112,7 +112,7 @@ with asked as materialized (
     where m.is_known and m.market_no = {the_market}
 ),
 candidates as materialized (
-    select m.market_no, m.id, m.creator_wallet, m.ipfs_question_hash, m.current_price_yes, m.created_at
+    select m.market_no, m.id, m.creator_wallet, m.ipfs_question_hash, m.price_yes, m.created_at
     from marts.markets as m
     where
         m.state_code = 2 and m.is_known and exists (select from asked)
@@ -134,7 +134,7 @@ select {stated}, json_build_object(
         select json_agg(json_build_object(
             'id', m.id,
             'question', coalesce(m.metadata_question, 'Market ' || left(m.id, 8) || '…'),
-            'yesPrice', m.current_price_yes,
+            'yesPrice', m.price_yes * 0.000000001,
             'category', initcap(m.category),
             'categoryMatch', m.is_match
         ) order by m.is_match desc, m.created_at desc, m.market_no desc)

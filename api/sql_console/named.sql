@@ -1,6 +1,6 @@
 -- name: busiest_markets
 -- The twenty markets with the most volume, in SOL.
-select id, state, round(total_volume / 1000000000, 3) as volume_sol, trades_count, current_price_yes
+select id, state, round(total_volume / 1000000000, 3) as volume_sol, trades_count, price_yes
 from marts.markets
 where is_known
 order by total_volume desc, id asc

@@ -17,8 +17,8 @@ const CREATOR_METADATA = `left join app.market_metadata d on d.market_id = m.id 
 const NUMBER = `(select s.market_no from raw.markets_seen s where s.market_id = $1 or s.account = $1)`;
 const BRIEF = `m.id, m.on_chain_address, m.market_no, d.question, d.description, d.category, d.tags, d.ends_at, m.state,
   m.state_code, m.outcome, m.creator_wallet, m.b_parameter, m.initial_liquidity, m.current_liquidity, m.shares_yes,
-  m.shares_no, m.total_volume, m.trades_count, m.price_yes, m.current_price_yes, m.current_price_no,
-  m.proposed_outcome, m.final_outcome, m.was_disputed, m.is_cancelled, m.created_at, m.approved_at, m.activated_at,
+  m.shares_no, m.total_volume, m.trades_count, m.price_yes, m.proposed_outcome,
+  m.final_outcome, m.was_disputed, m.is_cancelled, m.created_at, m.approved_at, m.activated_at,
   m.resolution_proposed_at, m.dispute_initiated_at, m.resolved_at, m.finalized_at, m.cancelled_at, m.last_trade_at,
   m.last_seq`;
 const FULL = `m.resolver_wallet, m.dispute_initiator, m.ipfs_question_hash, m.ipfs_evidence_hash, m.proposal_likes,
@@ -29,7 +29,7 @@ const MARKETS = `select ${BRIEF} from marts.markets m ${CREATOR_METADATA}
   where m.is_known order by m.created_at desc, m.market_no desc limit $1 offset $2`;
 const COUNT = `select count(*) from marts.markets m where m.is_known`;
 const TRADES = `select t.tx_signature, t.ordinal, t.market_id, t.user_wallet, t.trade_type, t.outcome, t.shares, t.cost,
-    t.gross, t.protocol_fee, t.resolver_fee, t.lp_fee, t.fees_exact, t.price_after, t.new_price_yes, t.slot, t.seq,
+    t.gross, t.protocol_fee, t.resolver_fee, t.lp_fee, t.fees_exact, t.price_yes, t.slot, t.seq,
     t.block_time, t.order_key
   from marts.trades t where t.market_no = ${NUMBER}
   order by t.order_key desc, t.seq desc limit $2 offset $3`;
@@ -44,6 +44,8 @@ const position = async (models) => {
   return { epoch, seq: Number(seq), position, slot: slot === null ? null : Number(slot), commitment };
 };
 const number = (text) => (text === null ? null : Number(text));
+const price = (billionths) => (billionths === null ? null : Number(billionths) / 1e9);
+const opposite = (billionths) => (billionths === null ? null : 1 - Number(billionths) / 1e9);
 
 const brief = (m) => ({
   id: m.id,
@@ -75,10 +77,10 @@ const brief = (m) => ({
   total_volume_exact: m.total_volume,
   trades_count: number(m.trades_count),
   price_yes: number(m.price_yes),
-  current_price_yes: number(m.current_price_yes),
-  current_price_no: number(m.current_price_no),
-  priceYes: number(m.current_price_yes),
-  priceNo: number(m.current_price_no),
+  current_price_yes: price(m.price_yes),
+  current_price_no: opposite(m.price_yes),
+  priceYes: price(m.price_yes),
+  priceNo: opposite(m.price_yes),
   proposed_outcome: m.proposed_outcome,
   final_outcome: m.final_outcome,
   was_disputed: m.was_disputed,
@@ -127,8 +129,8 @@ const trade = (t) => ({
   user_wallet: t.user_wallet,
   trader: t.user_wallet,
   trade_type: t.trade_type,
-  outcome: t.outcome ? "YES" : "NO",
-  outcome_bool: t.outcome,
+  outcome: t.outcome,
+  outcome_bool: t.outcome === "YES",
   shares: number(t.shares),
   shares_exact: t.shares,
   cost: number(t.cost),
@@ -138,9 +140,9 @@ const trade = (t) => ({
   resolver_fee_lamports: t.resolver_fee,
   lp_fee_lamports: t.lp_fee,
   are_fees_exact: t.fees_exact,
-  price_after: number(t.price_after),
-  price: t.outcome ? number(t.price_after) : 1 - number(t.price_after),
-  new_price_yes: number(t.new_price_yes),
+  price_after: price(t.price_yes),
+  price: t.outcome === "YES" ? price(t.price_yes) : opposite(t.price_yes),
+  new_price_yes: number(t.price_yes),
   tx_signature: t.tx_signature,
   ordinal: t.ordinal,
   slot: number(t.slot),

@@ -46,6 +46,16 @@ class Reply:
     fault: RpcFault | None = None
 
 
+class CountRequest(Protocol):
+    """Counts a request of a method."""
+
+    def __call__(self, method: str, *, is_error: bool) -> None: ...  # noqa: D102
+
+
+def _count_nothing(method: str, *, is_error: bool) -> None:
+    """Count nothing, where no server serves metrics."""
+
+
 class AdminMethods(Protocol):
     """The administration methods `devchain_*`, for callers on this machine only."""
 
@@ -61,6 +71,8 @@ class Rpc:
         self.node = NodeView(chain)
         self.admin = admin
         self.faults = RpcFaults()
+        #: Counts each request by its method, and whether it failed.
+        self.count_request: CountRequest = _count_nothing
         #: The handler of each method that this node serves.
         self.methods: dict[str, Callable[[Params], Any]] = {
             name: method for group in _GROUPS for name, method in _public_methods(group(self.node)).items()
@@ -97,8 +109,10 @@ class Rpc:
             return fault_reply(call, fault)
         try:
             reply = _reply(call.id, result=self.call(call.method, call.params, is_local=is_local))
+            self.count_request(call.method, is_error=False)
         except RpcError as error:
             reply = _reply(call.id, error=error)
+            self.count_request(call.method, is_error=True)
         return reply if fault is None else fault_reply(call, fault, reply)
 
     def call(self, method: str, params: Params, *, is_local: bool = True) -> Any:

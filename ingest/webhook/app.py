@@ -18,8 +18,6 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
-import hmac
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +29,9 @@ from litestar.datastructures import State
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.types import ControllerRouterHandler
 
-from zmart import errors, settings
+from zmart import errors, settings, tracing
 from zmart.http import client_address
+from zmart.http import metrics as http_metrics
 from zmart.tasks import run_within
 
 from ..decode import delivery_body
@@ -157,6 +156,8 @@ def create_app(parts: Parts) -> Litestar:
             if parts.notification_watch is not None:
                 await parts.notification_watch.stop()
             await parts.pipeline.close(parts.grace_seconds)
+            if parts.pipeline.tracer is not None:
+                parts.pipeline.tracer.close()
             if parts.log_stats is not None:
                 await parts.log_stats.close()
 
@@ -199,7 +200,7 @@ async def ready(request: AnyRequest, state: State) -> Answer:
     The texts of errors name nodes and hosts: they are for callers on this machine or with the token.
     """
     parts: Parts = state["parts"]
-    has_texts = _is_local(request) or _has_token(request, parts.metrics_token)
+    has_texts = _may_read_details(request, parts)
     reasons = await readiness_problems(parts, has_texts=has_texts)
     content: dict[str, Any] = {"status": "unready" if reasons else "ready", "reasons": reasons}
     if parts.sync_task is not None:
@@ -216,12 +217,11 @@ async def ready(request: AnyRequest, state: State) -> Answer:
 async def metrics(request: AnyRequest, state: State) -> Answer:
     """Return the counters for Prometheus, to callers on this machine or with the token."""
     parts: Parts = state["parts"]
-    if not (_is_local(request) or _has_token(request, parts.metrics_token)):
-        detail = "Metrics without a token are for this machine only; elsewhere send METRICS_TOKEN as a bearer token."
-        return problems.problem(403, "forbidden", detail)
+    if not _may_read_details(request, parts):
+        return problems.problem(403, "forbidden", http_metrics.FORBIDDEN_MESSAGE)
     if parts.log_stats is not None:
         await parts.log_stats.refresh()
-    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(parts.metrics.render(), media_type=http_metrics.CONTENT_TYPE)
 
 
 HANDLERS: Sequence[ControllerRouterHandler] = [webhook, health, ready, metrics]
@@ -249,6 +249,8 @@ class Receiver:
     async def receive(self, request: AnyRequest) -> Answer:
         """Return the response to a delivery. Never raises, because an exception would become a response of 500."""
         began = time.monotonic()
+        if self._parts.pipeline.tracer is not None:
+            tracing.received_at.set(began)
         answer = await self._receive(request)
         if answer.status_code in _COUNTED_STATUSES:
             self._parts.metrics.count_answer(time.monotonic() - began)
@@ -432,19 +434,9 @@ def _full_budget_reasons(parts: Parts) -> Iterator[str]:
             )
 
 
-def _is_local(request: AnyRequest) -> bool:
-    """Return whether the caller is on this machine, and is not a proxy that forwards another's request."""
-    if request.client is None or request.headers.get("x-forwarded-for"):
-        return False
-    try:
-        return ipaddress.ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
-
-
-def _has_token(request: AnyRequest, token: str | None) -> bool:
-    header = request.headers.get("authorization", "").encode("latin-1", "replace")
-    return token is not None and hmac.compare_digest(header, f"Bearer {token}".encode())
+def _may_read_details(request: AnyRequest, parts: Parts) -> bool:
+    """Return whether the caller is on this machine or has the token, so that it may read metrics and texts."""
+    return http_metrics.may_read(request.client.host if request.client else None, request.headers, parts.metrics_token)
 
 
 def _handle_http_error(request: AnyRequest, exc: HTTPException) -> Answer:

@@ -101,7 +101,7 @@ traded as (
         sum(case when is_buy then cost else gross end) as total_volume,
         count(*) as trades_count,
         max(order_key) as price_key,
-        {{ last_by('least(new_price_yes, 999999999999999999)::bigint', 'order_key', 'true') }} as last_price_yes,
+        {{ last_by('price_yes', 'order_key', 'true') }} as last_price_yes,
         sum(protocol_fee) as protocol_fees_paid,
         sum(resolver_fee) as resolver_fees_earned,
         sum(lp_fee) as lp_fees_earned,
@@ -128,8 +128,8 @@ all_events as (
         market_no,
         order_key,
         seq,
-        case when outcome then case when is_buy then shares else -shares end end as moved_yes,
-        case when not outcome then case when is_buy then shares else -shares end end as moved_no,
+        case when is_yes then case when is_buy then shares else -shares end end as moved_yes,
+        case when not is_yes then case when is_buy then shares else -shares end end as moved_no,
         market_lamports
     from trades
 ),

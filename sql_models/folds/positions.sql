@@ -24,7 +24,7 @@ events as (
         clock,
         name,
         case name when 'SharesBought' then 1 when 'SharesSold' then -1 end as direction,
-        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds', payload ->> 'amount')::numeric as lamports
     from log
@@ -34,8 +34,8 @@ folded as (
     select
         market_no,
         wallet_no,
-        coalesce(sum(direction * shares) filter (where outcome and direction is not null), 0) as shares_yes,
-        coalesce(sum(direction * shares) filter (where not outcome and direction is not null), 0) as shares_no,
+        coalesce(sum(direction * shares) filter (where is_yes and direction is not null), 0) as shares_yes,
+        coalesce(sum(direction * shares) filter (where not is_yes and direction is not null), 0) as shares_no,
         coalesce(sum(lamports) filter (where direction = 1), 0) as total_invested,
         coalesce(sum(lamports) filter (where direction = -1), 0) as total_proceeds,
         count(direction) as trades_count,

@@ -2,7 +2,7 @@
     key=['period', 'wallet_no'],
     indexes=[
         'period, profit_rank, user_wallet', 'period, volume_rank, user_wallet', 'period, trades_rank, user_wallet',
-        'period, win_rate_rank, user_wallet', 'wallet_no',
+        'period, win_rate_rank, user_wallet',
     ],
 ) }}
 

@@ -1,6 +1,5 @@
 {{ config(
     key=['wallet_no'],
-    indexes=['user_wallet'],
 ) }}
 
 with events as (

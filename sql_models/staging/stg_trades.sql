@@ -11,12 +11,12 @@ trades as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         name = 'SharesBought' as is_buy,
-        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
-        (payload ->> 'new_price_yes')::numeric as new_price_yes,
+        least((payload ->> 'new_price_yes')::numeric, 9223372036854775807)::bigint as price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
     from log
@@ -126,17 +126,17 @@ resolved_gross as (
                 when cost_step_check.low_fits and cost_step_check.high_fits
                     then lmsr.proceeds(
                         div(cost_step_check.b, 1000) + before.traded_yes, div(cost_step_check.b, 1000) + before.traded_no,
-                        cost_step_check.b, cost_step_check.outcome, cost_step_check.shares
+                        cost_step_check.b, cost_step_check.is_yes, cost_step_check.shares
                     )
             end as gross
         from (
             select
-                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
-                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                coalesce(sum(earlier.moved) filter (where earlier.is_yes), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.is_yes), 0) as traded_no,
                 count(*) as trades_count
             from (
                 select
-                    (history.payload ->> 'outcome')::boolean as outcome,
+                    (history.payload ->> 'outcome')::boolean as is_yes,
                     case history.name when 'SharesSold' then -1 else 1 end
                     * (history.payload ->> 'shares')::numeric as moved
                 from {{ source('raw', 'events') }} as history
@@ -170,9 +170,9 @@ final as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         is_buy,
-        outcome,
+        is_yes,
         shares,
         cost,
         gross,
@@ -181,7 +181,7 @@ final as (
         fee - protocol_fee - resolver_fee as lp_fee,
         gross_from not in ('estimated', 'provisional') as fees_exact,
         gross_from,
-        new_price_yes,
+        price_yes,
         market_lamports,
         protocol_bps,
         resolver_bps,

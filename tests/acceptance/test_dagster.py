@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ import pytest
 from ingest.decode.decoder import Decoder
 from ingest.store.writer import Writer
 from zmart import settings, testing
+from zmart.run import ports
 from zmart.run.supervisor import state_file
 
 pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow]
@@ -89,11 +89,14 @@ class Dagster:
 @pytest.fixture(scope="module")
 def dagster() -> Iterator[Dagster]:
     """`zmart up --only postgres,dagster` in a separate state directory; all its processes have ended afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = ports.find_free_port(following=1)
     with testing.state_dir() as folder:
-        environ = {"PATH": os.environ["PATH"], "ZMART_STATE_DIR": str(folder), "DAGSTER_PORT": str(port)}
+        environ = {
+            "PATH": os.environ["PATH"],
+            "ZMART_STATE_DIR": str(folder),
+            "DAGSTER_PORT": str(port),
+            "DAGSTER_METRICS_PORT": str(port + 1),
+        }
         command = [sys.executable, "-m", "zmart.cli", "up", "--only", "postgres,dagster"]
         with subprocess.Popen(
             command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -131,6 +134,20 @@ def test_the_three_processes_work_together(dagster: Dagster) -> None:
         "SCHEDULER",
         "QUEUED_RUN_COORDINATOR",
     }
+
+
+def test_the_code_server_serves_metrics(dagster: Dagster) -> None:
+    """Of its process, the daemons, the jobs and the keepers; a forwarded request needs the token."""
+    url = f"http://127.0.0.1:{dagster.settings.ports.dagster_metrics}/metrics"
+    with urllib.request.urlopen(url) as answer:
+        text = answer.read().decode()
+    assert "zmart_dagster_database_up 1.0" in text
+    assert 'zmart_dagster_heartbeat_age_seconds{daemon="sensor"}' in text
+    assert 'zmart_dagster_alerts{severity="critical"} 0.0' in text
+    assert "process_resident_memory_bytes" in text
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(urllib.request.Request(url, headers={"X-Forwarded-For": "203.0.113.7"}))
+    assert refusal.value.code == 403
 
 
 def test_a_foreign_page_is_refused(dagster: Dagster) -> None:

@@ -4,7 +4,7 @@ with totals as (
     select
         trades.seq,
         trades.market_no,
-        trades.new_price_yes,
+        trades.price_yes,
         markets.b_parameter,
         div(markets.b_parameter, 1000) + coalesce(sum(
             case trades.trade_type when 'buy' then trades.shares else -trades.shares end
@@ -22,4 +22,4 @@ select
     *,
     lmsr.price_yes(shares_yes, shares_no, b_parameter) as price_by_shares
 from totals
-where lmsr.price_yes(shares_yes, shares_no, b_parameter) is distinct from new_price_yes
+where lmsr.price_yes(shares_yes, shares_no, b_parameter) is distinct from price_yes

@@ -68,6 +68,27 @@ def test_every_table_has_a_sentence(database: testing.PostgresDatabase) -> None:
     assert silent == []
 
 
+def test_each_price_has_one_name_and_scale_and_outcome_is_text(marts_database: testing.PostgresDatabase) -> None:
+    """In marts: a price is a bigint in billionths, of one name for trades and markets; no outcome is a boolean."""
+    with marts_database.connect() as connection:
+        columns = connection.execute(
+            "select c.relname, a.attname, format_type(a.atttypid, a.atttypmod) from pg_attribute as a"
+            " inner join pg_class as c on a.attrelid = c.oid"
+            " where c.relnamespace = 'marts'::regnamespace and c.relkind in ('r', 'v', 'm')"
+            " and a.attnum > 0 and not a.attisdropped"
+        ).fetchall()
+    candles = {
+        (f"candles_{bucket}", name) for bucket in ("1m", "5m", "1h", "1d") for name in ("open", "high", "low", "close")
+    }
+    prices = {(table, name): type_ for table, name, type_ in columns if "price" in name or (table, name) in candles}
+    # price_key is the place on chain of the trade that last_price_yes comes from.
+    named = {("markets", "price_yes"), ("markets", "last_price_yes"), ("markets", "price_key")}
+    named |= {("trades", "price_yes"), ("priced_trades", "price_yes")}
+    assert prices == dict.fromkeys(named | candles, "bigint")
+    outcomes = {(table, type_) for table, name, type_ in columns if name == "outcome"}
+    assert outcomes == {("trades", "text"), ("markets", "text"), ("portfolio", "text")}
+
+
 def test_every_index_and_policy_has_a_sentence() -> None:
     """The line above an index names the statement that needs it; a group of policies begins with a sentence."""
     lines = (DB / "schema.sql").read_text().splitlines()

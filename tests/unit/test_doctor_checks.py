@@ -169,13 +169,18 @@ def test_what_zmart_up_would_start() -> None:
 
 def test_roles() -> None:
     """Each role exists, can be acted as, is under row security, and has exactly its rights."""
-    seen = [RoleFacts(name=name, is_superuser=False, bypasses_rls=False) for name in ROLES]
+    seen = [RoleFacts(name=name, is_superuser=False, bypasses_rls=name == "zmart_backup") for name in ROLES]
     above = [*seen[:2], RoleFacts(name=seen[2].name, is_superuser=False, bypasses_rls=True), *seen[3:]]
     more = PrivilegeFacts(role="zmart_api", privilege="INSERT", relation="raw.events", has=True, should=False)
     less = PrivilegeFacts(role="analyst", privilege="SELECT", relation="marts.markets", has=False, should=True)
     none_yet = PrivilegeFacts(role="analyst", privilege="SELECT", relation="marts.markets", has=None, should=True)
 
     assert answers(doctor_checks.check_roles(seen, WELL, [none_yet])) == ["yes"]
+    for is_superuser, answer, step in ((False, "warn", "zmart_backup bypassrls"), (True, "no", "zmart_backup nosuper")):
+        other = RoleFacts(name="zmart_backup", is_superuser=is_superuser, bypasses_rls=False)
+        found = doctor_checks.check_roles([*seen[:-1], other], WELL, [])
+        assert answers(found) == [answer]
+        assert step in messages(found)
     assert "zmart_owner is missing" in messages(doctor_checks.check_roles(seen[1:], WELL, []))
     assert "alter role zmart_api nosuperuser nobypassrls" in messages(doctor_checks.check_roles(above, WELL, []))
     assert "act as analyst: no." in messages(doctor_checks.check_roles(seen, {**WELL, "analyst": "no."}, []))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zmart.cli import database
+from zmart.run.postgres import client_programs
 
 PASSWORD = "p@ss word/of the analyst"
 URI = "postgresql://analyst:p%40ss%20word%2Fof%20the%20analyst@db.example:6432/zmart?sslmode=require&keepalives=1"
@@ -46,5 +46,5 @@ def test_the_password_is_in_the_environment_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("uri", [URI, URI + "&sslpassword=hidden", "host=db password=hidden user=x"])
 def test_no_secret_is_an_argument(uri: str) -> None:
     """Also one that libpq has no variable for."""
-    arguments, _ = database.psql_invocation(uri)
+    arguments, _ = client_programs.invocation(uri)
     assert not any(secret in " ".join(arguments) for secret in ("hidden", PASSWORD))

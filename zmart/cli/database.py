@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Any
 
 import click
-from psycopg import pq
-from psycopg.conninfo import make_conninfo
 
 from zmart import errors
 from zmart import settings as configuration
@@ -35,30 +32,13 @@ def psql(role: Role, arguments: tuple[str, ...]) -> None:
     The password is in psql's environment, which other accounts of the machine cannot read, and not in its arguments,
     which every account can list.
     """
-    program = find_psql()
+    from zmart.run.postgres import client_programs
+
+    program = client_programs.find_psql()
     if program is None:
         raise errors.NotFound("There is no psql on this machine.", help="Install it: apt-get install postgresql-client")
-    options, environ = psql_invocation(configuration.load().postgres.dsn(role))
+    options, environ = client_programs.invocation(configuration.load().postgres.dsn(role))
     os.execvpe(program, [program, *options, *arguments], {**os.environ, **environ})  # noqa: S606 - our own arguments
-
-
-def find_psql() -> str | None:
-    """Return the system's psql, else the one beside the embedded server, else None."""
-    from zmart.run.postgres import binaries
-
-    beside = [found.folder / "psql" for found in binaries.find_all()]
-    return shutil.which("psql") or next((str(path) for path in beside if path.exists()), None)
-
-
-def psql_invocation(dsn: str) -> tuple[list[str], dict[str, str]]:
-    """Return psql's arguments and environment for a database URI; no secret is among the arguments."""
-    given = [(option, option.val.decode()) for option in pq.Conninfo.parse(dsn.encode()) if option.val]
-    environ = {option.envvar.decode(): value for option, value in given if option.envvar}
-    # libpq marks secrets with a star; psql asks for one that has no variable, which is the password of a TLS key.
-    others = {
-        option.keyword.decode(): value for option, value in given if not option.envvar and option.dispchar != b"*"
-    }
-    return (["--dbname", make_conninfo("", **others)] if others else []), environ
 
 
 @click.command()
@@ -71,6 +51,7 @@ def migrate() -> None:
     for name in migrations.migrate(owner):
         click.echo(f"applied {name}")
     from zmart.run.audit import audit
+    from zmart.run.deploy import compaction
     from zmart.run.deploy import rebuild as models
 
     window = settings.voting.dispute_voting_window_seconds
@@ -80,6 +61,9 @@ def migrate() -> None:
         sealed = audit.seal_history(owner, report=report)
     if sealed:
         click.echo(f"sealed {sealed:,} entries")
+    with show_progress("writing events again") as report:
+        if pages := compaction.compact_events(owner, report=report):
+            click.echo(f"wrote the events of {pages:,} pages again without the columns that are gone")
 
 
 def _prepare_roles(settings: Settings) -> list[str]:

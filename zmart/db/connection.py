@@ -299,6 +299,7 @@ _ERROR_CLASSES: tuple[tuple[type[Exception], type[errors.ZmartError]], ...] = (
     (pg.InsufficientPrivilege, errors.Unauthorized),
     (pg.UniqueViolation, errors.Conflict),
     (pg.ExclusionViolation, errors.Conflict),
+    (pg.ExclusionViolation, errors.Conflict),
     (pg.NoDataFound, errors.NotFound),
     (pg.IntegrityError, errors.InvalidInput),
     (pg.DataError, errors.InvalidInput),

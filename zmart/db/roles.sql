@@ -11,7 +11,7 @@ begin
     -- All databases of a server share its roles. The lock prevents a race of two deployments.
     perform pg_advisory_xact_lock(hashtextextended('zmart roles', 0));
 
-    foreach role_name in array array['zmart_owner', 'zmart_ingest', 'zmart_api', 'zmart_keeper', 'analyst'] loop
+    foreach role_name in array array['zmart_owner', 'zmart_ingest', 'zmart_api', 'zmart_keeper', 'analyst', 'zmart_backup'] loop
         begin
             if not exists (select from pg_roles where rolname = role_name) then
                 execute format('create role %I login', role_name);
@@ -31,7 +31,7 @@ begin
     end;
 
     -- Each service switches to its own role, so that one DATABASE_URL serves them all.
-    foreach role_name in array array['zmart_ingest', 'zmart_api', 'zmart_keeper', 'analyst'] loop
+    foreach role_name in array array['zmart_ingest', 'zmart_api', 'zmart_keeper', 'analyst', 'zmart_backup'] loop
         begin
             if not pg_has_role(current_user, role_name, 'member') then
                 execute format('grant %I to %I', role_name, current_user);
@@ -55,6 +55,26 @@ begin
         execute format('grant connect, temporary on database %I to zmart_dbt', target);
     exception when insufficient_privilege or undefined_object then
         raise warning 'zmart dbt does not work: create role zmart_dbt; grant analyst to zmart_dbt; grant zmart_dbt to zmart_owner';
+    end;
+
+    -- `zmart backup` reads everything, the rows of every wallet and Dagster's tables included, and writes nothing. No other
+    -- role reads all of that: a dump by the owner would lack the rows that row level security hides from it.
+    begin
+        if not pg_has_role('zmart_backup', 'pg_read_all_data', 'member') then
+            grant pg_read_all_data to zmart_backup;
+        end if;
+        if not (select rolbypassrls from pg_roles where rolname = 'zmart_backup') then
+            alter role zmart_backup bypassrls;
+        end if;
+        execute format('grant connect on database %I to zmart_backup', target);
+    exception when insufficient_privilege or undefined_object then
+        raise warning 'zmart backup does not work: grant pg_read_all_data to zmart_backup; alter role zmart_backup bypassrls';
+    end;
+    begin
+        alter role zmart_backup set default_transaction_read_only = on;
+        alter role zmart_backup connection limit 5;
+    exception when insufficient_privilege or undefined_object then
+        raise warning 'zmart_backup may open any number of connections: alter role zmart_backup connection limit 5';
     end;
 
     begin

@@ -129,7 +129,7 @@ grant select on raw.wallets_seen to zmart_keeper, zmart_api, analyst;
 
 create table raw.transactions (
     transaction_no bigint primary key,
-    signature text collate "C" not null unique,
+    signature text collate "C" not null,
     slot bigint not null check (slot >= 0),
     index_in_block int check (index_in_block between 0 and 32767),
     order_settled boolean not null,
@@ -143,7 +143,9 @@ create table raw.transactions (
     retracted_at timestamptz,
     bundle_no bigint,
     bundle_start int,
-    bundle_length int
+    bundle_length int,
+    -- Unique by a hash index, which has a third of the size of a B-tree.
+    constraint transactions_signature_once exclude using hash (signature with =)
 );
 alter table raw.transactions alter column body set storage external;
 comment on table raw.transactions is
@@ -176,7 +178,6 @@ create table raw.events (
     market_no int,
     wallet_no int,
     clock bigint not null,
-    signature text collate "C" not null,
     payload jsonb not null,
     context jsonb,
     retracted_at timestamptz
@@ -478,10 +479,6 @@ comment on column ops.intents.outcome is
 -- operator releases it.
 create unique index intents_open on ops.intents (market_no, action)
 where state in ('planned', 'sent', 'landed', 'reopened', 'quarantined');
--- Finds the newest intents of a market and action.
-create index intents_market on ops.intents (market_no, action, intent_no desc);
--- Finds intents that a keeper still works on.
-create index intents_unclosed on ops.intents (intent_no) where state in ('planned', 'sent', 'landed', 'reopened');
 grant select, insert, update on ops.intents to zmart_keeper;
 grant select on ops.intents to zmart_api, analyst;
 
@@ -633,6 +630,43 @@ comment on column ops.audit.login is
 comment on column ops.audit.details is
 'The plan as the operator saw it: for an approved action its keeper, arguments, reason and ballots.';
 grant select on ops.audit to zmart_ingest, zmart_keeper, zmart_api, analyst;
+
+create table ops.accepted_gaps (
+    gap_no bigint generated always as identity primary key,
+    from_slot bigint not null,
+    to_slot bigint not null,
+    audit_no bigint not null references ops.audit,
+    closed_at timestamptz,
+    constraint accepted_gaps_check check (from_slot <= to_slot)
+);
+comment on table ops.accepted_gaps is
+'Ranges of slots that no node proves. An operator accepted each, so that finality passes it; the row of ops.audit has who, when and why.';
+comment on column ops.accepted_gaps.closed_at is
+'When the last of its transactions was proven, fetched, replaced or retracted. Null while it is open.';
+grant select on ops.accepted_gaps to zmart_ingest, zmart_keeper, zmart_api, analyst;
+
+create table ops.gap_transactions (
+    gap_no bigint not null references ops.accepted_gaps,
+    signature text collate "C" not null,
+    slot bigint not null,
+    kind text collate "C" not null check (kind in ('unlisted', 'unfetched')),
+    market_nos int [],
+    outcome text collate "C" check (outcome in ('listed', 'fetched', 'replaced', 'retracted')),
+    closed_at timestamptz,
+    primary key (gap_no, signature),
+    constraint gap_transactions_check check ((outcome is null) = (closed_at is null))
+);
+comment on table ops.gap_transactions is
+'The transactions for which a gap was accepted. While a row is open, finality passes this transaction alone, and its events are not final.';
+comment on column ops.gap_transactions.kind is
+'unlisted: the log holds it and no node lists it. unfetched: a node lists it as successful and no node serves it.';
+comment on column ops.gap_transactions.market_nos is
+'unfetched: the markets whose accounts it names, by the nodes'' lists. Null if unknown; then any market with an event up to its slot may be one.';
+comment on column ops.gap_transactions.outcome is
+'How it was closed: a node lists it, it was fetched or delivered, the chain has another version of it, or it is proven absent.';
+-- Finds the open transactions, and lets a transaction be in one open gap only.
+create unique index gap_transactions_open on ops.gap_transactions (signature) where closed_at is null;
+grant select on ops.gap_transactions to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create table ops.settings (
     name text collate "C" primary key,
@@ -787,12 +821,8 @@ create table app.comments (
 );
 comment on table app.comments is 'Holds one row per comment on a market. A reply names its parent.';
 comment on column app.comments.root_no is 'The comment that began the thread. Null for that comment itself.';
--- Reads the comments of a market, newest first.
-create index comments_market_no_created_at_idx on app.comments (market_no, created_at desc);
 -- Reads the comments of a wallet, newest first.
 create index comments_wallet_no_created_at_idx on app.comments (wallet_no, created_at desc);
--- Finds the replies to a comment.
-create index comments_parent_no on app.comments (parent_no) where parent_no is not null;
 -- Reads a page of the threads of a market.
 create index comments_threads on app.comments (market_no, comment_no desc) where root_no is null;
 -- Reads a page of all comments of a market.
@@ -841,8 +871,6 @@ create table app.flags (
     primary key (comment_no, wallet_no)
 );
 comment on table app.flags is 'Holds one row per wallet and comment that it reported.';
--- Finds the flags of a wallet.
-create index flags_of on app.flags (wallet_no);
 alter table app.flags enable row level security;
 alter table app.flags force row level security;
 grant select on app.flags to zmart_api;

@@ -21,7 +21,7 @@ class PostgresSettings:
 
     #: Another server than the embedded one, as one URI; None selects the embedded server.
     url: Secret | None
-    #: Logins of single roles, where given (DATABASE_URL_INGEST, _API, _KEEPER, _ANALYST).
+    #: Logins of single roles, where given (DATABASE_URL_INGEST, _API, _KEEPER, _ANALYST, _BACKUP).
     role_urls: Mapping[Role, Secret]
     #: The embedded server's port; None lets it choose a free port once and use it again.
     embedded_port: int | None
@@ -73,6 +73,11 @@ class PostgresSettings:
             raise errors.ConfigurationError(
                 f"{self.embedded_file} belongs to another user.",
                 help="Run as the user that runs `zmart up`, or set ZMART_STATE_DIR.",
+            ) from None
+        except KeyError:
+            raise errors.ConfigurationError(
+                f"The database has no password for {role} yet: an earlier release started it.",
+                help="Run `zmart migrate`, or stop `zmart up` and start it again.",
             ) from None
 
 
@@ -156,6 +161,8 @@ class PortSettings:
     ws: int
     ingest: int
     dagster: int
+    #: The metrics of Dagster's code server and of the keepers.
+    dagster_metrics: int
     devchain: int
 
     @property
@@ -293,6 +300,10 @@ class Settings:
     dagster: DagsterSettings
     #: The address to which alerts are posted; they are always written to ops.alerts.
     alert_webhook_url: Secret | None
+    #: The collector of OpenTelemetry traces; None switches tracing off.
+    otlp_endpoint: str | None
+    #: `name=value` headers for the collector, comma separated.
+    otlp_headers: Secret | None
 
     def require_analyst_login(self) -> None:
         """Raise ConfigurationError where SQL over HTTP would not have a login of its own.

@@ -79,6 +79,8 @@ def read(env: Environment) -> Settings:
         dagster=_dagster(env),
         ipfs=_ipfs(env),
         alert_webhook_url=env.secret_url("ALERT_WEBHOOK_URL", ("http", "https")),
+        otlp_endpoint=env.url("OTEL_EXPORTER_OTLP_ENDPOINT", ("http", "https")),
+        otlp_headers=env.secret("OTEL_EXPORTER_OTLP_HEADERS"),
     )
 
 
@@ -97,6 +99,7 @@ def _postgres(env: Environment, state_dir: Path) -> PostgresSettings:
         "DATABASE_URL_API": "zmart_api",
         "DATABASE_URL_KEEPER": "zmart_keeper",
         "DATABASE_URL_ANALYST": "analyst",
+        "DATABASE_URL_BACKUP": "zmart_backup",
     }
     urls = {role: env.postgres_url(name) for name, role in logins.items()}
     url = env.postgres_url("DATABASE_URL") or _libpq_url(env)
@@ -238,6 +241,7 @@ def _ports(env: Environment) -> PortSettings:
         ws=env.port("WS_PORT", 4001),
         ingest=env.port("INGEST_PORT", 4002),
         dagster=env.port("DAGSTER_PORT", 4010),
+        dagster_metrics=env.port("DAGSTER_METRICS_PORT", 4011),
         # One below the top: its WebSocket takes the next port.
         devchain=env.port("DEVCHAIN_PORT", 8899, high=65534),
     )

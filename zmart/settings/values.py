@@ -6,7 +6,7 @@ import enum
 import ipaddress
 from typing import Literal, TypeAlias, get_args
 
-Role: TypeAlias = Literal["zmart_owner", "zmart_ingest", "zmart_api", "zmart_keeper", "analyst"]
+Role: TypeAlias = Literal["zmart_owner", "zmart_ingest", "zmart_api", "zmart_keeper", "analyst", "zmart_backup"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Eligibility: TypeAlias = Literal["any", "known"]
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

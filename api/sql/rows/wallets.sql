@@ -44,8 +44,8 @@ m.state_code as state,
 m.state as state_name,
 m.state_code,
 m.outcome,
-m.current_price_yes,
-m.current_price_no,
+m.price_yes * 0.000000001 as current_price_yes,
+1 - m.price_yes * 0.000000001 as current_price_no,
 greatest(p.last_seq, m.last_seq) as last_seq
 
 -- name: the_wallet

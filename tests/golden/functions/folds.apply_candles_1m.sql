@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_793245a5[] DEFAULT NULL::folds.stg_trades_793245a5[])
+CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_b5dd4e38[] DEFAULT NULL::folds.stg_trades_b5dd4e38[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -14,11 +14,11 @@ AS $function$
 -- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_793245a5 [] := p_staged;
+    v_staged folds.stg_trades_b5dd4e38 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_793245a5(p_from, p_to);
+    v_staged := folds.stg_trades_b5dd4e38(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_candles_1m(v_affected, p_from);
@@ -42,7 +42,7 @@ trades as (
         market_no,
         to_timestamp(case when clock - clock % 60 is not null then least(greatest(clock - clock % 60, 0), 253402300799) end) as bucket_at,
         order_key,
-        least(new_price_yes, 9223372036854775807)::bigint as price,
+        price_yes,
         is_buy,
         case when is_buy then cost else gross end as lamports,
         shares,
@@ -55,11 +55,11 @@ folded as (
         market_no,
         bucket_at,
         min(order_key) as open_key,
-        (min(array[order_key, price]) filter (where true))[2] as open,
-        max(price) as high,
-        min(price) as low,
+        (min(array[order_key, price_yes]) filter (where true))[2] as open,
+        max(price_yes) as high,
+        min(price_yes) as low,
         max(order_key) as close_key,
-        (max(array[order_key, price]) filter (where true))[2] as close,
+        (max(array[order_key, price_yes]) filter (where true))[2] as close,
         sum(lamports) as volume,
         coalesce(sum(lamports) filter (where is_buy), 0) as buy_volume,
         sum(shares) as shares_volume,

@@ -21,8 +21,9 @@ with  __dbt__cte__stg_trades as (
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and ((market_no) in (select k.market_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('SharesBought', 'SharesSold')
     ) as events
@@ -36,12 +37,12 @@ trades as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         name = 'SharesBought' as is_buy,
-        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
-        (payload ->> 'new_price_yes')::numeric as new_price_yes,
+        least((payload ->> 'new_price_yes')::numeric, 9223372036854775807)::bigint as price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
     from log
@@ -161,17 +162,17 @@ resolved_gross as (
                 when cost_step_check.low_fits and cost_step_check.high_fits
                     then lmsr.proceeds(
                         div(cost_step_check.b, 1000) + before.traded_yes, div(cost_step_check.b, 1000) + before.traded_no,
-                        cost_step_check.b, cost_step_check.outcome, cost_step_check.shares
+                        cost_step_check.b, cost_step_check.is_yes, cost_step_check.shares
                     )
             end as gross
         from (
             select
-                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
-                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                coalesce(sum(earlier.moved) filter (where earlier.is_yes), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.is_yes), 0) as traded_no,
                 count(*) as trades_count
             from (
                 select
-                    (history.payload ->> 'outcome')::boolean as outcome,
+                    (history.payload ->> 'outcome')::boolean as is_yes,
                     case history.name when 'SharesSold' then -1 else 1 end
                     * (history.payload ->> 'shares')::numeric as moved
                 from "raw"."events" as history
@@ -205,9 +206,9 @@ final as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         is_buy,
-        outcome,
+        is_yes,
         shares,
         cost,
         gross,
@@ -216,7 +217,7 @@ final as (
         fee - protocol_fee - resolver_fee as lp_fee,
         gross_from not in ('estimated', 'provisional') as fees_exact,
         gross_from,
-        new_price_yes,
+        price_yes,
         market_lamports,
         protocol_bps,
         resolver_bps,
@@ -238,7 +239,7 @@ trades as (
         market_no,
         to_timestamp(case when clock - clock % 60 is not null then least(greatest(clock - clock % 60, 0), 253402300799) end) as bucket_at,
         order_key,
-        least(new_price_yes, 9223372036854775807)::bigint as price,
+        price_yes,
         is_buy,
         case when is_buy then cost else gross end as lamports,
         shares,
@@ -251,11 +252,11 @@ folded as (
         market_no,
         bucket_at,
         min(order_key) as open_key,
-        (min(array[order_key, price]) filter (where true))[2] as open,
-        max(price) as high,
-        min(price) as low,
+        (min(array[order_key, price_yes]) filter (where true))[2] as open,
+        max(price_yes) as high,
+        min(price_yes) as low,
         max(order_key) as close_key,
-        (max(array[order_key, price]) filter (where true))[2] as close,
+        (max(array[order_key, price_yes]) filter (where true))[2] as close,
         sum(lamports) as volume,
         coalesce(sum(lamports) filter (where is_buy), 0) as buy_volume,
         sum(shares) as shares_volume,

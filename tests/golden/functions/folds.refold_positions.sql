@@ -19,8 +19,9 @@ select market_no, wallet_no, market_id, on_chain_address, user_wallet, shares_ye
 
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('SharesBought', 'SharesSold', 'WinningsClaimed')
     ) as events
@@ -42,7 +43,7 @@ events as (
         clock,
         name,
         case name when 'SharesBought' then 1 when 'SharesSold' then -1 end as direction,
-        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds', payload ->> 'amount')::numeric as lamports
     from log
@@ -52,8 +53,8 @@ folded as (
     select
         market_no,
         wallet_no,
-        coalesce(sum(direction * shares) filter (where outcome and direction is not null), 0) as shares_yes,
-        coalesce(sum(direction * shares) filter (where not outcome and direction is not null), 0) as shares_no,
+        coalesce(sum(direction * shares) filter (where is_yes and direction is not null), 0) as shares_yes,
+        coalesce(sum(direction * shares) filter (where not is_yes and direction is not null), 0) as shares_no,
         coalesce(sum(lamports) filter (where direction = 1), 0) as total_invested,
         coalesce(sum(lamports) filter (where direction = -1), 0) as total_proceeds,
         count(direction) as trades_count,

@@ -1,5 +1,5 @@
-CREATE OR REPLACE FUNCTION folds.stg_trades_793245a5(p_from bigint, p_to bigint)
- RETURNS folds.stg_trades_793245a5[]
+CREATE OR REPLACE FUNCTION folds.stg_trades_b5dd4e38(p_from bigint, p_to bigint)
+ RETURNS folds.stg_trades_b5dd4e38[]
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -13,14 +13,15 @@ AS $function$
 -- Returns the rows of a step with which several folded models begin, for the window (p_from, p_to] of the log; null if there are none.
 begin
 return (
-    select array_agg(row(staged.*)::folds.stg_trades_793245a5)
+    select array_agg(row(staged.*)::folds.stg_trades_b5dd4e38)
     from (
 
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and (seq > p_from and seq <= p_to)
         and name in ('SharesBought', 'SharesSold')
     ) as events
@@ -34,12 +35,12 @@ trades as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         name = 'SharesBought' as is_buy,
-        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
-        (payload ->> 'new_price_yes')::numeric as new_price_yes,
+        least((payload ->> 'new_price_yes')::numeric, 9223372036854775807)::bigint as price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
     from log
@@ -159,17 +160,17 @@ resolved_gross as (
                 when cost_step_check.low_fits and cost_step_check.high_fits
                     then lmsr.proceeds(
                         div(cost_step_check.b, 1000) + before.traded_yes, div(cost_step_check.b, 1000) + before.traded_no,
-                        cost_step_check.b, cost_step_check.outcome, cost_step_check.shares
+                        cost_step_check.b, cost_step_check.is_yes, cost_step_check.shares
                     )
             end as gross
         from (
             select
-                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
-                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                coalesce(sum(earlier.moved) filter (where earlier.is_yes), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.is_yes), 0) as traded_no,
                 count(*) as trades_count
             from (
                 select
-                    (history.payload ->> 'outcome')::boolean as outcome,
+                    (history.payload ->> 'outcome')::boolean as is_yes,
                     case history.name when 'SharesSold' then -1 else 1 end
                     * (history.payload ->> 'shares')::numeric as moved
                 from "raw"."events" as history
@@ -203,9 +204,9 @@ final as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         is_buy,
-        outcome,
+        is_yes,
         shares,
         cost,
         gross,
@@ -214,7 +215,7 @@ final as (
         fee - protocol_fee - resolver_fee as lp_fee,
         gross_from not in ('estimated', 'provisional') as fees_exact,
         gross_from,
-        new_price_yes,
+        price_yes,
         market_lamports,
         protocol_bps,
         resolver_bps,

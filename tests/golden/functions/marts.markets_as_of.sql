@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION marts.markets_as_of(p_slot bigint, p_market_no integer DEFAULT NULL::integer)
- RETURNS TABLE(market_no integer, id text, on_chain_address text, is_known boolean, created_key bigint, creator_wallet text, b_parameter numeric, initial_liquidity numeric, ipfs_question_hash text, state_key bigint, state_code integer, shares_yes numeric, shares_no numeric, total_volume numeric, trades_count bigint, price_key bigint, last_price_yes bigint, protocol_fees_paid numeric, resolver_fees_earned numeric, lp_fees_earned numeric, liquidity_change numeric, resolver_paid boolean, claims_count bigint, claims_paid numeric, withdrawn_amount numeric, resolution_key bigint, resolver_wallet text, proposed_outcome boolean, ipfs_evidence_hash text, resolution_proposed_at timestamp with time zone, finalization_key bigint, final_outcome boolean, proposal_key bigint, last_proposal_likes bigint, last_proposal_dislikes bigint, dispute_key bigint, last_dispute_agree bigint, last_dispute_disagree bigint, initiation_key bigint, dispute_initiator text, dispute_initiated_at timestamp with time zone, was_disputed boolean, created_at timestamp with time zone, approved_at timestamp with time zone, activated_at timestamp with time zone, resolved_at timestamp with time zone, finalized_at timestamp with time zone, cancelled_at timestamp with time zone, liquidity_withdrawn_at timestamp with time zone, last_trade_at timestamp with time zone, lamports_key bigint, market_lamports bigint, last_order_key bigint, last_seq bigint, state text, outcome text, is_cancelled boolean, current_liquidity numeric, accumulated_resolver_fees numeric, accumulated_lp_fees numeric, price_yes bigint, current_price_yes numeric, current_price_no numeric, proposal_likes bigint, proposal_dislikes bigint, proposal_total_votes bigint, dispute_agree bigint, dispute_disagree bigint, dispute_total_votes bigint)
+ RETURNS TABLE(market_no integer, id text, on_chain_address text, is_known boolean, created_key bigint, creator_wallet text, b_parameter numeric, initial_liquidity numeric, ipfs_question_hash text, state_key bigint, state_code integer, shares_yes numeric, shares_no numeric, total_volume numeric, trades_count bigint, price_key bigint, last_price_yes bigint, protocol_fees_paid numeric, resolver_fees_earned numeric, lp_fees_earned numeric, liquidity_change numeric, resolver_paid boolean, claims_count bigint, claims_paid numeric, withdrawn_amount numeric, resolution_key bigint, resolver_wallet text, proposed_outcome boolean, ipfs_evidence_hash text, resolution_proposed_at timestamp with time zone, finalization_key bigint, final_outcome boolean, proposal_key bigint, last_proposal_likes bigint, last_proposal_dislikes bigint, dispute_key bigint, last_dispute_agree bigint, last_dispute_disagree bigint, initiation_key bigint, dispute_initiator text, dispute_initiated_at timestamp with time zone, was_disputed boolean, created_at timestamp with time zone, approved_at timestamp with time zone, activated_at timestamp with time zone, resolved_at timestamp with time zone, finalized_at timestamp with time zone, cancelled_at timestamp with time zone, liquidity_withdrawn_at timestamp with time zone, last_trade_at timestamp with time zone, lamports_key bigint, market_lamports bigint, last_order_key bigint, last_seq bigint, state text, outcome text, is_cancelled boolean, current_liquidity numeric, accumulated_resolver_fees numeric, accumulated_lp_fees numeric, price_yes bigint, proposal_likes bigint, proposal_dislikes bigint, proposal_total_votes bigint, dispute_agree bigint, dispute_disagree bigint, dispute_total_votes bigint)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -104,16 +104,6 @@ CASE
     WHEN (b_parameter < ('100000000000'::bigint)::numeric) THEN NULL::bigint
     ELSE COALESCE(last_price_yes, (500000000)::bigint)
 END)::bigint as price_yes,
-    (((
-CASE
-    WHEN (b_parameter < ('100000000000'::bigint)::numeric) THEN NULL::bigint
-    ELSE COALESCE(last_price_yes, (500000000)::bigint)
-END)::numeric * 0.000000001))::numeric(18,9) as current_price_yes,
-    (((1)::numeric - ((
-CASE
-    WHEN (b_parameter < ('100000000000'::bigint)::numeric) THEN NULL::bigint
-    ELSE COALESCE(last_price_yes, (500000000)::bigint)
-END)::numeric * 0.000000001)))::numeric(18,9) as current_price_no,
     (COALESCE(last_proposal_likes, (0)::bigint))::bigint as proposal_likes,
     (COALESCE(last_proposal_dislikes, (0)::bigint))::bigint as proposal_dislikes,
     (COALESCE((last_proposal_likes + last_proposal_dislikes), (0)::bigint))::bigint as proposal_total_votes,
@@ -183,8 +173,9 @@ with  __dbt__cte__stg_trades as (
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
         and name in ('SharesBought', 'SharesSold')
     ) as events
@@ -198,12 +189,12 @@ trades as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         name = 'SharesBought' as is_buy,
-        (payload ->> 'outcome')::boolean as outcome,
+        (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
         coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as cost,
-        (payload ->> 'new_price_yes')::numeric as new_price_yes,
+        least((payload ->> 'new_price_yes')::numeric, 9223372036854775807)::bigint as price_yes,
         (context ->> 'market_lamports_delta')::numeric as market_lamports_delta,
         (context ->> 'market_lamports')::numeric as market_lamports
     from log
@@ -323,17 +314,17 @@ resolved_gross as (
                 when cost_step_check.low_fits and cost_step_check.high_fits
                     then lmsr.proceeds(
                         div(cost_step_check.b, 1000) + before.traded_yes, div(cost_step_check.b, 1000) + before.traded_no,
-                        cost_step_check.b, cost_step_check.outcome, cost_step_check.shares
+                        cost_step_check.b, cost_step_check.is_yes, cost_step_check.shares
                     )
             end as gross
         from (
             select
-                coalesce(sum(earlier.moved) filter (where earlier.outcome), 0) as traded_yes,
-                coalesce(sum(earlier.moved) filter (where not earlier.outcome), 0) as traded_no,
+                coalesce(sum(earlier.moved) filter (where earlier.is_yes), 0) as traded_yes,
+                coalesce(sum(earlier.moved) filter (where not earlier.is_yes), 0) as traded_no,
                 count(*) as trades_count
             from (
                 select
-                    (history.payload ->> 'outcome')::boolean as outcome,
+                    (history.payload ->> 'outcome')::boolean as is_yes,
                     case history.name when 'SharesSold' then -1 else 1 end
                     * (history.payload ->> 'shares')::numeric as moved
                 from "raw"."events" as history
@@ -367,9 +358,9 @@ final as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         is_buy,
-        outcome,
+        is_yes,
         shares,
         cost,
         gross,
@@ -378,7 +369,7 @@ final as (
         fee - protocol_fee - resolver_fee as lp_fee,
         gross_from not in ('estimated', 'provisional') as fees_exact,
         gross_from,
-        new_price_yes,
+        price_yes,
         market_lamports,
         protocol_bps,
         resolver_bps,
@@ -389,8 +380,9 @@ final as (
 select * from final
 ), log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
         and name in ('MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated', 'DisputeAggregated', 'MarketFinalized', 'WinningsClaimed', 'LiquidityWithdrawn', 'MarketCancelled', 'ProposalVoteSubmitted', 'DisputeVoteSubmitted')
     ) as events
@@ -484,7 +476,7 @@ traded as (
         sum(case when is_buy then cost else gross end) as total_volume,
         count(*) as trades_count,
         max(order_key) as price_key,
-        (max(array[order_key, least(new_price_yes, 999999999999999999)::bigint]) filter (where true))[2] as last_price_yes,
+        (max(array[order_key, price_yes]) filter (where true))[2] as last_price_yes,
         sum(protocol_fee) as protocol_fees_paid,
         sum(resolver_fee) as resolver_fees_earned,
         sum(lp_fee) as lp_fees_earned,
@@ -511,8 +503,8 @@ all_events as (
         market_no,
         order_key,
         seq,
-        case when outcome then case when is_buy then shares else -shares end end as moved_yes,
-        case when not outcome then case when is_buy then shares else -shares end end as moved_no,
+        case when is_yes then case when is_buy then shares else -shares end end as moved_yes,
+        case when not is_yes then case when is_buy then shares else -shares end end as moved_no,
         market_lamports
     from trades
 ),

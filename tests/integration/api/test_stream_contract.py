@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,11 +12,13 @@ import httpx
 import jsonschema
 import pytest
 import websockets
+from api_fixtures import served
 from recorded_chain import RecordedChain
 from wallets import bearer
 
 from api.contract import asyncapi
 from api.live import messages, topics
+from zmart.settings import Settings
 
 DOCUMENT = asyncapi.document()
 COMPONENTS = {"components": DOCUMENT["components"]}
@@ -154,10 +157,16 @@ def test_server_sent_events_fit_their_schema(played: RecordedChain, received: li
                 return
 
 
-def test_the_document_is_served(played: RecordedChain) -> None:
-    """Served unchanged at /schema/asyncapi.json."""
-    answer = httpx.get(f"{played.url}/schema/asyncapi.json", trust_env=False)
-    assert (answer.status_code, answer.json()) == (200, json.loads(json.dumps(DOCUMENT)))
+async def test_the_document_is_served_with_the_configured_ports(known_markets: Settings) -> None:
+    """At /schema/asyncapi.json, otherwise unchanged."""
+    ports = dataclasses.replace(known_markets.ports, api=5000, ws=5001)
+    hosts = dataclasses.replace(known_markets.hosts, api="0.0.0.0", ws="::1")
+    async with served(dataclasses.replace(known_markets, ports=ports, hosts=hosts)) as client:
+        answer = await client.get("/schema/asyncapi.json")
+
+    expected = asyncapi.document("127.0.0.1:5000", "[::1]:5001")
+    assert (answer.status_code, answer.json()) == (200, json.loads(json.dumps(expected)))
+    assert DOCUMENT["servers"] != expected["servers"]
 
 
 def test_references_of_the_stream_document_lead_somewhere() -> None:

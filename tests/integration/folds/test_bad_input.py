@@ -81,7 +81,7 @@ def test_b_below_the_trading_minimum(place: Place, backwards: bool) -> None:  # 
     """It exists and has no price: the program rejects every trade (protocol.md 2.6)."""
     story = event_histories.EventHistory(1)
     market(story, b=100 * SOL - 1)
-    query = "select state, price_yes, current_price_yes, shares_yes, is_known from marts.markets"
+    query = "select state, price_yes, last_price_yes, shares_yes, is_known from marts.markets"
     assert deliver_and_query(place, story, query, backwards=backwards) == [
         ("ACTIVE", None, None, (100 * SOL - 1) // 1000, True)
     ]

@@ -41,7 +41,7 @@ SPOILT = [
     ("fee_parts_add_up", "trades", "protocol_fee = -1, resolver_fee = resolver_fee + protocol_fee + 1"),
     ("positions_and_phantom_shares_make_the_markets", "markets", "shares_yes = shares_yes + 1"),
     ("positions_and_phantom_shares_make_the_markets", "markets", "shares_no = shares_no - 1"),
-    ("prices_follow_the_shares", "trades", "new_price_yes = new_price_yes + 1"),
+    ("prices_follow_the_shares", "trades", "price_yes = price_yes + 1"),
     ("realizations_make_the_realized_profit", "realizations", "lamports = lamports + 1"),
     ("realizations_make_the_realized_profit", "pnl_history", "realized_pnl = realized_pnl + 1"),
     ("realizations_make_the_realized_profit", "wallets", "realized_pnl = realized_pnl + 1"),

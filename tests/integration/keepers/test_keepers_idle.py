@@ -55,7 +55,7 @@ async def test_ingest_reports_keepers_that_do_not_run(stack: KeeperStack, monkey
     await watch.check()
     await watch.check()
     assert ("keepers_idle", "") in stack.alerts()
-    assert b'zmart_ingest_keeper_waiting{keeper="proposal_tallies"} 1.0' in metrics.render()
+    assert b'zmart_ingest_keeper_waiting_markets{keeper="proposal_tallies"} 1.0' in metrics.render()
     assert b'zmart_ingest_keeper_round_age_seconds{keeper="proposal_tallies"} -1.0' in metrics.render()
 
     await stack.run_keepers("proposal_tallies", is_dry=True)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from keeper_stack import DISPUTE_PERIOD, QUICK, WINDOW, KeeperStack, reasons
+from psycopg.types.json import Jsonb
 
 from orchestration.keepers import __main__ as command
 from orchestration.keepers import intent_store, runner
@@ -54,6 +55,53 @@ def audited(stack: KeeperStack) -> Sequence[tuple[Any, ...]]:
 def sent(stack: KeeperStack) -> int:
     """Return the number of transactions that were signed and stored."""
     return int(stack.fetch_all("select count(*) from ops.submissions")[0][0])
+
+
+async def test_keepers_wait_only_for_markets_that_an_accepted_gap_concerns(stack: KeeperStack) -> None:
+    """The market of an unproven transaction waits, also for an operator's approval; another one is tallied. A missing
+    transaction concerns the markets that it names, or all if that is unknown. A filled gap concerns none."""
+    first, second = stack.propose(1), stack.propose(2)
+    await stack.sync_log()
+    rows = stack.fetch_all(
+        "select distinct on (m.market_id) m.market_no, t.signature, t.slot from raw.transactions as t"
+        " inner join raw.events as e using (transaction_no) inner join raw.markets_seen as m using (market_no)"
+        " where e.name = 'ProposalVoteSubmitted' order by m.market_id, e.seq"
+    )
+    (_, signature, slot), (second_no, _, _) = rows
+    plans: list[dict[str, Any]] = [
+        {"signature": signature, "slot": slot, "kind": "unlisted"},
+        {"signature": "missing", "slot": slot, "kind": "unfetched", "market_nos": [second_no]},
+        {"signature": "unknown", "slot": slot, "kind": "unfetched", "market_nos": None},
+    ]
+
+    def accept(*transactions: dict[str, Any]) -> None:
+        with psycopg.connect(stack.database.dsn("zmart_ingest"), autocommit=True) as ingest:
+            accepted = ingest.execute(
+                "select ops.accept_gap(%s, %s, %s, %s, '{}', %s)", [slot, slot, WHO, WHY, Jsonb(list(transactions))]
+            ).fetchone()
+        assert accepted is not None
+        assert accepted[0] is not None
+
+    def fill(name: str) -> None:
+        stack.fetch_all(
+            "update ops.gap_transactions set outcome = 'listed', closed_at = now() where signature = %s returning 1",
+            name,
+        )
+
+    async def planned() -> dict[str, Reason]:
+        return reasons(await stack.run_keepers("proposal_tallies", is_dry=True))
+
+    for plan, waiting in zip(plans, ({first}, {second}, {first, second}), strict=True):
+        accept(plan)
+        expected = {one: Reason.GAP if one in waiting else Reason.DUE for one in (first, second)}
+        assert await planned() == expected
+        fill(plan["signature"])
+    assert await planned() == {first: Reason.DUE, second: Reason.DUE}
+
+    accept(plans[0] | {"signature": signature})
+    report = await stack.run_keepers("proposal_tallies")
+    assert [one.state for one in report.sent] == ["landed"]
+    assert stack.market(first).proposal_likes == 0 != stack.market(second).proposal_likes
 
 
 async def test_an_operator_opens_a_market_that_unseen_wallets_want(stack: KeeperStack) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from api import errors
+from api import app, errors
 from api.contract import __main__ as contract
+from zmart import settings
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 WRITES = "ZMART_WRITE_DOCUMENTS"
@@ -48,6 +49,21 @@ def test_the_committed_document_equals_the_served_one(name: str) -> None:
 def test_the_document_names_no_port(document: dict[str, Any]) -> None:
     """The page /docs shows these texts whatever API_PORT is."""
     assert document["servers"] == [{"url": "/", "description": "This server."}]
+
+
+def test_calls_that_the_document_omits_are_described_elsewhere(document: dict[str, Any]) -> None:
+    """Besides pages, streams and metrics: those under /rest/v1/. The introduction names the page that lists them."""
+    application = app.create(settings.load({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}))
+    routes = {re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path_format) for route in application.routes}
+    others = ("/ws", "/metrics", "/console/", "/docs", "/schema")
+    pages = {path for path in routes if path == "/" or path.startswith(others)}
+
+    omitted = routes - pages - set(document["paths"])
+    assert omitted == {"/rest/v1/users", "/rest/v1/discussions"}
+    assert "/rest/v1/" in document["info"]["description"]
+    assert "docs/migrating.md" in document["info"]["description"]
+    listed = (DOCS / "migrating.md").read_text()
+    assert [path for path in omitted if path not in listed] == []
 
 
 def test_every_operation_is_described(operations: list[tuple[str, dict[str, Any]]]) -> None:

@@ -109,7 +109,8 @@ def is_present(rename: Rename, name: str) -> bool:
         "value": rf'"{name}"|\b{name}=',
         "client_class": rf"class {name}\b",
         "sql_table": rf"^create (table|view) {re.escape(name)}\b",
-        "sql_column": rf"^    {name.rpartition('.')[2]} ",
+        # In the schema, or among the columns of a model.
+        "sql_column": rf"^    {name.rpartition('.')[2]} |^      - name: {name.rpartition('.')[2]}$",
         "sql_function": rf"^create or replace function {re.escape(name)}\(",
         "sql_policy": rf"^create policy {name} on ",
         "sql_value": rf"'{name}'|\bmaterialization {name},",

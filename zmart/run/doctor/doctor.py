@@ -136,6 +136,7 @@ class _SettingsExamination:
             ("WS_PORT", hosts.ws, ports.ws, "ws"),
             ("INGEST_PORT", hosts.ingest, ports.ingest, "ingest"),
             ("DAGSTER_PORT", hosts.dagster, ports.dagster, "dagster"),
+            ("DAGSTER_METRICS_PORT", hosts.dagster, ports.dagster_metrics, "dagster-code"),
         ]
         if self.settings.chain.is_development:
             expected.append(("DEVCHAIN_PORT", hosts.devchain, ports.devchain, "devchain"))

@@ -214,6 +214,10 @@ def report_skipped(check: str, reason: str) -> list[Finding]:
 # --- roles ------------------------------------------------------------------------------------
 
 
+#: The owner may be a superuser's login; the backup role has to read the rows of every wallet.
+MAY_BYPASS_RLS = frozenset({"zmart_owner", "zmart_backup"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class RoleFacts:
     """Facts about a role of the database."""
@@ -250,7 +254,11 @@ def check_roles(
             check.fail(f"The role {name} is missing.", "zmart migrate")
         elif logins.get(name):
             check.fail(f"No login can act as {name}: {logins[name]}", f"grant {name} to the user of DATABASE_URL;")
-        elif name != "zmart_owner" and (role.is_superuser or role.bypasses_rls):
+        elif name == "zmart_backup" and not (role.is_superuser or role.bypasses_rls):
+            check.warn(f"{name} cannot read the rows of every wallet.", f"alter role {name} bypassrls;")
+        elif name == "zmart_backup" and role.is_superuser:
+            check.fail(f"{name} is a superuser.", f"alter role {name} nosuperuser;")
+        elif name not in MAY_BYPASS_RLS and (role.is_superuser or role.bypasses_rls):
             check.fail(f"{name} bypasses row-level security.", f"alter role {name} nosuperuser nobypassrls;")
     for privilege in privileges:
         if privilege.has is not None and privilege.has != privilege.should:

@@ -89,7 +89,7 @@ def storage_url(dsn: str) -> str:
 def code_server_arguments(state_dir: Path) -> list[str]:
     """Return the arguments of the code server."""
     location = ["--socket", str(code_server_socket(state_dir)), "--module-name", MODULE, "--attribute", "definitions"]
-    return ["dagster", "api", "grpc", *location, "--location-name", "zmart", "--log-level", "warning"]
+    return ["orchestration.code_server", *location, "--location-name", "zmart", "--log-level", "warning"]
 
 
 def webserver_arguments() -> list[str]:

@@ -50,11 +50,12 @@ _SECRET_PREFIXES = (
     "IPFS_GATEWAY_URL",
     "ALERT_WEBHOOK_URL",
     "METRICS_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
     "DAGSTER_STORAGE_URL",
     "DAGSTER_PASSWORD",
     "ZMART_TEST_DSN",
 )
-_LOGIN_VARIABLES: Mapping[Role, str] = {
+LOGIN_VARIABLES: Mapping[Role, str] = {
     "zmart_ingest": "DATABASE_URL_INGEST",
     "zmart_api": "DATABASE_URL_API",
     "zmart_keeper": "DATABASE_URL_KEEPER",
@@ -134,7 +135,7 @@ class _ServicePlan:
         return Service(
             name="ingest",
             launch=lambda: self._python_launch(
-                ["ingest"], passing=("HELIUS_", "METRICS_TOKEN"), roles=("zmart_ingest",)
+                ["ingest"], passing=("HELIUS_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS"), roles=("zmart_ingest",)
             ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
             liveness=probes.http_liveness(connect_host(host), port, "/health"),
@@ -153,7 +154,7 @@ class _ServicePlan:
         arguments = ["devchain", *(flag for flag, is_set in flags.items() if is_set)]
         return Service(
             name="devchain",
-            launch=lambda: self._python_launch(arguments, passing=("HELIUS_",)),
+            launch=lambda: self._python_launch(arguments, passing=("HELIUS_", "METRICS_TOKEN")),
             # A validator on this port answers `/health`, too.
             probe=probes.http_probe(connect_host(host), ports.devchain, "/health"),
             liveness=probes.http_liveness(connect_host(host), ports.devchain, "/health"),
@@ -171,7 +172,7 @@ class _ServicePlan:
             name="api",
             launch=lambda: self._python_launch(
                 ["api"],
-                passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
+                passing=("JWT_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "IPFS_GATEWAY_URL"),
                 roles=self._api_roles(),
             ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
@@ -187,7 +188,7 @@ class _ServicePlan:
             name="ws",
             launch=lambda: self._python_launch(
                 ["api", "ws"],
-                passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
+                passing=("JWT_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "IPFS_GATEWAY_URL"),
                 roles=self._api_roles(),
             ),
             after=("migrate",),
@@ -242,6 +243,7 @@ class _ServicePlan:
 
     def _dagster_code_service(self) -> Service:
         state_dir = self._settings.state_dir
+        host, port = self._settings.hosts.dagster, self._settings.ports.dagster_metrics
 
         def launch() -> process.Launch:
             dagster_services.prepare_home(state_dir)
@@ -250,7 +252,7 @@ class _ServicePlan:
             # other two processes see Dagster's own schema only.
             launch = self._dagster_launch(
                 dagster_services.code_server_arguments(state_dir),
-                passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_"),
+                passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_", "METRICS_TOKEN"),
             )
             return replace(launch, environment={**launch.environment, **keeper_keys(self._settings)})
 
@@ -261,6 +263,7 @@ class _ServicePlan:
             probe=probes.socket_probe(dagster_services.code_server_socket(state_dir)),
             liveness=probes.grpc_liveness(dagster_services.code_server_socket(state_dir)),
             ready_within_seconds=DAGSTER_READY_WITHIN_SECONDS,
+            ports=(Port(variable="DAGSTER_METRICS_PORT", host=host, number=port),),
             # Its runs, dbt among them, are its child processes.
             memory_ceiling_bytes=3 * MEMORY_CEILING_BYTES,
         )
@@ -318,7 +321,7 @@ class _ServicePlan:
     ) -> process.Launch:
         """Return the launch of a Python module, with the variables and logins it may have."""
         passed = {name: value for name, value in self._environ.items() if passing and name.startswith(passing)}
-        logins = {_LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
+        logins = {LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
         return process.Launch(
             command=(sys.executable, "-m", *arguments),
             environment={
