@@ -42,7 +42,7 @@ FOLDERS = (
 EXCLUDED = {"node_modules", "__pycache__", ".pytest_cache", "target"}
 CITING = (".py", ".sql", ".yml", ".yaml", ".mjs", ".js", ".ts", ".html", ".css", ".md", ".json", ".toml", ".sh")
 #: Folders whose pages are cited by name alone.
-PAGE_FOLDERS = (Path(), Path("docs"), Path("docs/adr"))
+PAGE_FOLDERS = (Path(), Path("docs"), Path("docs/adr"), Path("docs/operating"))
 #: Names of variables in documents that nothing here reads or defines, each with its reason.
 FOREIGN_VARIABLES = {
     "NAME_FILE": "NAME stands for the name of a secret",
