@@ -58,7 +58,13 @@ async def open_finder(configured: settings.Settings) -> AsyncIterator[sync_gaps.
             await sync_task.identify(client, database, cluster=configured.chain.cluster, program_id=program_id)
             yield sync_gaps.GapFinder(
                 client,
-                Reconciler(client, program_id, pipeline, database),
+                Reconciler(
+                    client,
+                    program_id,
+                    pipeline,
+                    database,
+                    may_jump=configured.chain.cluster is settings.Cluster.LOCALNET,
+                ),
                 Fetcher(client, Decoder(program_id), pipeline, database),
                 database,
             )
@@ -85,6 +91,7 @@ async def _list(configured: settings.Settings, options: argparse.Namespace) -> i
 
 async def _accept(configured: settings.Settings, options: argparse.Namespace) -> int:
     sync_gaps.require_request(options.from_slot, options.to_slot, options.reason)
+    await sync_gaps.require_operator(configured.postgres.dsn("zmart_ingest"))
     async with open_finder(configured) as finder:
         gap = await finder.accept(options.from_slot, options.to_slot, who=getpass.getuser(), reason=options.reason)
     _print_accepted(gap)

@@ -14,7 +14,7 @@ from raw.append(
     %(signatures)s::text [], %(slots)s::bigint [], %(indexes)s::int [], %(block_times)s::bigint [], %(errs)s::text [],
     %(fees)s::text [], %(digests)s::bytea [], %(sightings)s::int [],
     %(bundles)s::bytea [], %(bundled)s::int [], %(starts)s::int [], %(lengths)s::int [],
-    %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
+    %(owners)s::int [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
     %(wanted)s::text [], %(event_digests)s::bytea []
@@ -25,7 +25,7 @@ from raw.append(
 select *
 from raw.append_events(
     %(numbers)s::bigint [], %(left)s::bigint [],
-    %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
+    %(owners)s::int [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
     %(event_digests)s::bytea []
@@ -84,10 +84,29 @@ select
     coalesce(b.content, t.body),
     coalesce(t.bundle_start, 0),
     t.bundle_length,
-    t.retracted_at is not null
+    t.retracted_at is not null,
+    case when t.order_settled then t.index_in_block end,
+    extract(epoch from t.block_time)::bigint,
+    t.fee_lamports::text
 from raw.transactions as t
 left join raw.bundles as b on t.bundle_no = b.bundle_no
 where t.signature = %(signature)s;
+
+-- name: poorer_transactions
+-- Which of these transactions have fewer events in the log than a delivery of the same content.
+select g.signature
+from unnest(%(signatures)s::text [], %(digests)s::bytea [], %(events)s::int []) as g (signature, digest, events)
+inner join raw.transactions as t on t.signature = g.signature and t.digest = g.digest
+where
+    t.retracted_at is null
+    and (
+        select count(*) from raw.events as e where e.transaction_no = t.transaction_no and e.retracted_at is null
+    ) < g.events;
+
+-- name: close_truncated
+-- The events after the cut have been rebuilt: the dead letter about them alone is resolved.
+update raw.dead_letters set resolved_at = clock_timestamp()
+where signature = %(signature)s and reason_code = 'truncated' and ordinal is null and resolved_at is null;
 
 -- name: close_recheck
 -- The finalized chain has decided: the recheck is closed, and so are its dead letters.
@@ -243,3 +262,7 @@ select
             group by d.reason_code
         ) as letters
     ), '{}') as open_dead_letters;
+
+-- name: mark_of
+-- The mark of the commit that holds a seq.
+select raw.mark_of(%(seq)s);

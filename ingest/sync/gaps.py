@@ -27,6 +27,7 @@ from zmart.chain import client as chain
 from zmart.chain import rpc_errors
 from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 from zmart.db import queries
+from zmart.db.connection import connect, translate_all_errors
 
 from .database import SyncDatabase
 from .fetch import NODE_ERRORS, Fetcher
@@ -42,10 +43,13 @@ Kind: TypeAlias = Literal["unlisted", "unfetched"]
 LEAST_SECONDS: Final = 240.0
 #: Interval at which all nodes are asked about the transactions of open gaps; they are asked at the start as well.
 PROBE_SECONDS: Final = 300.0
+#: Slots whose blocks are requested at each probe: one that no node serves takes up to 17 requests to each node.
+SLOTS_ASKED: Final = 8
 #: The most markets whose lists are read to find out which of them an unfetched transaction names, and pages of each.
 MOST_MARKETS: Final = 500
 MOST_PAGES: Final = 3
 ALERT: Final = "gap_contradicted"
+STATEMENT_TIMEOUT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +159,10 @@ class GapFinder:
         """Accept what is missing between two slots, both included, and return the stored gap.
 
         Raises InvalidInput for a reason or a range that is not valid, NotFound where the slots contain no gap, Conflict
-        where it is accepted already or where something may still fill it or contradicts it, Unauthorized for a login
-        that is not an operator's, and NodeError if a node does not answer: it might fill the gap.
+        where it is accepted already or where something may still fill it or contradicts it, and NodeError if a node
+        does not answer: it might fill the gap.
         """
         require_request(from_slot, to_slot, reason)
-        await self._require_operator()
         await self._require_open(from_slot, to_slot)
         part = await self._examine(*await self._find_part(from_slot, to_slot))
         stored = [
@@ -180,14 +183,6 @@ class GapFinder:
         log.warning("gap_accepted", gap_no=rows[0][0], from_slot=from_slot, to_slot=to_slot, who=who)
         (accepted,) = [one for one in await accepted_gaps(self._database) if one.gap_no == rows[0][0]]
         return accepted
-
-    async def _require_operator(self) -> None:
-        may_accept, login = await self._database.fetch_one(sql.may_accept)
-        if not may_accept:
-            raise errors.Unauthorized(
-                f"The login {login} may not accept gaps.",
-                help="Run the command as an operator, with the DATABASE_URL_INGEST of ingest.",
-            )
 
     async def _require_open(self, from_slot: int, to_slot: int) -> None:
         rows = await self._database.fetch_all(sql.accepted_at, from_slot=from_slot, to_slot=to_slot)
@@ -358,6 +353,9 @@ class GapWatch:
         self._database = database
         self.probe_seconds = probe_seconds
         self._next_probe = float("-inf")
+        #: The last slot whose block was requested, and the contradictions that blocks have shown.
+        self._last_slot = -1
+        self._denied: dict[str, str] = {}
 
     async def update(self, listed: ListedRange) -> OpenGaps:
         """Close what is filled, as the finalized list and, at intervals, all nodes prove; return what is open."""
@@ -376,29 +374,46 @@ class GapWatch:
     async def _probe(self, unlisted: dict[str, int], listed: ListedRange) -> set[str]:
         """Ask all nodes about unlisted transactions; return the proven ones, and retract those that are proven absent.
 
-        What the log and the nodes, or two nodes, say differently is requested from the finalized chain and reported.
+        Statuses are requested of all of them, blocks of SLOTS_ASKED slots in turn. What the nodes and the log, or two
+        nodes, report differently is requested from the finalized chain and reported.
         """
         proven: set[str] = set()
-        contradictions: dict[str, str] = {}
+        differing: dict[str, str] = {}
         pairs = list(unlisted.items())
         for start in range(0, len(pairs), MOST_ASKED):
-            asked = dict(pairs[start : start + MOST_ASKED])
-            answers = await ask_statuses(self._client, asked)
-            unknown = {signature: slot for signature, slot in asked.items() if signature not in answers.listed}
-            await ask_blocks(self._client, unknown, listed.top, answers)
+            answers = await ask_statuses(self._client, dict(pairs[start : start + MOST_ASKED]))
             await self._reconciler.request_versions(answers.other_slots)
             proven |= answers.proven
-            contradictions |= answers.contradictions
-        await self._report(contradictions, unlisted)
-        if not unlisted:
-            return proven
+            differing |= answers.contradictions
+        asked = self._next_slots({signature: slot for signature, slot in pairs if signature not in proven})
+        answers = await ask_statuses(self._client, asked)
+        await ask_blocks(self._client, asked, listed.top, answers)
+        self._denied = {
+            signature: sentence
+            for signature, sentence in (self._denied | answers.contradictions).items()
+            if signature in unlisted and (signature not in asked or signature in answers.contradictions)
+        }
+        await self._report(self._denied | differing, unlisted)
+        await self._retract_expired(answers.absent - answers.known, listed)
+        return proven | answers.proven
+
+    def _next_slots(self, unproven: dict[str, int]) -> dict[str, int]:
+        """Return the transactions of the slots whose blocks are requested next."""
+        slots = sorted(set(unproven.values()))
+        later = [slot for slot in slots if slot > self._last_slot]
+        chosen = (later + [slot for slot in slots if slot <= self._last_slot])[:SLOTS_ASKED]
+        self._last_slot = chosen[-1] if chosen else -1
+        return dict([pair for pair in unproven.items() if pair[1] in chosen][:MOST_ASKED])
+
+    async def _retract_expired(self, absent: set[str], listed: ListedRange) -> None:
+        """Retract those of the absent transactions whose blockhashes have expired."""
+        if not absent:
+            return
         expired = await self._database.fetch_all(
             sql.expired_gap_transactions, height=listed.height, blockhash_age=BLOCKHASH_BLOCKS
         )
-        for start in range(0, len(expired), MOST_ASKED):
-            chunk = [(signature, slot) for signature, slot in expired[start : start + MOST_ASKED]]
-            await self._reconciler.retract_proven([pair for pair in chunk if pair[0] not in proven], listed.top)
-        return proven
+        candidates = [(signature, slot) for signature, slot in expired if signature in absent]
+        await self._reconciler.retract_proven(candidates, listed.top)
 
     async def _report(self, contradictions: dict[str, str], slots: dict[str, int]) -> None:
         if not contradictions:
@@ -414,6 +429,23 @@ class GapWatch:
             f"{named} They stay unproven, and keepers of their markets wait. See: zmart gap list, and "
             "docs/runbook.md, gap_contradicted.",
             severity="critical",
+        )
+
+
+async def require_operator(dsn: str) -> None:
+    """Raise Unauthorized for a login that may not accept gaps. Other logins cannot use the rest of this module."""
+    connection = await connect(dsn, application_name="zmart gap", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS)
+    try:
+        with translate_all_errors("The log cannot be read"):
+            row = await (await connection.execute(sql.may_accept)).fetchone()
+    finally:
+        await connection.close()
+    assert row is not None
+    may_accept, login = row
+    if not may_accept:
+        raise errors.Unauthorized(
+            f"The login {login} may not accept gaps.",
+            help="Run the command as an operator, with the DATABASE_URL_INGEST of ingest.",
         )
 
 

@@ -56,7 +56,7 @@ select
     o.age_seconds,
     o.error_kind,
     coalesce(o.contradiction, ''),
-    exists (
+    exists(
         select from raw.transactions as t
         inner join seen as s on t.signature = s.signature and t.slot = s.slot
         where
@@ -72,7 +72,7 @@ select
     g.signature,
     g.slot,
     g.kind,
-    exists (
+    exists(
         select from seen as s
         where s.commitment = 'finalized' and s.signature = g.signature and s.slot = g.slot and s.succeeded
     )

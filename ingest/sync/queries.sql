@@ -43,11 +43,15 @@ group by t.slot
 order by t.slot
 limit %(limit)s;
 
+-- name: newest_possible_slot
+-- The highest slot that the chain can have reached by now; null before a node has reported one.
+select raw.newest_possible_slot();
+
 -- name: save_node_slot
--- The newest confirmed slot of the node, and the time of this answer. A node that lags changes neither.
+-- The newest slot that every node has reported, and the time of this answer. A node that lags changes neither.
 insert into ops.cursors as c (name, value) values ('node_slot', to_jsonb(%(slot)s::bigint))
 on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp()
-where c.value::bigint <= excluded.value::bigint;
+where c.value::bigint < excluded.value::bigint;
 
 -- name: impossible_transactions
 -- Transactions in the log so far above the node's slot that the chain cannot have reached theirs.

@@ -29,12 +29,14 @@ An error during a walk ends it without any conclusion.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 import structlog
 
+from zmart import errors
 from zmart.chain import client as chain
 from zmart.chain import rpc_errors
 from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
@@ -42,7 +44,7 @@ from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 from ..store.group_commit import Pipeline
 from ..store.writer import MAX_INDEX_IN_BLOCK, CoverageProof
 from .database import SyncDatabase, sql
-from .node_answers import MOST_ASKED, FinalizedBlocks, ask_blocks, ask_statuses
+from .node_answers import MOST_ASKED, ask_blocks, ask_statuses
 
 log = structlog.get_logger()
 
@@ -54,6 +56,8 @@ UNLISTED_SECONDS: Final = 240.0
 #: How far above the highest slot that the chain can have reached a stored transaction must be before it is retracted:
 #: an hour of slots of 0.2 s. The node may lag, and what is nearer is soon compared with the finalized list.
 IMPOSSIBLE_SLOTS: Final = 18_000
+#: How far the first node's slot may be above the lowest one that nodes report, before any slot is stored.
+FIRST_SLOTS_AHEAD: Final = 600
 #: Maximum number of signatures that an alert names.
 NAMED: Final = 10
 #: Signatures in one proof, so that comparing digests locks the log for milliseconds only.
@@ -87,12 +91,15 @@ class Reconciler:
         database: SyncDatabase,
         *,
         page: int = chain.MAX_SIGNATURES,
+        may_jump: bool = False,
     ) -> None:
         self._client = client
         self._program_id = program_id
         self._pipeline = pipeline
         self._database = database
         self._page = page
+        #: Whether slots may pass faster than by the clock: on a development chain an operator closes blocks at will.
+        self.may_jump = may_jump
         #: The highest slot that a node has shown us, by commitment; a response from before it is rejected.
         self._highest: dict[Commitment, int] = {"confirmed": 0, "finalized": 0}
         #: Transactions retracted since the start.
@@ -107,7 +114,7 @@ class Reconciler:
         _, final, has_ground = await self._database.fetch_one(sql.proven_slots)
         node = self._client.pin_node()
         top = await node.slot(commitment=commitment, min_context_slot=max(self._highest[commitment], final, 0))
-        await self._database.execute(sql.save_node_slot, slot=top)
+        await self._require_reachable(node, top, commitment)
         height = await node.block_height(commitment="finalized") if commitment == "finalized" else 0
         await self._database.execute(sql.clear_listing, commitment=commitment)
         lowest = await self._list_pages(node, commitment, final, top)
@@ -115,6 +122,25 @@ class Reconciler:
             raise rpc_errors.NodeBehind(f"The node's list ends at slot {lowest}, above slots that were proven before.")
         self._highest[commitment] = max(self._highest[commitment], top)
         return ListedRange(commitment=commitment, floor=final, top=top, height=height)
+
+    async def _require_reachable(self, node: chain.ChainClient, top: int, commitment: Commitment) -> None:
+        """Check that the chain can have reached the node's slot, and store the lowest slot that the nodes report.
+
+        The lowest, because no single node can then loosen the bound on slots, and one that lags does not tighten it:
+        the bound grows with the clock from the last stored slot (raw.newest_possible_slot). A median needs three nodes.
+        Before the first stored slot a single node is asked twice. Raises InvalidResponse.
+        """
+        (bound,) = await self._database.fetch_one(sql.newest_possible_slot)
+        lowest = top
+        for other in self._client.each_node()[1:] or ([node] if bound is None else []):
+            with contextlib.suppress(rpc_errors.NodeError, errors.Unauthorized, errors.NotFound):
+                lowest = min(lowest, await other.slot(commitment=commitment))
+        reachable = lowest + FIRST_SLOTS_AHEAD if bound is None else bound
+        if top > reachable and not self.may_jump:
+            raise rpc_errors.InvalidResponse(
+                f"The node reports slot {top}, and the chain cannot have passed slot {reachable} yet."
+            )
+        await self._database.execute(sql.save_node_slot, slot=top if self.may_jump else lowest)
 
     async def _list_pages(self, node: chain.ChainClient, commitment: Commitment, floor: int, top: int) -> int:
         """Page back to `floor` or to the beginning; return the lowest slot listed."""
@@ -306,8 +332,8 @@ class Reconciler:
     async def _find_absent(self, candidates: Sequence[tuple[str, int]], top: int) -> list[str]:
         """Return the candidates that no node's history knows and that no block of their slot contains.
 
-        The second condition must be proven by `FinalizedBlocks.prove_absence` at one node, and no other node may serve
-        a block that contains the candidate: where nodes contradict each other, nothing is absent.
+        The second condition must be proven by the blocks of one node (`FinalizedBlocks`), and no other node may serve a
+        block that contains the candidate: where nodes contradict each other, nothing is absent.
         """
         node = self._client.pin_node()
         await node.slot(commitment="finalized", min_context_slot=top)
@@ -316,14 +342,9 @@ class Reconciler:
             raise rpc_errors.NodeBehind(f"The node is at slot {statuses.slot}, before {top}.")
         unknown = dict(pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None)
         answers = await ask_statuses(self._client, unknown)
-        blocks = FinalizedBlocks(node)
-        absent = {
-            signature: slot
-            for signature, slot in unknown.items()
-            if signature not in answers.known and await blocks.prove_absence(signature, slot, top)
-        }
-        await ask_blocks(self._client, absent, top, answers)
-        return [signature for signature in absent if signature not in answers.known]
+        unknown = {signature: slot for signature, slot in unknown.items() if signature not in answers.known}
+        await ask_blocks(self._client, unknown, top, answers)
+        return [signature for signature in unknown if signature in answers.absent - answers.known]
 
 
 def _valid_index(index: int | None) -> int | None:

@@ -160,7 +160,7 @@ class SyncTask:
     ) -> None:
         self.completeness = CompletenessStatus()
         self.intervals = intervals or Intervals()
-        self.reconciler = Reconciler(client, program_id, pipeline, database)
+        self.reconciler = Reconciler(client, program_id, pipeline, database, may_jump=cluster is Cluster.LOCALNET)
         self.fetcher = Fetcher(client, Decoder(program_id), pipeline, database)
         self.block_order = BlockOrderResolver(client, pipeline, database)
         self.gap_watch = GapWatch(client, self.reconciler, database)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import getpass
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import chain_stack
+import msgspec
 import pytest
 from chain_stack import BLOCKS_TO_FINALITY, ChainStack
 from scripted_node import ScriptedNode, ScriptedReply, result
 
+from devchain import delivery
 from devchain.blocks import LandedTransaction
 from devchain.rpc_errors import RpcError
+from ingest.commands import gaps as command
 from ingest.decode.decoder import Decoder
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
@@ -22,7 +27,7 @@ from ingest.sync import gaps
 from ingest.sync.fetch import Fetcher
 from ingest.sync.reconcile import Reconciler
 from ingest.sync.task import SyncTask
-from zmart import errors, testing
+from zmart import errors, settings, testing
 from zmart.chain.rpc import RpcClient
 from zmart.run.deploy import rebuild
 from zmart.settings import Cluster
@@ -121,18 +126,26 @@ async def lose_delivered(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def lose_undelivered(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> GapStack:
-    """Let the node list one transaction that was never delivered, and answer null for it."""
+    """Let the node list two transactions that were never delivered, and answer null for them."""
     genuine = dict(stack.node.server.rpc.methods)
     await stack.play(10)
     await stack.pass_blocks(BLOCKS_TO_FINALITY)
-    lost = [one for one in stack.landed_transactions() if one.err is None][-3]
+    lost = [one for one in stack.landed_transactions() if one.err is None and names_one_market(one)][-4::2][:2]
+    hidden = {str(one.signature) for one in lost}
 
     def transaction(params: Any) -> Any:
-        return None if params[0] == str(lost.signature) else genuine["getTransaction"](params)
+        return None if params[0] in hidden else genuine["getTransaction"](params)
 
     monkeypatch.setitem(stack.node.server.rpc.methods, "getTransaction", transaction)
     await stack.sync_task.verify()
-    return GapStack(stack=stack, genuine=genuine, lost=[lost])
+    return GapStack(stack=stack, genuine=genuine, lost=lost)
+
+
+def names_one_market(landed: LandedTransaction) -> bool:
+    """Whether its event is one of a market that existed before."""
+    rows = Decoder(chain_stack.PROGRAM_ID).decode_items([msgspec.json.encode(delivery.webhook_item(landed))])
+    names = {event.name for row in rows.transactions for event in row.events}
+    return bool(names) and not names & {"MarketCreated", "GlobalConfigUpdated"}
 
 
 def heal(gap: GapStack) -> None:
@@ -140,11 +153,17 @@ def heal(gap: GapStack) -> None:
     gap.stack.node.server.rpc.methods.update(gap.genuine)
 
 
+def open_second_task(stack: ChainStack, client: RpcClient, pipeline: Pipeline) -> SyncTask:
+    """A sync task on other nodes, as after a restart with another SOLANA_RPC_URL."""
+    return SyncTask(client, stack.sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=chain_stack.PROGRAM_ID)
+
+
 async def test_finality_passes_an_accepted_gap_and_nothing_else(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before it is accepted finality waits and alerts name the command. Then it goes on to the head, the alerts close,
-    answers say what is unproven, and the gap's own transactions stay confirmed while all others are final."""
+    """Before it is accepted finality waits and alerts name the command; a part is passed alone. Then finality goes on
+    to the head, the alerts close, answers say what is unproven, and the gap's transactions stay confirmed. When the
+    node lists them again, the gap is closed and they are final."""
     gap = await lose_delivered(stack, monkeypatch)
     first, last = gap.slots
     standing = stack.sync_task.completeness
@@ -154,170 +173,83 @@ async def test_finality_passes_an_accepted_gap_and_nothing_else(
     (found,) = (await gap.finder().find()).gaps
     assert (found.from_slot, found.to_slot) == (first, last)
 
-    accepted = await gap.accept()
+    await gap.accept(to_slot=first)
     standing = await stack.sync_task.verify()
-
-    assert standing.finalized_through == standing.finalized_slot
-    assert gap.statuses() == dict.fromkeys(gap.signatures, False)
-    assert stack.fetch_all(
-        "select bool_and(raw.is_final(signature, slot)) from raw.transactions where slot < %s", first
-    )
-    assert "unlisted" not in gap.open_alerts()
-    assert (standing.unproven_transactions, standing.missing_transactions) == (len(gap.lost), 0)
-    assert "accepted gap" in standing.reason
-    assert stack.fetch_all("select who, action, reason, audit_no from ops.audit") == [(WHO, "gap accept", WHY, 1)]
-    assert (accepted.unlisted, accepted.unfetched, accepted.total) == (len(gap.lost), 0, len(gap.lost))
-    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
-
-
-async def test_a_later_delivery_in_the_same_slots_is_not_covered(
-    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What arrives in the slots of an accepted gap before finality passes it still holds finality."""
-    gap = await lose_delivered(stack, monkeypatch)
-    await gap.accept(to_slot=gap.slots[0])
-
-    standing = await stack.sync_task.verify()
-
-    later = min(one.slot for one in gap.lost if one.slot > gap.slots[0])
+    later = min(one.slot for one in gap.lost if one.slot > first)
     assert standing.finalized_through == later - 1
     assert "unlisted" in gap.open_alerts()
     assert stack.sync_task.reconciler.waits_for.startswith(f"slot {later}: a delivered transaction")
 
+    accepted = await gap.accept(from_slot=later)
+    standing = await stack.sync_task.verify()
 
-async def test_a_node_that_lists_the_transactions_again_closes_the_gap(
-    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The statuses of any node prove them although the list begins above them; then they are final."""
-    gap = await lose_delivered(stack, monkeypatch)
-    await gap.accept()
-    await stack.sync_task.verify()
+    assert standing.finalized_through == standing.finalized_slot
+    assert gap.statuses() == dict.fromkeys(gap.signatures, False)
+    others = "select bool_and(raw.is_final(signature, slot)) from raw.transactions where slot < %s"
+    assert stack.fetch_all(others, first) == [(True,)]
+    assert "unlisted" not in gap.open_alerts()
+    assert (standing.unproven_transactions, standing.missing_transactions) == (len(gap.lost), 0)
+    assert "2 accepted gaps" in standing.reason
+    assert stack.fetch_all("select distinct who, action, reason from ops.audit") == [(WHO, "gap accept", WHY)]
+    after_first = len([one for one in gap.lost if one.slot > first])
+    assert (accepted.unlisted, accepted.unfetched, accepted.total) == (after_first, 0, after_first)
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
+    with pytest.raises(errors.Conflict, match=f"{WHO} accepted gap 2 .* it is open"):
+        await gap.accept(from_slot=later)
+
     assert (await stack.sync_task.verify()).unproven_transactions == len(gap.lost)
     heal(gap)
-
     standing = await stack.sync_task.verify()
 
     assert (standing.unproven_transactions, gap.outcomes()) == (0, ["listed"])
     assert gap.statuses() == dict.fromkeys(gap.signatures, True)
     assert await gaps.accepted_gaps(stack.sync_database) == []
-    (closed,) = await gaps.accepted_gaps(stack.sync_database, shows_all=True)
-    assert closed.closed_at is not None
+    assert all(one.closed_at for one in await gaps.accepted_gaps(stack.sync_database, shows_all=True))
     with pytest.raises(errors.Conflict, match="was filled on"):
         await gap.accept()
 
 
-async def test_a_listed_transaction_that_no_node_serves_is_passed_and_fetched_later(
+async def test_listed_transactions_that_no_node_serves_are_passed_and_filled_later(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """verified_through and finalized_through go on without it; a node that serves it closes the gap."""
+    """verified_through and finalized_through go on without them. The webhook delivers one, and it is stored although
+    its slot is final; a node serves the other. Then the gap is closed and both are final."""
     gap = await lose_undelivered(stack, monkeypatch)
     standing = stack.sync_task.completeness
     assert (standing.verified_through, standing.finalized_through) == (gap.slots[0] - 1, gap.slots[0] - 1)
     await stack.sync_task.fetcher.report()
     assert "unfetched" in gap.open_alerts()
 
-    await gap.accept()
+    for found in (await gap.finder().find()).gaps:
+        await gap.accept(from_slot=found.from_slot, to_slot=found.to_slot)
     standing = await stack.sync_task.verify()
 
     await stack.sync_task.fetcher.report()
     assert "unfetched" not in gap.open_alerts()
     assert (standing.verified_through, standing.finalized_through) == (standing.confirmed_slot, standing.finalized_slot)
-    assert (standing.unproven_transactions, standing.missing_transactions) == (0, 1)
+    assert (standing.unproven_transactions, standing.missing_transactions) == (0, 2)
+    named = stack.fetch_all("select distinct cardinality(market_nos) from ops.gap_transactions")
+    assert named == [(1,)]
 
+    delivered, served = gap.lost
+    await stack.deliver([delivered])
+    assert str(delivered.signature) in stack.stored_signatures()
+    assert (await stack.sync_task.verify()).missing_transactions == 1
     heal(gap)
     stack.fetch_all("update raw.pending_signatures set next_attempt_at = clock_timestamp() returning 1")
     await stack.sync_task.fetcher.fetch_due()
     standing = await stack.sync_task.verify()
+    assert str(served.signature) in stack.stored_signatures()
     assert (standing.missing_transactions, gap.outcomes()) == (0, ["fetched"])
     assert gap.statuses() == dict.fromkeys(gap.signatures, True)
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
-async def test_a_delivery_fills_a_gap_in_slots_that_are_final(
+async def test_what_contradicts_an_accepted_gap_keeps_it_open_until_the_nodes_agree(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The webhook delivers what no node serves: it is stored, although its slot is final; another one is not."""
-    gap = await lose_undelivered(stack, monkeypatch)
-    await gap.accept()
-    await stack.sync_task.verify()
-
-    await stack.deliver(gap.lost)
-
-    assert gap.signatures <= stack.stored_signatures()
-    standing = await stack.sync_task.verify()
-    assert (standing.missing_transactions, gap.outcomes()) == (0, ["fetched"])
-
-
-async def test_a_gap_of_transactions_that_never_were_is_retracted(
-    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A node that serves the blocks without them proves them absent after the gap was accepted."""
-    gap = await lose_delivered(stack, monkeypatch)
-    await gap.accept()
-    await stack.sync_task.verify()
-    await stack.pass_blocks(160)
-    rpc = stack.node.server.rpc
-
-    def block(params: Any) -> Any:
-        answer = gap.genuine["getBlock"](params)
-        return answer and answer | {"signatures": [one for one in answer["signatures"] if one not in gap.signatures]}
-
-    monkeypatch.setitem(rpc.methods, "getBlock", block)
-    await stack.sync_task.verify()
-    standing = await stack.sync_task.verify()
-
-    assert not gap.signatures & stack.stored_signatures()
-    assert (standing.unproven_transactions, gap.outcomes()) == (0, ["retracted"])
-    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
-
-
-class SecondNode:
-    """A second node of SOLANA_RPC_URL, which answers as the first one did before it lost anything, or differently."""
-
-    def __init__(self, gap: GapStack, **other: Callable[[Any], Any]) -> None:
-        self.node = ScriptedNode()
-        methods = gap.genuine | other
-        self.node.answers.update({name: functools.partial(self._answer, methods[name]) for name in methods})
-
-    @staticmethod
-    def _answer(method: Callable[[Any], Any], params: Any) -> ScriptedReply:
-        return result(method(params))
-
-
-def status_of(gap: GapStack, **differing: Any) -> Callable[[Any], Any]:
-    """getSignatureStatuses that reports the lost transactions differently."""
-
-    def statuses(params: Any) -> Any:
-        answer = gap.genuine["getSignatureStatuses"](params)
-        known = zip(params[0], answer["value"], strict=True)
-        return answer | {"value": [one and (one | differing if name in gap.signatures else one) for name, one in known]}
-
-    return statuses
-
-
-@pytest.mark.parametrize("kind", ["unlisted", "unfetched"])
-@pytest.mark.parametrize(
-    ("differing", "sentence"),
-    [({"slot": 7}, "in slot 7"), ({"err": {"InstructionError": [0, "Custom"]}}, "as failed")],
-    ids=["another slot", "failed"],
-)
-async def test_a_contradiction_is_not_accepted(
-    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, kind: str, differing: dict[str, Any], sentence: str
-) -> None:
-    """A second node that reports the transactions differently makes the gap a contradiction, before and after."""
-    lose = lose_delivered if kind == "unlisted" else lose_undelivered
-    gap = await lose(stack, monkeypatch)
-    second = SecondNode(gap, getSignatureStatuses=status_of(gap, **differing), getTransaction=lambda _: None)
-    async with second.node.serving(), RpcClient([stack.node.url, second.node.url]) as client:
-        with pytest.raises(errors.Conflict, match=sentence):
-            await gap.finder(client).accept(*gap.slots, who=WHO, reason=WHY)
-    assert stack.fetch_all("select count(*) from ops.accepted_gaps") == [(0,)]
-
-
-async def test_a_contradiction_keeps_an_accepted_gap_open_and_is_reported(
-    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One node serves blocks that contain the transactions, another one blocks without them: neither counts."""
+    """One node serves blocks that contain the transactions, another one blocks without them: an alert, and nothing is
+    proven or retracted. When only blocks without them are left, they are retracted and the gap is closed."""
     gap = await lose_delivered(stack, monkeypatch)
     await gap.accept()
     await stack.sync_task.verify()
@@ -339,18 +271,109 @@ async def test_a_contradiction_keeps_an_accepted_gap_open_and_is_reported(
         RpcClient([stack.node.url, second.node.url]) as client,
         Pipeline(connect) as pipeline,
     ):
-        both = SyncTask(
-            client, stack.sync_database, pipeline, cluster=Cluster.LOCALNET, program_id=chain_stack.PROGRAM_ID
-        )
-        standing = await both.verify()
+        standing = await open_second_task(stack, client, pipeline).verify()
+    assert standing.unproven_transactions == len(gap.lost)
+    assert gap.signatures <= stack.stored_signatures()
+    assert gap.open_alerts() >= {"gap_contradicted"}
+    assert gap.statuses() == dict.fromkeys(gap.signatures, False)
 
-        assert standing.unproven_transactions == len(gap.lost)
-        assert gap.signatures <= stack.stored_signatures()
-        assert gap.open_alerts() >= {"gap_contradicted"}
-        assert gap.statuses() == dict.fromkeys(gap.signatures, False)
+    await stack.sync_task.verify()
+    standing = await stack.sync_task.verify()
 
-        heal(gap)
-        both.gap_watch = gaps.GapWatch(client, both.reconciler, stack.sync_database)
-        standing = await both.verify()
-        assert (standing.unproven_transactions, gap.outcomes()) == (0, ["listed"])
-        assert "gap_contradicted" not in gap.open_alerts()
+    assert not gap.signatures & stack.stored_signatures()
+    assert (standing.unproven_transactions, gap.outcomes()) == (0, ["retracted"])
+    assert "gap_contradicted" not in gap.open_alerts()
+    assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
+
+
+class SecondNode:
+    """A second node of SOLANA_RPC_URL, which answers as the first one did before it lost anything, or differently."""
+
+    def __init__(self, gap: GapStack, **other: Callable[[Any], Any]) -> None:
+        self.node = ScriptedNode()
+        methods = gap.genuine | other | {"getRecentPerformanceSamples": lambda _: []}
+        self.node.answers.update({name: functools.partial(self._answer, methods[name]) for name in methods})
+
+    @staticmethod
+    def _answer(method: Callable[[Any], Any], params: Any) -> ScriptedReply:
+        return result(method(params))
+
+
+def status_of(gap: GapStack, **differing: Any) -> Callable[[Any], Any]:
+    """getSignatureStatuses that reports the lost transactions differently."""
+
+    def statuses(params: Any) -> Any:
+        answer = gap.genuine["getSignatureStatuses"](params)
+        known = zip(params[0], answer["value"], strict=True)
+        return answer | {"value": [one and (one | differing if name in gap.signatures else one) for name, one in known]}
+
+    return statuses
+
+
+FAILED = {"err": {"InstructionError": [0, "Custom"]}}
+
+
+async def test_a_gap_that_may_be_filled_or_is_contradicted_is_not_accepted(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every refusal is a sentence with the next step, and none of them stores anything."""
+    gap = await lose_delivered(stack, monkeypatch)
+    first, last = gap.slots
+    lost_statuses = stack.node.server.rpc.methods["getSignatureStatuses"]
+
+    def blocks(params: Any) -> Any:
+        answer = gap.genuine["getBlock"](params)
+        return answer and answer | {"signatures": []}
+
+    not_final = status_of(gap, confirmationStatus="confirmed", confirmations=1)
+    for second, sentence in (
+        (SecondNode(gap, getSignatureStatuses=status_of(gap, slot=7)), "contradicted. A node has it .* in slot 7"),
+        (SecondNode(gap, getSignatureStatuses=status_of(gap, **FAILED)), "contradicted. A node has it .* as failed"),
+        (SecondNode(gap, getSignatureStatuses=not_final, getBlock=blocks), "contradicted. One node knows it"),
+        (SecondNode(gap, getSignatureStatuses=not_final, getBlock=lambda _: None), "A node knows .* zmart gap list"),
+        (SecondNode(gap, getSignatureStatuses=lost_statuses, getBlock=blocks), "prove that .* is not on the chain"),
+    ):
+        async with second.node.serving(), RpcClient([stack.node.url, second.node.url]) as client:
+            with pytest.raises(errors.Conflict, match=sentence):
+                await gap.finder(client).accept(first, last, who=WHO, reason=WHY)
+    async with RpcClient([stack.node.url, second.node.url]) as client:
+        with pytest.raises(errors.Unavailable, match="does not answer, and it might fill the gap"):
+            await gap.finder(client).accept(first, last, who=WHO, reason=WHY)
+    with monkeypatch.context() as young:
+        young.setattr("ingest.sync.gaps.LEAST_SECONDS", 240.0)
+        with pytest.raises(errors.Conflict, match=r"for .* s only\. .* Try again in"):
+            await gap.accept()
+
+    monkeypatch.setenv(settings.RUN_VARIABLE, "test")
+    monkeypatch.setenv("SOLANA_CLUSTER", "localnet")
+    monkeypatch.setenv("SOLANA_RPC_URL", stack.node.url)
+    monkeypatch.setenv("SOLANA_PROGRAM_ID_CORE", chain_stack.PROGRAM_ID)
+    monkeypatch.setenv("DATABASE_URL_INGEST", stack.database.dsn("zmart_ingest"))
+    for arguments, status, sentence in (
+        ((str(first), str(last), "--reason", "  "), 2, "The reason is empty. Say why"),
+        (
+            (str(last), str(first), "--reason", WHY),
+            2,
+            f"Slot {first} is before slot {last}. Run: zmart gap accept {first}",
+        ),
+        (
+            (str(first - 1), str(last), "--reason", WHY),
+            2,
+            f"beyond the gap, which is slots {first} to {last}. Run:",
+        ),
+        ((str(last + 1), str(last + 1), "--reason", WHY), 2, "Nothing is missing in slots"),
+        (("1", "2", "--reason", WHY), 2, "they are final. See: zmart gap list"),
+    ):
+        assert await asyncio.to_thread(command.main, ["accept", *arguments]) == status
+        assert sentence in capsys.readouterr().err
+    assert await asyncio.to_thread(command.main, ["list"]) == 0
+    assert f"zmart gap accept {first} {last} --reason TEXT" in capsys.readouterr().out
+    monkeypatch.setenv("DATABASE_URL_INGEST", stack.database.dsn("zmart_keeper"))
+    assert await asyncio.to_thread(command.main, ["accept", str(first), str(last), "--reason", WHY]) == 2
+    assert "may not accept gaps. Run the command as an operator" in capsys.readouterr().err
+    assert stack.fetch_all("select count(*) from ops.accepted_gaps, ops.audit") == [(0,)]
+
+    monkeypatch.setenv("DATABASE_URL_INGEST", stack.database.dsn("zmart_ingest"))
+    assert await asyncio.to_thread(command.main, ["accept", str(first), str(last), "--reason", WHY]) == 0
+    assert f"gap 1, accepted: slots {first} to {last}" in capsys.readouterr().out
+    assert stack.fetch_all("select who, subject from ops.audit") == [(getpass.getuser(), f"slots {first} to {last}")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -28,6 +29,7 @@ from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
 from ingest.sync.block_order import UNSERVED_SECONDS
 from ingest.sync.database import sql
+from ingest.sync.reconcile import Reconciler
 from ingest.sync.slow_answers import RESOLVE_AFTER_SECONDS, SlowAnswerCheck
 from ingest.sync.sources import Backoff, Intake, run_with_retries
 from ingest.sync.task import STUCK_SECONDS, SilenceDetector, SyncTask, identify, verify_cluster_at_startup
@@ -142,6 +144,72 @@ async def test_a_node_that_lags_does_not_lower_the_bound(stack: ChainStack) -> N
     await stack.sync_database.execute(sql.save_node_slot, slot=1)
 
     assert stack.fetch_all(stored) == before
+
+
+def report_once(stack: ChainStack, monkeypatch: pytest.MonkeyPatch, slot: int) -> None:
+    """Let the node report this slot to the next walk, and its own slot afterwards."""
+    methods = stack.node.server.rpc.methods
+    real, left = methods["getSlot"], [1]
+
+    def answer(params: Any) -> Any:
+        if params[0]["commitment"] == "confirmed" and left:
+            left.clear()
+            return slot
+        return real(params)
+
+    monkeypatch.setitem(methods, "getSlot", answer)
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["the first answer", "a later answer"])
+async def test_one_huge_slot_of_a_node_loosens_no_bound_and_makes_nothing_final(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    """The walk ends without a conclusion; the next one goes on, and the bound is that of the chain's own slot."""
+    stack.sync_task.reconciler.may_jump = False
+    if not is_first:
+        await stack.sync_task.verify()
+    report_once(stack, monkeypatch, LAST_SLOT)
+    with pytest.raises(rpc_errors.InvalidResponse, match=f"reports slot {LAST_SLOT}"):
+        await stack.sync_task.verify()
+    assert stack.fetch_all("select count(*) from raw.coverage where to_slot > 1000") == [(0,)]
+
+    standing = await stack.sync_task.verify()
+
+    top = standing.confirmed_slot or 0
+    assert standing.finalized_through == standing.finalized_slot
+    assert stack.fetch_all("select raw.newest_possible_slot() < %s + 10_000", top) == [(True,)]
+    assert (standing.verified_through, top < 10_000) == (top, True)
+
+
+async def test_one_node_of_several_does_not_loosen_the_bound(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lowest slot of all nodes that answer is stored, whichever node reports too much."""
+    await stack.sync_task.verify()
+    rpc = stack.node.server.rpc
+    own = rpc.methods["getSlot"]([{"commitment": "confirmed"}])
+    stored = stack.fetch_all("select value::bigint from ops.cursors where name = 'node_slot'")
+    stack.fetch_all(
+        "update ops.cursors set moved_at = moved_at - interval '1 day' where name = 'node_slot' returning 1"
+    )
+    ahead = ScriptedNode()
+    ahead.answers.update(
+        {name: functools.partial(_scripted, method) for name, method in rpc.methods.items() if name != "getSlot"}
+    )
+    ahead.will("getSlot", result(own + 100_000))
+    await stack.pass_blocks(3)
+    for nodes in ([ahead, None], [None, ahead]):
+        async with ahead.serving(), RpcClient([one.url if one else stack.node.url for one in nodes]) as client:
+            reconciler = Reconciler(client, chain_stack.PROGRAM_ID, stack.pipeline, stack.sync_database)
+            with contextlib.suppress(rpc_errors.NodeError):
+                await reconciler.list_transactions("confirmed")
+        assert stack.fetch_all("select value::bigint from ops.cursors where name = 'node_slot'") == [
+            (stored[0][0] + 3,)
+        ]
+
+
+def _scripted(method: Callable[[Any], Any], params: Any) -> ScriptedReply:
+    return result(method(params))
 
 
 async def test_what_was_believed_before_the_node_named_its_slot_is_retracted(stack: ChainStack) -> None:
