@@ -33,7 +33,7 @@ from zmart.http.server import GracefulServer, bind_listener
 from zmart.tasks import SharedResult
 
 from . import log_stats
-from .commands import backfill, dead_letters, replay
+from .commands import backfill, dead_letters, gaps, replay
 from .decode.decoder import Decoder
 from .keeper_watch import KeeperWatch
 from .notification_watch import NotificationWatch
@@ -144,6 +144,8 @@ if __name__ == "__main__":
             sys.exit(replay.main(Path(file)))
         case ["backfill", *arguments]:
             sys.exit(backfill.main(arguments))
+        case ["gap", *arguments]:
+            sys.exit(gaps.main(arguments))
         case ["dead-letters", *arguments]:
             sys.exit(dead_letters.main(arguments))
         case ["webhook", *arguments]:

@@ -7,22 +7,18 @@ compares that with the last round that each keeper left (ops.keeper_rounds).
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import psycopg
-import structlog
 from psycopg.types.json import Jsonb
 
-from zmart import errors
-from zmart.db import alerts, queries
-from zmart.db.connection import ReconnectingConnection, translate_all_errors
+from zmart.db import queries
+from zmart.db.connection import translate_all_errors
 from zmart.settings import Settings
-from zmart.tasks import cancel_until_done
 
-log = structlog.get_logger()
+from .database_watch import DatabaseWatch
+
 sql = queries.load("ingest", "keeper_watch.sql")
 
 ALERT = "keepers_idle"
@@ -38,7 +34,6 @@ MONITORED = frozenset({"market_finalizations", "dispute_settlements"})
 #: The creator of a market may activate it, too; a keeper does only where it has the admin's key.
 OPTIONAL = frozenset({"market_activations"})
 INTERVAL_SECONDS = 30.0
-STATEMENT_TIMEOUT_SECONDS = 10.0
 #: Rounds that may be missing before keepers count as idle, and the shortest such time.
 MISSED_ROUNDS = 3
 LEAST_IDLE_SECONDS = 180.0
@@ -80,13 +75,11 @@ def _describe_last(state: KeeperState) -> str:
     return f"its last round ended {state.seconds_since_work / 60:.0f} minutes ago"
 
 
-class KeeperWatch:
-    """The task that watches; start it with the server."""
+class KeeperWatch(DatabaseWatch):
+    """The task that watches keepers."""
 
     def __init__(self, dsn: str, configured: Settings) -> None:
-        self._connection = ReconnectingConnection(
-            dsn, application_name="zmart ingest keeper watch", statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS
-        )
+        super().__init__(dsn, name="keeper watch", interval_seconds=INTERVAL_SECONDS)
         voting, monitor = configured.voting, configured.monitor
         self.limit_seconds = max(MISSED_ROUNDS * voting.aggregation_interval_ms / 1000, LEAST_IDLE_SECONDS)
         self._watched = [name for name in KEEPERS if monitor.enabled or name not in MONITORED]
@@ -98,24 +91,13 @@ class KeeperWatch:
             "counts_dry": monitor.dry_run,
         }
         self._waiting_since: dict[str, float] = {}
-        self._task: asyncio.Task[None] | None = None
         #: The last states, for metrics.
         self.states: Mapping[str, KeeperState] = {}
-
-    def start(self) -> None:
-        """Start the task."""
-        self._task = asyncio.create_task(self._run(), name="ingest keeper watch")
-
-    async def stop(self) -> None:
-        """Stop the task."""
-        if self._task is not None:
-            await cancel_until_done(self._task)
-        await self._connection.close()
 
     async def check(self) -> None:
         """Look once: update the states, the backlog and the alert. Raises the database's errors."""
         with translate_all_errors("Keepers cannot be watched"):
-            connection = await self._connection.get()
+            connection = await self.connection.get()
             rows = await (await connection.execute(sql.keepers, self._parameters)).fetchall()
             self.states = self._read_states(rows)
             backlog = {state.name: state.waiting for state in self.states.values()}
@@ -123,13 +105,7 @@ class KeeperWatch:
             if message := idle_message(self.states.values(), self.limit_seconds):
                 await self.alert(ALERT, message)
             else:
-                await connection.execute(alerts.sql.resolve_alert, {"kind": ALERT, "subject": ""})
-
-    async def alert(self, kind: str, message: str) -> None:
-        """Raise a critical alert; while it is open, raising it again only increases its count."""
-        connection = await self._connection.get()
-        parameters = {"kind": kind, "subject": "", "severity": "critical", "message": message}
-        await connection.execute(alerts.sql.raise_alert, parameters)
+                await self.resolve(ALERT)
 
     def _read_states(self, rows: Iterable[tuple[object, ...]]) -> dict[str, KeeperState]:
         now, states = time.monotonic(), dict[str, KeeperState]()
@@ -149,11 +125,3 @@ class KeeperWatch:
                 seconds_waited=None if since is None else now - since,
             )
         return states
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.check()
-            except (errors.ZmartError, psycopg.Error) as failure:
-                log.warning("keepers_not_watched", reason=str(failure))
-            await asyncio.sleep(INTERVAL_SECONDS)

@@ -66,6 +66,8 @@ _COMPLETENESS_GAUGES = {
     "unverified": "1 while the chain cannot be compared with the log, else 0.",
     "alpenglow": "1 once the cluster runs Alpenglow, 0 before that, -1 while unknown.",
     "slot_seconds": "Measured length of a slot.",
+    "missing_transactions": "Listed transactions of accepted gaps that the log lacks.",
+    "unproven_transactions": "Transactions of accepted gaps that the log holds and no node lists.",
 }
 #: The fields of the completeness whose gauges have another name.
 _COMPLETENESS_FIELDS = {"verified_through_slot": "verified_through", "finalized_through_slot": "finalized_through"}

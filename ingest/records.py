@@ -30,6 +30,11 @@ class EventRow(NamedTuple):
     #: The event's bytes as the program logged them, for the chain of the log; empty for events without such bytes.
     logged: bytes = b""
 
+    @property
+    def is_rebuilt(self) -> bool:
+        """Whether the runtime cut it from the log and decoding rebuilt it; see ingest.decode.truncated_logs."""
+        return self.context is not None and b'"rebuilt_from":' in self.context
+
 
 class DeadLetter(NamedTuple):
     """Data that could not be used, with the reason."""

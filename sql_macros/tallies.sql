@@ -2,11 +2,11 @@
     Tallies: ballots counted by market, kind and class. One text, used by the view over all ballots and by the function that
     counts those up to a slot.
 
-    Known is a wallet with a finalized event before the vote opened, which is the market's creation or the dispute's
+    Known is a wallet with a finalized event, in no open gap, before the vote opened, which is the market's creation or the dispute's
     initiation. What a wallet does later says nothing: one cheap transaction would turn a ballot into one that counts.
 #}
 
-{% macro tallies(ballots, markets, settings, events, feed) -%}
+{% macro tallies(ballots, markets, settings, events, feed, gap_transactions, transactions) -%}
 with final_part as (
     select (max(feed.ref) + 1) << 24 as end_key from {{ feed }} as feed where feed.kind = 'finalized_through'
 ),
@@ -19,6 +19,11 @@ ballots as (
             select 1 from {{ events }} as events
             where
                 events.wallet_no = ballots.wallet_no and events.retracted_at is null and events.order_key < final_part.end_key
+                and not exists (
+                    select 1 from {{ gap_transactions }} as gaps
+                    inner join {{ transactions }} as transactions on gaps.signature = transactions.signature
+                    where transactions.transaction_no = events.transaction_no and gaps.closed_at is null
+                )
                 and events.order_key < case ballots.kind when 'dispute' then markets.initiation_key else markets.created_key end
         ) as is_known,
         markets.dispute_initiated_at + make_interval(secs => settings.value) as voting_closes_at
@@ -66,7 +71,8 @@ group by market_no, kind
 {% macro write_tallies_as_of() -%}
 {%- if not is_trial() -%}
 select folds.write_as_of('{{ this.identifier }}', $as_of_text${{ tallies(
-    'marts.ballots_as_of(p_slot, p_market_no)', openings_as_of(), 'ops.settings', 'raw.events', 'raw.feed'
+    'marts.ballots_as_of(p_slot, p_market_no)', openings_as_of(), 'ops.settings', 'raw.events', 'raw.feed',
+    'ops.gap_transactions', 'raw.transactions'
 ) }}$as_of_text$)
 {%- endif -%}
 {%- endmacro %}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from devchain import delivery
 from devchain import testing as devchain
@@ -114,3 +115,34 @@ async def open_chain_stack(
             finally:
                 await sync_database.close()
         await asyncio.sleep(0)
+
+
+def hide_slots(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
+) -> None:
+    """Let the node lose some slots: it lists nothing of them, knows none of their transactions and serves no block."""
+    rpc = stack.node.server.rpc
+    real = dict(rpc.methods)
+    hidden = {str(one.signature) for one in stack.landed_transactions() if one.slot in slots}
+
+    def signatures(params: Any) -> Any:
+        return [one for one in real["getSignaturesForAddress"](params) if one["slot"] not in slots]
+
+    def statuses(params: Any) -> Any:
+        answer = real["getSignatureStatuses"](params)
+        known = zip(params[0], answer["value"], strict=True)
+        return answer | {"value": [None if signature in hidden else status for signature, status in known]}
+
+    def transaction(params: Any) -> Any:
+        return None if params[0] in hidden else real["getTransaction"](params)
+
+    def served(params: Any) -> Any:
+        return block(params[0]) if params[0] in slots else real["getBlock"](params)
+
+    for method, answer in (
+        ("getSignaturesForAddress", signatures),
+        ("getSignatureStatuses", statuses),
+        ("getTransaction", transaction),
+        ("getBlock", served),
+    ):
+        monkeypatch.setitem(rpc.methods, method, answer)

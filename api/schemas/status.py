@@ -47,6 +47,18 @@ class Completeness(Struct, kw_only=True):
     slot_seconds: Annotated[float | None, Meta(description="Measured length of a slot; null before the first walk.")]
 
 
+class AcceptedGap(Struct, kw_only=True):
+    """Slots with transactions that no node proves; an operator accepted them, so that finality goes on."""
+
+    gap_no: int
+    from_slot: int
+    to_slot: int
+    accepted_at: Instant
+    reason: Annotated[str | None, Meta(description="For METRICS_TOKEN and OPERATOR_WALLETS; null for others.")]
+    missing: Annotated[int, Meta(description="Transactions that the chain lists and the log lacks.")]
+    unproven: Annotated[int, Meta(description="Transactions of the log that no node lists; they stay confirmed.")]
+
+
 class Lag(Struct, kw_only=True):
     """The age of the newest entry and event."""
 
@@ -134,6 +146,7 @@ class Status(Struct, kw_only=True):
     verified_through: Annotated[int | None, Meta(description="Slot; null when nothing is proven.")]
     finalized_through: int | None
     completeness: Completeness
+    gaps: Annotated[list[AcceptedGap], Meta(description="Accepted gaps that are not filled yet.")]
     lag: Lag
     models: list[ModelStatus]
     scheduled_marts: list[ScheduledMart]

@@ -10,14 +10,14 @@ from app.lease_allowance(%(bucket)s, %(limit)s, %(wanted)s, %(window)s);
 select {stated}, (
     select json_build_object(
         'slot', t.slot,
-        'is_final', t.slot <= coalesce(raw.finalized_through(), -1),
+        'is_final', raw.is_final(t.signature, t.slot),
         'is_retracted', t.retracted_at is not null,
         'err', t.err,
         'events', coalesce((
             select json_agg(json_build_object('seq', e.seq, 'name', e.name, 'market_id', m.market_id) order by e.ordinal)
             from raw.events as e
             left join raw.markets_seen as m on e.market_no = m.market_no
-            where e.signature = t.signature
+            where e.transaction_no = t.transaction_no and e.retracted_at is null
         ), '[]')
     )
     from raw.transactions as t where t.signature = %(signature)s

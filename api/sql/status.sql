@@ -23,6 +23,19 @@ select {stated}, (
             'consensus', coalesce(k.value ->> 'consensus', 'unknown'),
             'slot_seconds', (k.value ->> 'slot_seconds')::double precision
         ),
+        'gaps', coalesce((
+            select json_agg(row_to_json(s) order by s.gap_no) from (
+                select
+                    g.gap_no, g.from_slot, g.to_slot, d.at as accepted_at,
+                    case when %(has_texts)s then d.reason end as reason,
+                    count(*) filter (where o.kind = 'unfetched') as missing,
+                    count(*) filter (where o.kind = 'unlisted') as unproven
+                from ops.accepted_gaps as g
+                inner join ops.audit as d on g.audit_no = d.audit_no
+                inner join ops.gap_transactions as o on g.gap_no = o.gap_no and o.closed_at is null
+                group by g.gap_no, d.audit_no
+            ) as s
+        ), '[]'),
         'lag', json_build_object(
             'last_entry_at', l.at,
             'last_entry_age_seconds', round(extract(epoch from clock_timestamp() - l.at), 3),

@@ -189,10 +189,13 @@ class Backfill:
         """Raise InvalidInput for future slots: a recorded coverage would be wrong once they exist."""
         commitment = await self._client.read_commitment()
         top = await _retry_on_node_error(lambda: self._client.slot(commitment=commitment))
-        if slots.to_slot > top:
+        (bound,) = await self._database.fetch_one(sql.newest_possible_slot)
+        # A node that once reports a slot far ahead must not make a range of the future look complete.
+        last = int(top) if bound is None else min(int(top), int(bound))
+        if slots.to_slot > last:
             raise errors.InvalidInput(
-                f"The chain is at slot {top}; later slots do not exist yet.",
-                help=f"Choose --to-slot {top} or less.",
+                f"The chain is at slot {last}; later slots do not exist yet.",
+                help=f"Choose --to-slot {last} or less.",
             )
 
     async def _list(self, slots: SlotRange) -> int:

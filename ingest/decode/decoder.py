@@ -29,7 +29,7 @@ from zmart.domain.events import Event
 from ..records import DeadLetter, EventRow, TransactionRow
 from . import context, delivery_body, event_rows, truncated_logs
 from .instructions import TransactionView
-from .webhook_types import CoreItem, WebhookItem
+from .webhook_types import CoreItem, ObjectKeysItem, WebhookItem
 
 #: The limits of an order key (zmart.domain.ids).
 SLOT_LIMIT = 1 << 39
@@ -41,6 +41,7 @@ FEE_LIMIT = 1 << 64
 
 _SIGNATURE = re.compile(r"[1-9A-HJ-NP-Za-km-z]{64,88}")
 _ITEM = msgspec.json.Decoder(WebhookItem)
+_OBJECT_KEYS = msgspec.json.Decoder(ObjectKeysItem)
 _CORE = msgspec.json.Decoder(CoreItem)
 _encode = msgspec.json.Encoder().encode
 
@@ -211,6 +212,10 @@ def _parse_lenient(raw: bytes) -> WebhookItem:
     """Parse the item; if only parts are wrong that events do not need, return the parts that are right."""
     try:
         return _ITEM.decode(raw)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return _OBJECT_KEYS.decode(raw).as_item()
     except msgspec.ValidationError:
         return _CORE.decode(raw).as_item()
 

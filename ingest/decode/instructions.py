@@ -20,7 +20,13 @@ from zmart import errors
 from zmart.chain import codec, idl
 from zmart.domain import base58
 
-from .webhook_types import CompiledInstruction, InnerInstructions, WebhookItem
+from .webhook_types import (
+    CompiledInstruction,
+    InnerInstructions,
+    NamedInnerInstructions,
+    NamedInstruction,
+    WebhookItem,
+)
 
 #: Instructions of ours that do not change the market account's lamports (protocol.md 1.4).
 NO_LAMPORTS_MOVED = frozenset(
@@ -45,6 +51,8 @@ _T = TypeVar("_T")
 _BALANCES = msgspec.json.Decoder(list[int] | None)
 _INSTRUCTIONS = msgspec.json.Decoder(list[CompiledInstruction] | None)
 _INNER = msgspec.json.Decoder(list[InnerInstructions] | None)
+_NAMED_INSTRUCTIONS = msgspec.json.Decoder(list[NamedInstruction] | None)
+_NAMED_INNER = msgspec.json.Decoder(list[NamedInnerInstructions] | None)
 
 
 class InstructionCall(NamedTuple):
@@ -111,7 +119,7 @@ class TransactionView:
         message = self._item.transaction and self._item.transaction.message
         if not message or not self._item.meta:
             return []
-        tops = _decode_or_none(_INSTRUCTIONS, message.instructions) or ()
+        tops = _decode_or_none(_INSTRUCTIONS, message.instructions) or self._compile(message.instructions)
         inner = {one.index: one.instructions for one in self._inner or ()}
         return list(self._flatten(tops, inner))
 
@@ -122,7 +130,18 @@ class TransactionView:
 
     @functools.cached_property
     def _inner(self) -> list[InnerInstructions] | None:
-        return None if self._item.meta is None else _decode_or_none(_INNER, self._item.meta.inner_instructions)
+        if self._item.meta is None:
+            return None
+        raw = self._item.meta.inner_instructions
+        compiled = _decode_or_none(_INNER, raw)
+        named = _decode_or_none(_NAMED_INNER, raw) if compiled is None else None
+        if named is None:
+            return compiled
+        return [InnerInstructions(one.index, [each.compile(self._keys) for each in one.instructions]) for one in named]
+
+    def _compile(self, raw: msgspec.Raw) -> list[CompiledInstruction]:
+        """Return instructions that name their accounts by address, as the encoding jsonParsed does."""
+        return [one.compile(self._keys) for one in _decode_or_none(_NAMED_INSTRUCTIONS, raw) or ()]
 
     def _flatten(
         self, tops: Sequence[CompiledInstruction], inner: dict[int, list[CompiledInstruction]]

@@ -34,6 +34,14 @@ class TransactionMeta(msgspec.Struct, rename="camel", gc=False):
     loaded_addresses: LoadedAddresses | None = None
 
 
+class AccountKey(msgspec.Struct, gc=False):
+    """An account as an object, as a node delivers it with the encoding jsonParsed."""
+
+    pubkey: str
+    #: `transaction`, or `lookupTable` if it came from one.
+    source: str | None = None
+
+
 class TransactionMessage(msgspec.Struct, rename="camel", gc=False):
     """The message that was signed."""
 
@@ -60,6 +68,51 @@ class WebhookItem(msgspec.Struct, rename="camel", gc=False):
     transaction: WebhookTransaction | None = None
     #: Enhanced items have the signature here, and neither `meta` nor logs.
     signature: str | None = None
+
+
+class ObjectKeysMessage(msgspec.Struct, rename="camel", gc=False):
+    """`TransactionMessage` whose accounts are objects, in the order in which instructions count them."""
+
+    account_keys: list[str | AccountKey]
+    instructions: msgspec.Raw = _ABSENT
+
+    def as_message(self) -> TransactionMessage:
+        """Return the same message with the addresses alone."""
+        keys = [key if isinstance(key, str) else key.pubkey for key in self.account_keys]
+        return TransactionMessage(keys, self.instructions)
+
+
+class ObjectKeysTransaction(msgspec.Struct, gc=False):
+    """`WebhookTransaction` whose accounts are objects."""
+
+    signatures: list[str]
+    message: ObjectKeysMessage
+
+
+class ObjectKeysItem(msgspec.Struct, rename="camel", gc=False):
+    """`WebhookItem` whose accounts are objects."""
+
+    transaction: ObjectKeysTransaction
+    slot: int | None = None
+    block_time: int | None = None
+    index_within_block: int | None = None
+    transaction_index: int | None = None
+    meta: TransactionMeta | None = None
+
+    def as_item(self) -> WebhookItem:
+        """Return the same item with the addresses alone; accounts of look-up tables are among them already."""
+        message = self.transaction.message
+        has_loaded = any(isinstance(key, AccountKey) and key.source == "lookupTable" for key in message.account_keys)
+        if self.meta is not None and has_loaded:
+            self.meta.loaded_addresses = None
+        return WebhookItem(
+            self.slot,
+            self.block_time,
+            self.index_within_block,
+            self.transaction_index,
+            self.meta,
+            WebhookTransaction(self.transaction.signatures, message.as_message()),
+        )
 
 
 class CoreMeta(msgspec.Struct, rename="camel"):
@@ -115,6 +168,41 @@ class CompiledInstruction(msgspec.Struct, rename="camel", gc=False):
     program_id_index: int
     accounts: list[int]
     data: str
+
+
+class NamedInstruction(msgspec.Struct, rename="camel", gc=False):
+    """An instruction that may name program and accounts by their addresses; `parsed` stands in place of its data."""
+
+    program_id_index: int | None = None
+    program_id: str | None = None
+    accounts: list[int | str | AccountKey] | None = None
+    data: str | None = None
+
+    def compile(self, keys: list[str]) -> CompiledInstruction:
+        """Return it with indexes into `keys`; -1 for what is not among them.
+
+        An instruction without its accounts may have named any of them.
+        """
+        program = self.program_id_index
+        if program is None:
+            program = _index_of(self.program_id, keys)
+        accounts = range(len(keys)) if self.accounts is None else self.accounts
+        places = [
+            one if isinstance(one, int) else _index_of(one if isinstance(one, str) else one.pubkey, keys)
+            for one in accounts
+        ]
+        return CompiledInstruction(program, places, self.data or "")
+
+
+def _index_of(key: str | None, keys: list[str]) -> int:
+    return keys.index(key) if key in keys else -1
+
+
+class NamedInnerInstructions(msgspec.Struct, gc=False):
+    """`InnerInstructions` with named instructions."""
+
+    index: int
+    instructions: list[NamedInstruction]
 
 
 class InnerInstructions(msgspec.Struct, gc=False):

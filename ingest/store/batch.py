@@ -91,10 +91,23 @@ def count_sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting
     return by_signature.values()
 
 
+def _is_fuller(row: TransactionRow, other: TransactionRow) -> bool:
+    """Return whether a delivery has more events than another of the same transaction, or the same ones with more."""
+    if len(row.events) != len(other.events):
+        return len(row.events) > len(other.events)
+    sizes = [
+        (len(event.context or b""), len(poorer.context or b""))
+        for event, poorer in zip(row.events, other.events, strict=True)
+    ]
+    return any(size > least for size, least in sizes) and all(size >= least for size, least in sizes)
+
+
 def _fill(row: TransactionRow, other: TransactionRow) -> TransactionRow:
     """Return a transaction with what another delivery of it adds."""
     if row.digest != other.digest or row is other:
         return row
+    if _is_fuller(other, row):
+        row, other = other, row
     contexts = {event.ordinal: event.context for event in other.events}
     return row._replace(
         index_in_block=other.index_in_block if row.index_in_block is None else row.index_in_block,

@@ -14,7 +14,7 @@ from raw.append(
     %(signatures)s::text [], %(slots)s::bigint [], %(indexes)s::int [], %(block_times)s::bigint [], %(errs)s::text [],
     %(fees)s::text [], %(digests)s::bytea [], %(sightings)s::int [],
     %(bundles)s::bytea [], %(bundled)s::int [], %(starts)s::int [], %(lengths)s::int [],
-    %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
+    %(owners)s::int [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
     %(wanted)s::text [], %(event_digests)s::bytea []
@@ -25,7 +25,7 @@ from raw.append(
 select *
 from raw.append_events(
     %(numbers)s::bigint [], %(left)s::bigint [],
-    %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
+    %(owners)s::int [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
     %(event_digests)s::bytea []
@@ -84,10 +84,29 @@ select
     coalesce(b.content, t.body),
     coalesce(t.bundle_start, 0),
     t.bundle_length,
-    t.retracted_at is not null
+    t.retracted_at is not null,
+    case when t.order_settled then t.index_in_block end,
+    extract(epoch from t.block_time)::bigint,
+    t.fee_lamports::text
 from raw.transactions as t
 left join raw.bundles as b on t.bundle_no = b.bundle_no
 where t.signature = %(signature)s;
+
+-- name: poorer_transactions
+-- Which of these transactions have fewer events in the log than a delivery of the same content.
+select g.signature
+from unnest(%(signatures)s::text [], %(digests)s::bytea [], %(events)s::int []) as g (signature, digest, events)
+inner join raw.transactions as t on t.signature = g.signature and t.digest = g.digest
+where
+    t.retracted_at is null
+    and (
+        select count(*) from raw.events as e where e.transaction_no = t.transaction_no and e.retracted_at is null
+    ) < g.events;
+
+-- name: close_truncated
+-- The events after the cut have been rebuilt: the dead letter about them alone is resolved.
+update raw.dead_letters set resolved_at = clock_timestamp()
+where signature = %(signature)s and reason_code = 'truncated' and ordinal is null and resolved_at is null;
 
 -- name: close_recheck
 -- The finalized chain has decided: the recheck is closed, and so are its dead letters.
@@ -164,12 +183,14 @@ select array_agg(distinct t.slot) from raw.transactions as t where t.signature =
 select raw.resolve_order_conflicts(%(slots)s);
 
 -- name: stored_successes
--- Count and digest of the log's successful transactions between two slots, both included.
+-- Count and digest of the log's successful transactions between two slots, both included, without those of open gaps.
 select
     count(*),
     sha256(convert_to(coalesce(string_agg(t.signature, e'\n' order by t.signature collate "C"), ''), 'UTF8'))
 from raw.transactions as t
-where t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null;
+where
+    t.slot between %(from_slot)s and %(to_slot)s and t.err is null and t.retracted_at is null
+    and not exists (select from ops.gap_transactions as g where g.signature = t.signature and g.closed_at is null);
 
 -- name: record_coverage
 -- Record a proof; a proof of an empty range directly after another extends that one.

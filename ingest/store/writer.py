@@ -204,6 +204,8 @@ class Writer:
         prepared = transactions if isinstance(transactions, PreparedBatch) else None
         sightings = prepared.sightings if prepared else list(count_sightings(transactions))
         appended = await self._store(BatchInput(sightings, own_dead_letters, wanted, source, prepared))
+        if appended.duplicates:
+            await self._add_rebuilt_events([sighting.row for sighting in sightings], source)
         await self._refresh_statistics(appended.last_seq)
         return appended
 
@@ -269,6 +271,28 @@ class Writer:
         with translate_all_errors(_CORRECTION_FAILURE):
             return await self._replace(row, source, force=force)
 
+    async def _add_rebuilt_events(self, rows: Sequence[TransactionRow], source: str) -> None:
+        """Append the events of a fuller delivery that were rebuilt after a cut in the log, if the log lacks them.
+
+        Rebuilt events move the ordinals of later ones, so the transaction's events are retracted and appended again.
+        """
+        rebuilt = [row for row in rows if any(event.is_rebuilt for event in row.events)]
+        if not rebuilt:
+            return
+        parameters = {
+            "signatures": [row.signature for row in rebuilt],
+            "digests": [row.digest for row in rebuilt],
+            "events": [len(row.events) for row in rebuilt],
+        }
+        with translate_all_errors(_CORRECTION_FAILURE):
+            connection = await self._connection.get()
+            async with connection.transaction():
+                found = await (await connection.execute(sql.poorer_transactions, parameters)).fetchall()
+        poorer = {signature for (signature,) in found}
+        for row in rebuilt:
+            if row.signature in poorer:
+                await self.replace(row, source=source, force=True)
+
     async def _replace(self, row: TransactionRow, source: str, *, force: bool) -> bool:
         connection = await self._connection.get()
         async with connection.transaction():
@@ -278,8 +302,15 @@ class Writer:
             stored = await cursor.fetchone()
             if stored is None:
                 raise errors.NotFound(f"The log does not contain transaction {row.signature}.")
-            number, digest, content, start, length, is_retracted = stored
+            number, digest, content, start, length, is_retracted, index, block_time, fee = stored
             is_other = digest != row.digest or is_retracted or force
+            if digest == row.digest:
+                # The same transaction: what the log has learned of its place is not lost.
+                row = row._replace(
+                    index_in_block=index if row.index_in_block is None else row.index_in_block,
+                    block_time=block_time if row.block_time is None else row.block_time,
+                    fee_lamports=int(fee) if row.fee_lamports is None and fee is not None else row.fee_lamports,
+                )
             if is_other:
                 await connection.execute(sql.retract, {"signatures": [row.signature]})
                 (slots,) = await _fetch_one(connection, sql.slots_of_transactions, {"signatures": [row.signature]})
@@ -305,10 +336,13 @@ class Writer:
                 )
                 await _fold_and_notify(connection, head)
                 await insert_dead_letters(connection, dead_letters, source)
-            await connection.execute(sql.close_recheck, {"signature": row.signature})
-            await connection.execute(
-                alerts.sql.resolve_alert, {"kind": "dead_letter_differs", "subject": row.signature}
-            )
+                if digest == row.digest and not any(one.ordinal is None for one in row.dead_letters):
+                    await connection.execute(sql.close_truncated, {"signature": row.signature})
+            if not force:
+                await connection.execute(sql.close_recheck, {"signature": row.signature})
+                await connection.execute(
+                    alerts.sql.resolve_alert, {"kind": "dead_letter_differs", "subject": row.signature}
+                )
         if is_other:
             self._numbers.remember(arrays.AssignedNumbers(*(column or () for column in assigned)))
         return bool(is_other)

@@ -53,7 +53,7 @@ DIFFERS = "differs"
 
 
 #: Errors of the node, whatever is requested. Any other error may concern one transaction and must not delay the rest.
-_NODE_ERRORS = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
+NODE_ERRORS = (rpc_errors.Unreachable, rpc_errors.TimedOut, rpc_errors.RateLimited, rpc_errors.NodeBehind)
 #: Errors that do not come from the node's answer: our own request budget, and nodes of two clusters.
 _OWN_ERRORS = (errors.Overloaded, errors.ConfigurationError)
 #: Delay before a transaction is requested again after an error of its own.
@@ -123,6 +123,14 @@ class Fetcher:
         while written := await self.fetch_due():
             total += written
         return total
+
+    async def request_each(self, signatures: Sequence[str]) -> list[FetchResult]:
+        """Request listed signatures now, and store nothing."""
+        found: list[FetchResult] = []
+        for start in range(0, len(signatures), CONCURRENT):
+            chunk = signatures[start : start + CONCURRENT]
+            found += await asyncio.gather(*(self._fetch(DueSignature(one, "walk", 0)) for one in chunk))
+        return found
 
     async def _fetch(self, due: DueSignature) -> FetchResult:
         try:
@@ -225,7 +233,7 @@ class Fetcher:
                 await self._postpone(one.due, str(one.error), seconds, kind=kind, counted=0)
         if any(isinstance(one.error, rpc_errors.UnsupportedVersion) for one in found):
             await self.report()
-        node_errors = [one.error for one in found if isinstance(one.error, _NODE_ERRORS)]
+        node_errors = [one.error for one in found if isinstance(one.error, NODE_ERRORS)]
         if node_errors and len(node_errors) == len(found):
             raise node_errors[0]
 
@@ -259,8 +267,9 @@ class Fetcher:
         if failing := await self._failing(seconds=UNFETCHED_SECONDS):
             await self._database.alert(
                 "unfetched",
-                f"Signatures could not be fetched for {UNFETCHED_SECONDS / 60:g} minutes. Fetching is retried; see "
-                f"docs/runbook.md, unfetched. Signatures: {failing}",
+                f"Signatures could not be fetched for {UNFETCHED_SECONDS / 60:g} minutes. Fetching is retried; rows of "
+                "raw.pending_signatures have the reasons. Add a node that serves them to SOLANA_RPC_URL. If there is "
+                f"none, see: zmart gap list. Signatures: {failing}",
             )
         else:
             await self._database.resolve("unfetched")
@@ -281,4 +290,4 @@ def _pause_seconds(due: DueSignature, error: Exception) -> float:
         # Wait as long again as it has failed already: only a newer release helps, and until then every request is
         # wasted.
         return min(max(TRANSACTION_RETRY_SECONDS, due.failing_seconds), LONGEST_WAIT_SECONDS)
-    return error.retry_after_seconds if isinstance(error, _NODE_ERRORS) else TRANSACTION_RETRY_SECONDS
+    return error.retry_after_seconds if isinstance(error, NODE_ERRORS) else TRANSACTION_RETRY_SECONDS

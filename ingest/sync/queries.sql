@@ -43,11 +43,15 @@ group by t.slot
 order by t.slot
 limit %(limit)s;
 
+-- name: newest_possible_slot
+-- The highest slot that the chain can have reached by now; null before a node has reported one.
+select raw.newest_possible_slot();
+
 -- name: save_node_slot
--- The newest confirmed slot of the node, and the time of this answer. A node that lags changes neither.
+-- The newest slot that every node has reported, and the time of this answer. A node that lags changes neither.
 insert into ops.cursors as c (name, value) values ('node_slot', to_jsonb(%(slot)s::bigint))
 on conflict (name) do update set value = excluded.value, moved_at = clock_timestamp()
-where c.value::bigint <= excluded.value::bigint;
+where c.value::bigint < excluded.value::bigint;
 
 -- name: impossible_transactions
 -- Transactions in the log so far above the node's slot that the chain cannot have reached theirs.
@@ -133,7 +137,8 @@ where
     and t.err is null and t.retracted_at is null;
 
 -- name: first_missing_slot
--- The lowest slot with a transaction that the list has and the log does not contain.
+-- The lowest slot with a transaction that the list has and the log does not contain. One that an operator accepted as missing does
+-- not count, unless the log holds another version of it.
 select min(s.slot)
 from seen as s
 where
@@ -141,10 +146,18 @@ where
     and not exists (
         select from raw.transactions as t
         where t.signature = s.signature and t.slot = s.slot and t.err is null and t.retracted_at is null
+    )
+    and not (
+        exists (
+            select from ops.gap_transactions as g
+            where g.signature = s.signature and g.slot = s.slot and g.kind = 'unfetched' and g.closed_at is null
+        )
+        and not exists (select from raw.transactions as t where t.signature = s.signature)
     );
 
 -- name: first_unlisted
--- The lowest slot above a floor with a success in the log that the list does not have.
+-- The lowest slot above a floor with a success in the log that the list does not have. One that an operator accepted as unproven
+-- does not count, unless the list has another version of it.
 select min(t.slot)
 from raw.transactions as t
 where
@@ -152,15 +165,24 @@ where
     and not exists (
         select from seen as s
         where s.commitment = %(commitment)s and s.signature = t.signature and s.slot = t.slot and s.succeeded
+    )
+    and not (
+        exists (
+            select from ops.gap_transactions as g
+            where g.signature = t.signature and g.slot = t.slot and g.kind = 'unlisted' and g.closed_at is null
+        )
+        and not exists (select from seen as s where s.commitment = %(commitment)s and s.signature = t.signature)
     );
 
 -- name: listed_successes
--- Count and digest of the chain's listed successes between two slots, both included.
+-- Count and digest of the chain's listed successes between two slots, both included, without those of open gaps.
 select
     count(*),
     sha256(convert_to(coalesce(string_agg(s.signature, e'\n' order by s.signature collate "C"), ''), 'UTF8'))
 from seen as s
-where s.commitment = %(commitment)s and s.slot between %(from_slot)s and %(to_slot)s and s.succeeded;
+where
+    s.commitment = %(commitment)s and s.slot between %(from_slot)s and %(to_slot)s and s.succeeded
+    and not exists (select from ops.gap_transactions as g where g.signature = s.signature and g.closed_at is null);
 
 -- name: chunk_end
 -- The slot at which a proof of manageable size ends, at most `to_slot`.
@@ -216,7 +238,8 @@ order by p.slot, p.signature
 limit 256;
 
 -- name: unlisted
--- Successes in the log that a finalized list does not have although they arrived some time ago; their number.
+-- Successes in the log that a finalized list does not have although they arrived some time ago; their number. Those of open gaps are
+-- not named.
 select
     t.signature,
     t.slot,
@@ -226,6 +249,7 @@ where
     t.slot > %(floor)s and t.slot <= %(top)s and t.err is null and t.retracted_at is null
     and t.first_seen_at <= clock_timestamp() - make_interval(secs => %(seconds)s)
     and not exists (select from seen as s where s.commitment = 'finalized' and s.signature = t.signature)
+    and not exists (select from ops.gap_transactions as g where g.signature = t.signature and g.closed_at is null)
 order by t.slot, t.signature
 limit %(limit)s;
 
@@ -269,17 +293,18 @@ set
 where signature = %(signature)s;
 
 -- name: failing
--- Signatures that could not be fetched for this long, with one kind of error or any; their number.
+-- Signatures that could not be fetched for this long, with one kind of error or any, and that no open gap contains; their number.
 select
-    signature,
-    slot,
-    coalesce(last_error, ''),
+    w.signature,
+    w.slot,
+    coalesce(w.last_error, ''),
     count(*) over ()
-from raw.pending_signatures
+from raw.pending_signatures as w
 where
-    failing_since <= clock_timestamp() - make_interval(secs => %(seconds)s)
-    and (%(kind)s::text is null or last_error_kind = %(kind)s)
-order by slot nulls last, failing_since
+    w.failing_since <= clock_timestamp() - make_interval(secs => %(seconds)s)
+    and (%(kind)s::text is null or w.last_error_kind = %(kind)s)
+    and not exists (select from ops.gap_transactions as g where g.signature = w.signature and g.closed_at is null)
+order by w.slot nulls last, w.failing_since
 limit %(limit)s;
 
 -- name: delete_pending

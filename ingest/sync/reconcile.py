@@ -29,7 +29,8 @@ An error during a walk ends it without any conclusion.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -43,21 +44,20 @@ from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 from ..store.group_commit import Pipeline
 from ..store.writer import MAX_INDEX_IN_BLOCK, CoverageProof
 from .database import SyncDatabase, sql
+from .node_answers import MOST_ASKED, ask_blocks, ask_statuses
 
 log = structlog.get_logger()
 
 Commitment: TypeAlias = Literal["confirmed", "finalized"]
 
-#: How far above a slot the next served block is searched for. One absent leader leaves 4 slots empty, two leave 8.
-MOST_SKIPPED: Final = 16
 #: How long a transaction of ours may be missing from the finalized list before an operator is alerted. A transaction of
 #: a fork is retracted sooner (150 blocks), and with one walk per minute the alert is raised within five minutes.
 UNLISTED_SECONDS: Final = 240.0
 #: How far above the highest slot that the chain can have reached a stored transaction must be before it is retracted:
 #: an hour of slots of 0.2 s. The node may lag, and what is nearer is soon compared with the finalized list.
 IMPOSSIBLE_SLOTS: Final = 18_000
-#: Signatures whose statuses are requested at once.
-MOST_ASKED: Final = 256
+#: How far the first node's slot may be above the lowest one that nodes report, before any slot is stored.
+FIRST_SLOTS_AHEAD: Final = 600
 #: Maximum number of signatures that an alert names.
 NAMED: Final = 10
 #: Signatures in one proof, so that comparing digests locks the log for milliseconds only.
@@ -91,23 +91,30 @@ class Reconciler:
         database: SyncDatabase,
         *,
         page: int = chain.MAX_SIGNATURES,
+        may_jump: bool = False,
     ) -> None:
         self._client = client
         self._program_id = program_id
         self._pipeline = pipeline
         self._database = database
         self._page = page
+        #: Whether slots may pass faster than by the clock: on a development chain an operator closes blocks at will.
+        self.may_jump = may_jump
         #: The highest slot that a node has shown us, by commitment; a response from before it is rejected.
         self._highest: dict[Commitment, int] = {"confirmed": 0, "finalized": 0}
         #: Transactions retracted since the start.
         self.retracted = 0
+        #: What nodes report differently of transactions that the finalized list lacks, by signature.
+        self._contradictions: Mapping[str, str] = {}
+        #: What the watermark waits for; "" if it waits for nothing.
+        self.waits_for = ""
 
     async def list_transactions(self, commitment: Commitment) -> ListedRange:
         """Store what the chain lists above the proven slots. Raises NodeError; then nothing is concluded."""
         _, final, has_ground = await self._database.fetch_one(sql.proven_slots)
         node = self._client.pin_node()
         top = await node.slot(commitment=commitment, min_context_slot=max(self._highest[commitment], final, 0))
-        await self._database.execute(sql.save_node_slot, slot=top)
+        await self._require_reachable(node, top, commitment)
         height = await node.block_height(commitment="finalized") if commitment == "finalized" else 0
         await self._database.execute(sql.clear_listing, commitment=commitment)
         lowest = await self._list_pages(node, commitment, final, top)
@@ -115,6 +122,25 @@ class Reconciler:
             raise rpc_errors.NodeBehind(f"The node's list ends at slot {lowest}, above slots that were proven before.")
         self._highest[commitment] = max(self._highest[commitment], top)
         return ListedRange(commitment=commitment, floor=final, top=top, height=height)
+
+    async def _require_reachable(self, node: chain.ChainClient, top: int, commitment: Commitment) -> None:
+        """Check that the chain can have reached the node's slot, and store the lowest slot that the nodes report.
+
+        The lowest, because no single node can then loosen the bound on slots, and one that lags does not tighten it:
+        the bound grows with the clock from the last stored slot (raw.newest_possible_slot). A median needs three nodes.
+        Before the first stored slot a single node is asked twice. Raises InvalidResponse.
+        """
+        (bound,) = await self._database.fetch_one(sql.newest_possible_slot)
+        lowest = top
+        for other in self._client.each_node()[1:] or ([node] if bound is None else []):
+            with contextlib.suppress(rpc_errors.NodeError, errors.Unauthorized, errors.NotFound):
+                lowest = min(lowest, await other.slot(commitment=commitment))
+        reachable = lowest + FIRST_SLOTS_AHEAD if bound is None else bound
+        if top > reachable and not self.may_jump:
+            raise rpc_errors.InvalidResponse(
+                f"The node reports slot {top}, and the chain cannot have passed slot {reachable} yet."
+            )
+        await self._database.execute(sql.save_node_slot, slot=top if self.may_jump else lowest)
 
     async def _list_pages(self, node: chain.ChainClient, commitment: Commitment, floor: int, top: int) -> int:
         """Page back to `floor` or to the beginning; return the lowest slot listed."""
@@ -176,8 +202,12 @@ class Reconciler:
 
     async def finalize(self, listed: ListedRange, *, below: int | None = None) -> int:
         """Move the watermark as far as list and log agree, below slot `below`; return the slot finalized through."""
-        through = await self._last_agreed_slot(listed)
-        through = through if below is None else min(through, below - 1)
+        reasons = await self._disagreements(listed)
+        if below is not None:
+            reasons[below] = "the order of its transactions is not settled, because no node serves its block"
+        end = min(reasons, default=listed.top + 1)
+        through = min(listed.top, end - 1)
+        self.waits_for = f"slot {end}: {reasons[end]}" if through < listed.top else ""
         _, final, _ = await self._database.fetch_one(sql.proven_slots)
         while final < through:
             proof = await self._proof(FINALIZED, listed.commitment, final + 1, through)
@@ -188,13 +218,17 @@ class Reconciler:
             final = proof.to_slot
         return int(final)
 
-    async def _last_agreed_slot(self, listed: ListedRange) -> int:
+    async def _disagreements(self, listed: ListedRange) -> dict[int, str]:
+        """Return the first slots in which list and log differ, with the alert and the command that name more."""
         (first_missing,) = await self._database.fetch_one(sql.first_missing_slot, commitment=listed.commitment)
         (first_unlisted,) = await self._database.fetch_one(
             sql.first_unlisted, commitment=listed.commitment, floor=listed.floor, top=listed.top
         )
-        ends: list[int] = [slot - 1 for slot in (first_missing, first_unlisted) if slot is not None]
-        return min([listed.top, *ends])
+        found = {
+            first_unlisted: "a delivered transaction is not in the finalized list (alert unlisted, zmart gap list)",
+            first_missing: "a listed transaction is not in the log (raw.pending_signatures, zmart gap list)",
+        }
+        return {slot: reason for slot, reason in found.items() if slot is not None}
 
     async def _proof(self, source: str, commitment: Commitment, from_slot: int, to_slot: int) -> CoverageProof:
         bounds = {"commitment": commitment, "from_slot": from_slot, "to_slot": to_slot}
@@ -212,17 +246,20 @@ class Reconciler:
         bounds = {"floor": listed.floor, "top": listed.top}
         rows = await self._database.fetch_all(sql.unlisted, **bounds, seconds=0.0, limit=MOST_ASKED)
         unlisted = {signature: slot for signature, slot, _ in rows}
-        reported: dict[str, int] = {}
-        async for statuses in _statuses_of_each(self._client, list(unlisted)):
-            for (signature, slot), status in zip(unlisted.items(), statuses, strict=True):
-                if status and status.is_finalized and status.err is None and status.slot == slot:
-                    reported[signature] = slot
-            if len(reported) == len(unlisted):
-                break
-        if reported:
-            listing = [chain.SignatureInfo(signature=signature, slot=slot) for signature, slot in reported.items()]
+        answers = await ask_statuses(self._client, unlisted)
+        await self.request_versions(answers.other_slots)
+        self._contradictions = answers.contradictions
+        listing = [chain.SignatureInfo(signature=one, slot=unlisted[one]) for one in sorted(answers.proven)]
+        if listing:
             await self._record_listing(listed.commitment, listing)
-        return len(reported)
+        return len(listing)
+
+    async def request_versions(self, slots: Mapping[str, int]) -> None:
+        """Request the finalized version of transactions that a node has in these slots, unlike the log."""
+        if slots:
+            await self._database.execute(
+                sql.request_versions, signatures=list(slots), slots=[slots[signature] for signature in slots]
+            )
 
     async def retract_absent(self, listed: ListedRange) -> int:
         """Note what the finalized list lacks, and retract what is proven absent; return how many were retracted."""
@@ -230,9 +267,11 @@ class Reconciler:
         bounds = {"floor": listed.floor, "top": listed.top, "height": listed.height}
         await self._database.execute(sql.note_suspects, **bounds)
         candidates = await self._database.fetch_all(sql.retraction_candidates, **bounds, blockhash_age=BLOCKHASH_BLOCKS)
-        if not candidates:
-            return 0
-        absent = await self._find_absent([(signature, slot) for signature, slot in candidates], listed.top)
+        return await self.retract_proven([(signature, slot) for signature, slot in candidates], listed.top)
+
+    async def retract_proven(self, candidates: Sequence[tuple[str, int]], top: int) -> int:
+        """Retract those candidates (signature and slot) that are proven absent; return how many were retracted."""
+        absent = await self._find_absent(candidates, top) if candidates else []
         if absent:
             await self._retract(absent, "are proven absent from the chain")
         return len(absent)
@@ -247,11 +286,9 @@ class Reconciler:
         if not rows:
             return 0
         statuses = await self._client.signature_statuses([signature for signature, _ in rows], search_history=True)
-        known = [(row[0], status.slot) for row, status in zip(rows, statuses.value, strict=True) if status]
+        known = {row[0]: status.slot for row, status in zip(rows, statuses.value, strict=True) if status}
         unknown = [row[0] for row, status in zip(rows, statuses.value, strict=True) if not status]
-        if known:
-            signatures, slots = (list(column) for column in zip(*known, strict=True))
-            await self._database.execute(sql.request_versions, signatures=signatures, slots=slots)
+        await self.request_versions(known)
         if unknown:
             await self._retract(unknown, "are in slots that the chain has not reached")
         return len(unknown)
@@ -279,89 +316,35 @@ class Reconciler:
         count = rows[0][2]
         named = ", ".join(f"{signature} (slot {slot})" for signature, slot, _ in rows)
         more = f" and {count - len(rows)} more" if count > len(rows) else ""
+        contradicted = "".join(
+            f" {signature}: {self._contradictions[signature]}"
+            for signature, *_ in rows
+            if signature in self._contradictions
+        )
         await self._database.alert(
             "unlisted",
-            f"{count} delivered transactions are missing from the node's finalized list, and finality waits before "
-            f"slot {rows[0][1]}: {named}{more}. Nothing is retracted without proof. "
-            "Set SOLANA_RPC_URL to a node that serves these slots (docs/runbook.md, unlisted).",
+            f"{count} delivered transactions are missing from the finalized list, and finality waits before "
+            f"slot {rows[0][1]}: {named}{more}.{contradicted} Nothing is retracted without proof. "
+            "Add a node that serves these slots to SOLANA_RPC_URL. If there is none, see: zmart gap list",
             severity="critical",
         )
 
-    async def _unknown_everywhere(self, candidates: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Return the candidates that no node knows: where nodes contradict each other, nothing is absent."""
-        known: set[str] = set()
-        async for statuses in _statuses_of_each(self._client, [signature for signature, _ in candidates]):
-            known.update(pair[0] for pair, status in zip(candidates, statuses, strict=True) if status)
-        return [pair for pair in candidates if pair[0] not in known]
-
     async def _find_absent(self, candidates: Sequence[tuple[str, int]], top: int) -> list[str]:
-        """Return the candidates that the node's history does not know and that no block of their slot contains.
+        """Return the candidates that no node's history knows and that no block of their slot contains.
 
-        The second condition must be proven by `FinalizedBlocks.prove_absence`.
+        The second condition must be proven by the blocks of one node (`FinalizedBlocks`), and no other node may serve a
+        block that contains the candidate: where nodes contradict each other, nothing is absent.
         """
         node = self._client.pin_node()
         await node.slot(commitment="finalized", min_context_slot=top)
         statuses = await node.signature_statuses([signature for signature, _ in candidates], search_history=True)
         if statuses.slot < top:
             raise rpc_errors.NodeBehind(f"The node is at slot {statuses.slot}, before {top}.")
-        unknown = [pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None]
-        unknown = await self._unknown_everywhere(unknown)
-        if not unknown:
-            return []
-        blocks = FinalizedBlocks(node)
-        return [signature for signature, slot in unknown if await blocks.prove_absence(signature, slot, top)]
-
-
-async def _statuses_of_each(
-    client: chain.ChainClient, signatures: Sequence[str]
-) -> AsyncIterator[Sequence[chain.SignatureStatus | None]]:
-    """Yield the statuses of these signatures at each node that answers."""
-    for node in client.each_node() if signatures else ():
-        try:
-            yield (await node.signature_statuses(signatures, search_history=True)).value
-        except _SKIPPED:
-            continue
-
-
-#: Errors of one node of several, which is not asked further.
-_SKIPPED: Final = (rpc_errors.NodeError, errors.Unauthorized, errors.NotFound)
-#: Errors about one block that prove nothing, whatever the node's generation or its provider's filter.
-_NOT_SERVED: Final = (
-    errors.NotFound,
-    rpc_errors.NodeBehind,
-    rpc_errors.UnsupportedVersion,
-    rpc_errors.MethodUnavailable,
-    rpc_errors.BadRequest,
-)
-
-
-class FinalizedBlocks:
-    """Caches finalized blocks of one node, because neighbouring slots need the same ones."""
-
-    def __init__(self, node: chain.ChainClient) -> None:
-        self._node = node
-        self._found: dict[int, chain.BlockSignatures | None] = {}
-
-    async def prove_absence(self, signature: str, slot: int, top: int) -> bool:
-        """Return whether the slot's served block lacks the transaction, or parent links prove that no block exists."""
-        block = await self._served(slot)
-        if block is not None:
-            return signature not in block.signatures
-        for later in range(slot + 1, min(slot + MOST_SKIPPED, top) + 1):
-            child = await self._served(later)
-            if child is not None:
-                # A parent that is not served may be a default: nodes write 0 where they do not know it.
-                return child.parent_slot < slot and await self._served(child.parent_slot) is not None
-        return False
-
-    async def _served(self, slot: int) -> chain.BlockSignatures | None:
-        """Return the block, or None where this node does not serve it, which proves nothing about the slot."""
-        if slot not in self._found:
-            try:
-                self._found[slot] = await self._node.block_signatures(slot, commitment="finalized")
-            except _NOT_SERVED:
-                self._found[slot] = None
-        return self._found[slot]
+        unknown = dict(pair for pair, status in zip(candidates, statuses.value, strict=True) if status is None)
+        answers = await ask_statuses(self._client, unknown)
+        unknown = {signature: slot for signature, slot in unknown.items() if signature not in answers.known}
+        await ask_blocks(self._client, unknown, top, answers)
+        return [signature for signature in unknown if signature in answers.absent - answers.known]
 
 
 def _valid_index(index: int | None) -> int | None:

@@ -42,6 +42,7 @@ from . import database as notes
 from .block_order import BlockOrderResolver
 from .database import SyncDatabase, sql
 from .fetch import Fetcher
+from .gaps import GapWatch, OpenGaps
 from .reconcile import Commitment, ListedRange, Reconciler
 from .slow_answers import SlowAnswerCheck
 from .webhook_registration import WebhookRegistrationCheck
@@ -112,6 +113,9 @@ class CompletenessStatus:
     finalized_slot: int | None = None
     #: Signatures still to be fetched.
     wanted: int = 0
+    #: Transactions of accepted gaps: those that the log lacks, and those that it holds without proof.
+    missing_transactions: int = 0
+    unproven_transactions: int = 0
     #: alpenglow (confirmed and finalized are the same), tower, or unknown.
     consensus: str = ConsensusModel.UNKNOWN.value
     #: The measured length of a slot.
@@ -156,9 +160,10 @@ class SyncTask:
     ) -> None:
         self.completeness = CompletenessStatus()
         self.intervals = intervals or Intervals()
-        self.reconciler = Reconciler(client, program_id, pipeline, database)
+        self.reconciler = Reconciler(client, program_id, pipeline, database, may_jump=cluster is Cluster.LOCALNET)
         self.fetcher = Fetcher(client, Decoder(program_id), pipeline, database)
         self.block_order = BlockOrderResolver(client, pipeline, database)
+        self.gap_watch = GapWatch(client, self.reconciler, database)
         self.silence = SilenceDetector(self.intervals.silence_seconds)
         self._client = client
         self._database = database
@@ -324,6 +329,7 @@ class SyncTask:
             await self.block_order.resolve(0, newest.top)
         finalized = newest if self.has_moved else await self._list_and_fetch("finalized")
         await self.reconciler.ask_other_nodes(finalized)
+        open_gaps = await self.gap_watch.update(finalized)
         await self.block_order.apply_listed(finalized.commitment)
         final = await self.reconciler.finalize(finalized, below=await self.block_order.first_unresolved_slot())
         try:
@@ -334,7 +340,7 @@ class SyncTask:
         (wanted,) = await self._database.fetch_one(sql.count_pending)
         self._walked_slot = finalized.top
         self.completeness = replace(
-            _completeness_status(verified, final, newest.top, finalized.top, wanted),
+            _completeness_status(verified, final, newest.top, finalized.top, wanted, open_gaps),
             consensus=self.completeness.consensus,
             slot_seconds=self.completeness.slot_seconds,
         )
@@ -394,9 +400,9 @@ class SyncTask:
         if behind > slots_in(STUCK_SECONDS, self._slot_seconds):
             await self._database.alert(
                 "finality_stuck",
-                f"finalized_through is {behind} slots behind the chain: log and finalized chain differ "
-                f"({completeness.wanted} signatures are still to be fetched). The alerts unlisted, unfetched and "
-                "unsupported_version name signatures; see raw.retraction_candidates, raw.pending_signatures.",
+                f"finalized_through is {behind} slots behind the chain and waits for "
+                f"{self.reconciler.waits_for or 'the next walk'}. {completeness.wanted} signatures are still to be "
+                "fetched. See docs/runbook.md, finality_stuck.",
             )
         else:
             await self._database.resolve("finality_stuck")
@@ -464,17 +470,28 @@ async def verify_cluster_at_startup(configured: Settings) -> None:
 
 
 def _completeness_status(
-    verified: int, final: int, confirmed_top: int, finalized_top: int, wanted: int
+    verified: int, final: int, confirmed_top: int, finalized_top: int, wanted: int, open_gaps: OpenGaps
 ) -> CompletenessStatus:
     is_complete = verified >= confirmed_top
+    reason = (
+        f"Nothing that the chain lists is missing through slot {verified}"
+        if is_complete
+        else f"Transactions are missing after slot {verified}; {wanted} signatures are being fetched"
+    )
+    if open_gaps.gaps:
+        reason += (
+            f", except in {open_gaps.gaps} accepted {'gap' if open_gaps.gaps == 1 else 'gaps'}: "
+            f"{open_gaps.unfetched} listed transactions are missing and {open_gaps.unlisted} stored ones are unproven "
+            "(zmart gap list)"
+        )
     return CompletenessStatus(
         state="verified" if is_complete else "behind",
-        reason=f"Nothing that the chain lists is missing through slot {verified}."
-        if is_complete
-        else f"Transactions are missing after slot {verified}; {wanted} signatures are being fetched.",
+        reason=f"{reason}.",
         verified_through=verified if verified >= 0 else None,
         finalized_through=final if final >= 0 else None,
         confirmed_slot=confirmed_top,
         finalized_slot=finalized_top,
         wanted=wanted,
+        missing_transactions=open_gaps.unfetched,
+        unproven_transactions=open_gaps.unlisted,
     )

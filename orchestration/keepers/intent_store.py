@@ -68,6 +68,7 @@ class OpenSubmission(NamedTuple):
     raw: bytes
     last_valid_block_height: int
     in_log: bool
+    is_final_in_log: bool
     age_seconds: float
 
 
@@ -156,6 +157,14 @@ class IntentStore:
             stale=tuple(stale),
             our_at=our_at,
         )
+
+    async def observe_epoch(self, slot: int) -> int | None:
+        """Return the finalized slot at which keepers first met this epoch of the log: `slot` if they meet it now.
+
+        Return None for the first epoch. After a restore the log lacks what keepers sent after the backup.
+        """
+        await self._fetch_all(sql.observe_epoch, slot=slot)
+        return (await self._fetch_one(sql.restored_at_slot))[0]  # type: ignore[no-any-return]
 
     async def markets(self, task: Task, *, before: int, window_seconds: int) -> list[MarketFacts]:
         """Return the markets in a task's state, with the ballots cast before an instant."""
@@ -350,7 +359,7 @@ class IntentStore:
 
 def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
     number, market_id, address, state, proposed, disputed, slot, created, resolving, initiated, *rest = row
-    likes, dislikes, intent_no, intent_state, sent_at = rest
+    likes, dislikes, intent_no, intent_state, sent_at, gap_no = rest
     return MarketFacts(
         market_no=number,
         market_id=market_id,
@@ -367,6 +376,7 @@ def _market(row: tuple[Any, ...], tallies: Mapping[int, Tally]) -> MarketFacts:
         tally=tallies.get(number, Tally()),
         open_intent=None if intent_no is None else OpenIntent(intent_no, intent_state),
         last_sent_at=sent_at,
+        gap_no=gap_no,
     )
 
 

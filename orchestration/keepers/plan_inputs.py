@@ -57,6 +57,8 @@ class ProvenState:
     our_at: float
     #: Models that stopped following the log, of those that plans read.
     stale: tuple[str, ...] = ()
+    #: The finalized slot at which keepers first met this log after a restore; None for a log that was not restored.
+    restored_at_slot: int | None = None
 
 
 class Tally(NamedTuple):
@@ -111,3 +113,5 @@ class MarketFacts:
     open_intent: OpenIntent | None = None
     #: The time at which an intent for the same action was last sent, by our clock.
     last_sent_at: float | None = None
+    #: The accepted gap with an unproven or missing transaction that concerns the market, or may concern it.
+    gap_no: int | None = None

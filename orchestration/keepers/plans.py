@@ -153,6 +153,8 @@ def _decide_row(
     final = proven_state.finalized_through
     if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT) and (final is None or market.decisive_slot > final):
         return row.with_reason(Reason.NOT_FINAL, f"Slot {market.decisive_slot} is not final yet.")
+    if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT) and market.gap_no is not None:
+        return row.with_reason(Reason.GAP, f"Gap {market.gap_no} has to be filled first; see zmart gap list.")
     return row
 
 
@@ -362,6 +364,11 @@ def approve(row: PlanRow, proven_state: ProvenState, config: ProtocolConfig) -> 
         )
     if final is None or market.decisive_slot > final:
         raise errors.Conflict(f"Slot {market.decisive_slot} is not final yet.", help="Try again in a minute.")
+    if market.gap_no is not None:
+        raise errors.Conflict(
+            f"Transactions of market {market.market_id} are missing or unproven in accepted gap {market.gap_no}.",
+            help="Wait until the gap is filled (zmart gap list), or sign the transaction by hand.",
+        )
     agree, disagree = market.tally.without_unseen()
     approved = row.with_reason(Reason.APPROVED, row.detail)
     if row.task == "proposal_tallies":

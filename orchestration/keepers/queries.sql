@@ -10,8 +10,27 @@ select
     extract(epoch from clock_timestamp())::float
 from raw.identity as i;
 
+-- name: observe_epoch
+-- Compare the log's epoch with that of the last round. In another epoch, remember the chain's slot; the first log that
+-- keepers meet has none. `zmart restore` leaves a row without an epoch.
+insert into ops.cursors as c (name, value)
+select
+    'keeper_epoch',
+    jsonb_build_object('epoch', i.epoch, 'slot', null)
+from raw.identity as i
+on conflict (name) do update
+set value = jsonb_build_object('epoch', excluded.value -> 'epoch', 'slot', %(slot)s::bigint), moved_at = clock_timestamp()
+where c.value -> 'epoch' is distinct from excluded.value -> 'epoch';
+
+-- name: restored_at_slot
+-- The chain's slot when keepers first met this epoch; null in the first one.
+select (c.value ->> 'slot')::bigint
+from ops.cursors as c
+where c.name = 'keeper_epoch';
+
 -- name: markets
--- Every known market in a state, with the columns that decisions read, its open intent, and the time of the last submission.
+-- Every known market in a state, with the columns that decisions read, its open intent, the time of the last submission, and the open
+-- gap that concerns it.
 select
     m.market_no,
     m.id,
@@ -27,7 +46,8 @@ select
     m.proposal_dislikes,
     o.intent_no,
     o.state,
-    extract(epoch from l.stored_at)::float
+    extract(epoch from l.stored_at)::float,
+    ops.gap_of_market(m.market_no)
 from marts.markets as m
 left join ops.intents as o
     on m.market_no = o.market_no and o.action = %(action)s
@@ -63,7 +83,13 @@ first_seen as materialized (
     from (select distinct c.wallet_no from cast_ballots as c where c.source = 'api') as w
     cross join lateral (
         select min(e.order_key) as first_key from raw.events as e
-        where e.wallet_no = w.wallet_no and e.retracted_at is null
+        where
+            e.wallet_no = w.wallet_no and e.retracted_at is null
+            and not exists (
+                select from ops.gap_transactions as g
+                inner join raw.transactions as t on g.signature = t.signature
+                where t.transaction_no = e.transaction_no and g.closed_at is null
+            )
     ) as f
     where f.first_key < (raw.finalized_through() + 1) << 24
 )
@@ -156,7 +182,7 @@ update ops.intents as i set state = 'landed'
 from landed where i.intent_no = landed.intent_no and i.state in ('sent', 'reopened');
 
 -- name: open_submissions
--- Submissions that are not closed, and whether the log contains them.
+-- Submissions that are not closed, and whether the log contains them, as final or not.
 select
     s.signature,
     s.intent_no,
@@ -168,6 +194,7 @@ select
     s.transaction_bytes,
     s.last_valid_block_height,
     t.transaction_no is not null,
+    coalesce(t.slot <= raw.finalized_through(), false),
     extract(epoch from clock_timestamp() - s.stored_at)::float
 from ops.submissions as s
 inner join ops.intents as i on s.intent_no = i.intent_no
@@ -198,7 +225,7 @@ with held as (
     from ops.submissions as s
     inner join ops.intents as i on s.intent_no = i.intent_no
     inner join raw.transactions as t
-        on s.signature = t.signature and t.retracted_at is null and t.err is null and t.slot <= raw.finalized_through()
+        on s.signature = t.signature and t.retracted_at is null and t.err is null and raw.is_final(t.signature, t.slot)
     inner join raw.events as e
         on t.transaction_no = e.transaction_no and i.market_no = e.market_no and e.retracted_at is null
         and e.name = %(events)s::jsonb ->> i.action

@@ -43,9 +43,11 @@ class Reason(enum.Enum):
 
     UNVERIFIED = ("no part of the log is verified", PlanVerdict.REFUSED)
     LOG_BEHIND = ("the verified log is too old", PlanVerdict.REFUSED)
+    RESTORED = ("the restored log has not caught up", PlanVerdict.REFUSED)
     MART_STALE = ("a mart stopped following the log", PlanVerdict.REFUSED)
     CLOCK_SKEW = ("clocks disagree", PlanVerdict.REFUSED)
     NOT_FINAL = ("not final yet", PlanVerdict.REFUSED)
+    GAP = ("an accepted gap concerns it", PlanVerdict.REFUSED)
     BALLOTS_TURNED = ("the votes have changed since the tally", PlanVerdict.REFUSED)
     MARKET_MOVED = ("the market has changed since", PlanVerdict.REFUSED)
     CONFIG_CHANGED = ("the configuration has changed", PlanVerdict.REFUSED)

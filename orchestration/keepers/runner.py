@@ -178,6 +178,8 @@ class KeeperRunner:
             chain_state.read_config(self.node, self.configured.chain.program_id, facts),
             chain_state.read_proven_state(self.node, facts),
         )
+        restored_at_slot = await self.intent_store.observe_epoch(proven_state.slot)
+        proven_state = replace(proven_state, restored_at_slot=restored_at_slot)
         markets = await self.intent_store.markets(
             task,
             before=0 if proven_state.proven_at is None else proven_state.proven_at,

@@ -130,6 +130,7 @@ class Sweep:
                 last_valid_block_height=each.last_valid_block_height,
                 searched=True,
                 in_log=each.in_log,
+                is_final_in_log=each.is_final_in_log,
             )
             if submission_outcome is SubmissionOutcome.LANDED and status is not None:
                 landed[each.signature] = status.slot

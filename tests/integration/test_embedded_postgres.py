@@ -18,8 +18,10 @@ import psycopg
 import pytest
 
 from zmart import errors, testing
+from zmart import settings as configuration
 from zmart.run.postgres import binaries, embedded
 from zmart.run.supervisor import process
+from zmart.settings import ROLES
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes accounts")
 
@@ -48,6 +50,27 @@ def test_a_second_start_keeps_port_passwords_and_data(folder: Path) -> None:
     with embedded.EmbeddedPostgres(folder, durable=False) as server:
         assert server.dsn() == first
         assert _ask(server, "select count(*) from pg_namespace where nspname = 's'") == 1
+
+
+def test_a_role_that_an_earlier_version_did_not_have_gets_a_login(folder: Path) -> None:
+    """At the next start, or by `zmart migrate` while the server runs."""
+    file = folder / "postgres" / "server.json"
+    configured = configuration.load({"ZMART_STATE_DIR": str(folder)}).postgres
+
+    def forget() -> None:
+        record = json.loads(file.read_text())
+        del record["passwords"]["zmart_backup"]
+        file.write_text(json.dumps(record))
+
+    with embedded.EmbeddedPostgres(folder, durable=False):
+        forget()
+        with pytest.raises(errors.ConfigurationError, match=r"no password for zmart_backup.*zmart migrate"):
+            configured.dsn("zmart_backup")
+        embedded.EmbeddedPostgres(folder).provision()
+        psycopg.connect(configured.dsn("zmart_backup")).close()
+    forget()
+    with embedded.EmbeddedPostgres(folder, durable=False):
+        psycopg.connect(configured.dsn("zmart_backup")).close()
 
 
 def test_a_restart_writes_no_record(folder: Path) -> None:
@@ -94,7 +117,7 @@ def test_passwords_are_for_their_owner_only(folder: Path) -> None:
         passwords = json.loads(record.read_text())["passwords"]
 
         assert stat.S_IMODE(record.stat().st_mode) == 0o600
-        assert len(set(passwords.values())) == 6
+        assert len(set(passwords.values())) == len(ROLES) + 1
         assert not any(word in server.log_file.read_text() for word in passwords.values())
 
 

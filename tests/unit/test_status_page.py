@@ -112,6 +112,10 @@ def test_a_page_without_problems_starts_with_all_is_well() -> None:
         ({"completeness": None}, "unknown"),
         ({"dead_letters": 1}, "1 open dead letter"),
         (
+            {"gaps": [{"gap_no": 3, "from_slot": 7, "to_slot": 9, "missing": 1, "unproven": 2}]},
+            "Accepted gap 3 (slots 7 to 9): 1 transactions are missing, 2 unproven. See: zmart gap list",
+        ),
+        (
             {"alerts": [{"kind": "run_failed", "severity": "warning", "open": 1, "details": None}]},
             "Open warnings: run_failed. See: zmart alerts list",
         ),

@@ -37,7 +37,7 @@ from . import (
 
 _COMMANDS: tuple[click.Command, ...] = (
     *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
-    *(log.replay, log.backfill, log.dead_letters, log.webhook),
+    *(log.replay, log.backfill, log.gap, log.dead_letters, log.webhook),
     *(database.dsn, database.psql, database.migrate, database.rebuild, database.dbt, audit.audit),
     *(backup.backup, backup.restore),
     *(keepers.keeper, snapshots.snapshot, alerts.alert_group),

@@ -72,6 +72,37 @@ def retry_dead_letters(numbers: tuple[int, ...]) -> None:
 
 
 @click.group()
+def gap() -> None:
+    """List gaps of the log and accept one."""
+
+
+@gap.command("list")
+@click.option("--all", "shows_all", is_flag=True, help="Include accepted gaps that were filled.")
+def list_gaps(shows_all: bool) -> None:
+    """List open and accepted gaps.
+
+    A gap is a range of slots with transactions that no node proves. Finality waits before an open gap and has passed an
+    accepted one.
+    """
+    _run_ingest("gap", "list", *subprocesses.format_flags(all=shows_all))
+
+
+@gap.command("accept")
+@click.argument("from_slot", type=parameters.SLOT)
+@click.argument("to_slot", type=parameters.SLOT)
+@click.option("--reason", required=True, help="Why no node can fill it, for ops.audit.")
+def accept_gap(from_slot: int, to_slot: int, reason: str) -> None:
+    """Accept a gap that no node can fill.
+
+    FROM_SLOT and TO_SLOT are the first and the last slot, inside one gap of `zmart gap list`. Finality passes the
+    transactions that are missing there now. Those that the log holds stay unproven, and keepers of the markets
+    concerned wait. The gap closes itself when it is filled. The exit status is 0 if it is accepted, 1 if it may still
+    be filled or a node does not answer, and 2 if the range, the reason or the login is refused.
+    """
+    _run_ingest("gap", "accept", f"--reason={reason}", str(from_slot), str(to_slot))
+
+
+@click.group()
 def webhook() -> None:
     """Check or create the Helius webhook."""
 

@@ -145,6 +145,10 @@ def _open_problems(report: Mapping[str, Any]) -> Iterator[str]:
     if completeness.get("state") != "verified":
         reason = completeness.get("reason", "its state is unknown.")
         yield f"Completeness is {completeness.get('state', 'unknown')}: {reason}"
+    for gap in report.get("gaps", ()):
+        slots = f"slots {gap['from_slot']} to {gap['to_slot']}"
+        counts = f"{gap['missing']} transactions are missing, {gap['unproven']} unproven"
+        yield f"Accepted gap {gap['gap_no']} ({slots}): {counts}. See: zmart gap list"
     if report["dead_letters"]:
         count = report["dead_letters"]
         yield f"{count} open dead letter{'s' if count > 1 else ''}. See: zmart dead-letters list"

@@ -76,6 +76,8 @@ def migrate(dsn: str, *, directory: Traversable | None = None) -> list[str]:
         plan = plan_migrations(files, _applied_migrations(connection), _applied_functions(connection))
         if plan.doubt is not None:
             _check_earlier_schema(connection, files, plan.doubt)
+        if any(migration.stops_services for migration in plan.migrations):
+            _refuse_running_services(connection)
         with connection.transaction():
             _apply(connection, files, plan)
             _check_functions(connection, files)
@@ -201,6 +203,16 @@ def describe_objects(connection: SyncConnection) -> dict[str, str]:
     """Return the tables, views and functions of ours: the first 8 hex digits of each definition's SHA-256, by name."""
     rows = connection.execute(_SQL.describe_objects)
     return {name: hashlib.sha256(definition.encode()).hexdigest()[:8] for name, definition in rows}
+
+
+def _refuse_running_services(connection: SyncConnection) -> None:
+    row = connection.execute(_SQL.running_services).fetchone()
+    if row is not None:
+        raise errors.ConfigurationError(
+            f"Services of the version before are still connected: {', '.join(row[0])}.",
+            help="Stop ingest, API and Dagster, which cannot run with the new schema, and run `zmart migrate` again. "
+            "Nothing was changed; deliveries that fail meanwhile are sent again.",
+        )
 
 
 @contextmanager

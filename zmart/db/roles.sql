@@ -132,5 +132,15 @@ begin
     exception when insufficient_privilege or undefined_object then
         raise warning 'analyst may open any number of connections: alter role analyst connection limit 20';
     end;
+
+    -- ops.end_listening_analysts ends sessions of every login that is a member of analyst, and has to see their states. The owner
+    -- is a member of analyst, but not of those logins.
+    begin
+        if not (pg_has_role('zmart_owner', 'pg_signal_backend', 'usage') and pg_has_role('zmart_owner', 'pg_read_all_stats', 'usage')) then
+            grant pg_signal_backend, pg_read_all_stats to zmart_owner;
+        end if;
+    exception when insufficient_privilege or undefined_object then
+        raise warning 'other logins of analyst may hold the queue of notifications: grant pg_signal_backend, pg_read_all_stats to zmart_owner';
+    end;
 end
 $$;

@@ -74,6 +74,11 @@ class PostgresSettings:
                 f"{self.embedded_file} belongs to another user.",
                 help="Run as the user that runs `zmart up`, or set ZMART_STATE_DIR.",
             ) from None
+        except KeyError:
+            raise errors.ConfigurationError(
+                f"The database has no password for {role} yet: an earlier release started it.",
+                help="Run `zmart migrate`, or stop `zmart up` and start it again.",
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

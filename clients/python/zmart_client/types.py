@@ -8,6 +8,21 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class AcceptedGap(TypedDict):
+    """Slots with transactions that no node proves; an operator accepted them, so that finality goes on."""
+
+    gap_no: int
+    from_slot: int
+    to_slot: int
+    accepted_at: str
+    reason: str | None
+    """For METRICS_TOKEN and OPERATOR_WALLETS; null for others."""
+    missing: int
+    """Transactions that the chain lists and the log lacks."""
+    unproven: int
+    """Transactions of the log that no node lists; they stay confirmed."""
+
+
 class Ack(TypedDict):
     """The result of the request."""
 
@@ -1843,6 +1858,8 @@ class Status(TypedDict):
     """Slot; null when nothing is proven."""
     finalized_through: int | None
     completeness: Completeness
+    gaps: list[AcceptedGap]
+    """Accepted gaps that are not filled yet."""
     lag: Lag
     models: list[ModelStatus]
     scheduled_marts: list[ScheduledMart]

@@ -1,5 +1,19 @@
 /** The shapes of requests and answers. Written by clients/generate.py from the specification; change that instead. */
 
+/** Slots with transactions that no node proves; an operator accepted them, so that finality goes on. */
+export interface AcceptedGap {
+  gap_no: number;
+  from_slot: number;
+  to_slot: number;
+  accepted_at: string;
+  /** For METRICS_TOKEN and OPERATOR_WALLETS; null for others. */
+  reason: string | null;
+  /** Transactions that the chain lists and the log lacks. */
+  missing: number;
+  /** Transactions of the log that no node lists; they stay confirmed. */
+  unproven: number;
+}
+
 /** The result of the request. */
 export interface Ack {
   message: string;
@@ -1707,6 +1721,8 @@ export interface Status {
   verified_through: number | null;
   finalized_through: number | null;
   completeness: Completeness;
+  /** Accepted gaps that are not filled yet. */
+  gaps: AcceptedGap[];
   lag: Lag;
   models: ModelStatus[];
   scheduled_marts: ScheduledMart[];

@@ -56,10 +56,17 @@ def known_markets(
         yield asyncio.run(fill(database))
 
 
+@pytest.fixture(scope="session")
+def shared_application(known_markets: settings.Settings) -> Iterator[httpx.AsyncBaseTransport]:
+    """One application over the shared three markets."""
+    with api_fixtures.served_in_thread(known_markets) as found:
+        yield found
+
+
 @pytest.fixture
-async def reader(known_markets: settings.Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """The application over the shared three markets."""
-    async with api_fixtures.served(known_markets) as found:
+async def reader(shared_application: httpx.AsyncBaseTransport) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the shared application."""
+    async with httpx.AsyncClient(transport=shared_application, base_url="http://api") as found:
         yield found
 
 

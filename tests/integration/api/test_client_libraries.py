@@ -125,11 +125,11 @@ def _earlier(place: re.Match[bytes]) -> bytes:
 
 
 def cuts() -> Iterator[int]:
-    """A few bytes at first, and then more and more."""
+    """A few bytes at first, and then more and more: about a dozen cuts of this history."""
     size = 300
     while True:
         yield size
-        size = size * 5 // 4 + 777
+        size = size * 5 // 3 + 777
 
 
 def generator() -> ModuleType:

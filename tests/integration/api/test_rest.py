@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import msgspec
@@ -292,6 +293,32 @@ async def test_answers_are_finalized_once_the_watermark_passes(client: Client, m
     assert (await client.get(f"/api/markets/{ONE}")).json()["as_of"]["commitment"] == "confirmed"
     markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 1003)")
     assert (await client.get(f"/api/markets/{ONE}")).headers["zmart-commitment"] == "finalized"
+
+
+async def test_transactions_of_an_accepted_gap_stay_confirmed(client: Client, markets: Log) -> None:
+    """Status names the gap, and its reason to operators alone; the transaction is final when the gap is filled."""
+    markets.owner.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 5000)")
+    rows = markets.owner.execute("select signature, slot from raw.transactions order by slot limit 2").fetchall()
+    (unproven, slot), (proven, _) = rows
+    gap = json.dumps([{"signature": unproven, "slot": slot, "kind": "unlisted"}])
+    accept = "select ops.accept_gap(%s, %s, 'operator', 'The ledger is lost.', '{}', %s)"
+    assert markets.owner.execute(accept, [slot, slot, gap]).fetchone() == (1,)
+
+    async def follow(signature: str) -> str:
+        answer = await client.get(f"/api/transactions/{signature}")
+        return str(answer.json()["status"])
+
+    (shown,) = (await body(client, "/api/status", schemas.Status))["gaps"]
+    accepted_at = shown.pop("accepted_at")
+    assert accepted_at
+    assert shown == {
+        **{"gap_no": 1, "from_slot": slot, "to_slot": slot},
+        **{"reason": None, "missing": 0, "unproven": 1},
+    }
+    assert (await follow(unproven), await follow(proven)) == ("confirmed", "finalized")
+    markets.owner.execute("select ops.close_gaps(%s)", [[unproven]])
+    assert (await body(client, "/api/status", schemas.Status))["gaps"] == []
+    assert await follow(unproven) == "finalized"
 
 
 async def test_a_stale_mart_answers_for_where_it_stopped(client: Client, markets: Log) -> None:

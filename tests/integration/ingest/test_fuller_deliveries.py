@@ -11,6 +11,7 @@ import pytest
 from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
 from ingest.records import TransactionRow
+from ingest.store import body_compression
 from ingest.store.writer import Writer
 from zmart import settings, testing
 from zmart.chain import transactions
@@ -58,6 +59,29 @@ POORER = {
 }
 
 
+def with_objects(item: dict[str, Any], *, knows_calls: bool) -> dict[str, Any]:
+    """The item as the encoding jsonParsed delivers it: accounts as objects, instructions by address."""
+    message = item["transaction"]["message"]
+    keys = message["accountKeys"]
+    named = [
+        {
+            "programId": keys[each["programIdIndex"]],
+            "accounts": [keys[place] for place in each["accounts"]],
+            "data": each["data"],
+            "stackHeight": 1,
+        }
+        for each in message["instructions"]
+    ]
+    changed = message | {
+        "accountKeys": [{"pubkey": key, "signer": key == CREATOR, "writable": True} for key in keys],
+        "instructions": named if knows_calls else None,
+    }
+    return item | {"transaction": item["transaction"] | {"message": changed}}
+
+
+POORER["objects without instructions"] = with_objects(FULL, knows_calls=False)
+
+
 @pytest.fixture
 async def writer(marts_database: testing.PostgresDatabase) -> AsyncIterator[Writer]:
     """Ingest's writer."""
@@ -87,7 +111,61 @@ async def test_the_context_of_a_creation_is_added(
         assert owner.execute("select count(*) from raw.events").fetchone() == (1,)
         kinds = [kind for (kind,) in owner.execute("select kind from raw.feed order by seq")]
         assert kinds == (["event"] if at_once else ["event", "moved"])
+    assert row_of_stored(marts_database).events == second.events
     assert all(each.is_consistent for each in rebuild.verify(marts_database.dsn()))
+
+
+def test_accounts_as_objects_are_read() -> None:
+    """A delivery with accounts as objects and instructions by address gives the rows of the usual form."""
+    parsed = row_of(with_objects(FULL, knows_calls=True))
+    assert parsed.events == row_of(FULL).events
+    assert b"ipfs_question_hash" in (parsed.events[0].context or b"")
+
+
+CUT = ["Program log: Instruction: CreateMarket", "Log truncated"]
+CUT_FULL = deliveries.item(PROGRAM, lines=deliveries.log_lines(PROGRAM, CUT), instructions=(CREATE,))
+CUT_POORER = CUT_FULL | {
+    "transaction": CUT_FULL["transaction"] | {"message": CUT_FULL["transaction"]["message"] | {"instructions": []}}
+}
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_fuller_delivery_rebuilds_the_events_after_a_cut(
+    marts_database: testing.PostgresDatabase, writer: Writer, at_once: bool
+) -> None:
+    """The first delivery of a cut log has no instructions: a dead letter. The second has them: its event is appended
+    once, the dead letter is resolved, and the stored body is the fuller one, so that decoding it gives the same."""
+    first, second = row_of(CUT_POORER), row_of(CUT_FULL)
+    assert (first.events, len(second.events), first.digest) == ((), 1, second.digest)
+    if at_once:
+        await writer.append([first, second], source="webhook")
+    else:
+        await writer.append([first], source="webhook")
+        await writer.append([second], source="webhook")
+        await writer.append([first], source="webhook")
+    await writer.append([second], source="webhook")
+    with marts_database.connect() as owner:
+        assert owner.execute("select count(*) from raw.events where retracted_at is null").fetchone() == (1,)
+        assert owner.execute("select count(*) from raw.events").fetchone() == (1,)
+        assert owner.execute("select ipfs_question_hash from marts.markets").fetchall() == [(QUESTION,)]
+        letters = "select count(*) from raw.dead_letters where resolved_at is null"
+        assert owner.execute(letters).fetchone() == (0,)
+    assert row_of_stored(marts_database).events == second.events
+    assert all(each.is_consistent for each in rebuild.verify(marts_database.dsn()))
+
+
+def row_of_stored(database: testing.PostgresDatabase) -> TransactionRow:
+    """Decode the stored body of the only transaction again."""
+    with database.connect() as owner:
+        stored = owner.execute(
+            "select coalesce(b.content, t.body), coalesce(t.bundle_start, 0), t.bundle_length"
+            " from raw.transactions as t"
+            " left join raw.bundles as b on t.bundle_no = b.bundle_no"
+        ).fetchall()
+    ((content, start, length),) = stored
+    row = Decoder(PROGRAM).decode_item(body_compression.decompress(content, start, length))
+    assert isinstance(row, TransactionRow)
+    return row
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])

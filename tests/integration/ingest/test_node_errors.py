@@ -3,6 +3,8 @@ in an alert with a name."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +16,12 @@ from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
 from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
+from ingest.sync import fetch, reconcile
+from ingest.sync import task as sync_task
 from ingest.sync.database import SyncDatabase
 from ingest.sync.task import Intervals, SyncTask
 from zmart import errors, testing
-from zmart.chain import cluster_facts
+from zmart.chain import cluster_facts, rpc_errors
 from zmart.chain.rpc import RpcClient
 from zmart.domain.ids import Address
 from zmart.settings import Cluster
@@ -199,7 +203,7 @@ async def test_no_error_of_a_node_skips_or_retracts_anything(
         sync = PlayedSync(marts_database, chain, monkeypatch)
         for name, reply in REPLIES.items():
             if (method, name) == ("getGenesisHash", "text"):
-                # That is the hash of another chain, which ends the task with the alert wrong_chain.
+                # That is the hash of another chain: see the test below.
                 continue
             cluster_facts.moved_clusters.clear()
             listed, delivered, lost, last = chain.land(4)
@@ -215,3 +219,61 @@ async def test_no_error_of_a_node_skips_or_retracts_anything(
             sync.require_nothing_skipped()
             assert sync.is_done(last), (name, listed, sync.alerts())
             assert sync.alerts() == set(), name
+        assert set(node.asked()) <= set(CALLS), "a call without a played error"
+
+
+def test_every_class_of_error_is_played() -> None:
+    """The replies of this module cause each class of error that a node can cause by a code or a status."""
+    played: set[type[errors.ZmartError]] = set()
+    for reply in REPLIES.values():
+        found = msgspec.json.decode(reply.body) if reply.body.startswith(b"{") else {}
+        if reply.status != 200:
+            failed = rpc_errors.error_from_http(reply.status, {}, None, method="m", node="n", now=0.0)
+            played.add(type(failed))
+        elif "error" in found:
+            played.add(type(rpc_errors.error_from_rpc(rpc_errors.JsonRpcError.of(found["error"]), method="m")))
+    codes = [*range(-32800, -31999), *range(400, 430), 0]
+    possible = {type(rpc_errors.error_from_rpc(rpc_errors.JsonRpcError(code, "no"), method="m")) for code in codes}
+    assert played == possible
+
+
+def test_every_alert_is_raised_within_five_minutes() -> None:
+    """The limits that the tests here set to zero, with the longest pause before the next attempt."""
+    limits = (
+        fetch.UNFETCHED_SECONDS,
+        reconcile.UNLISTED_SECONDS,
+        sync_task.STUCK_SECONDS,
+        Intervals().unverified_alert_seconds,
+    )
+    assert max(limits) + sync_task.LONGEST_PAUSE_SECONDS + Intervals().walk_seconds <= 300
+
+
+async def test_a_node_that_becomes_one_of_another_chain_ends_the_task(
+    marts_database: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers are not believed: an alert names the chain, and nothing is skipped or retracted."""
+    monkeypatch.setattr(cluster_facts, "moved_clusters", set())
+    async with ScriptedNode().serving() as node:
+        chain = PlayedChain(node, CERTIFICATE)
+        sync = PlayedSync(marts_database, chain, monkeypatch)
+        (slot,) = chain.land(1)
+        await sync.steps(2, [chain.item(slot)])
+        assert sync.is_done(slot)
+
+        node.will("getGenesisHash", result("another chain"))
+        chain.landed.clear()
+        async with RpcClient([node.url]) as client, Pipeline(sync.connect) as pipeline:
+            database = SyncDatabase(marts_database.dsn("zmart_ingest"))
+            task = SyncTask(client, database, pipeline, cluster=Cluster.LOCALNET, program_id=PROGRAM)
+            task.start()
+            try:
+                deadline = time.monotonic() + 30
+                # Nothing tells when a row appears.
+                while "wrong_chain" not in sync.alerts() and time.monotonic() < deadline:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            finally:
+                await task.stop()
+        assert sync.alerts() == {"wrong_chain"}
+        assert task.completeness.state == "refused"
+        chain.landed[slot] = deliveries.signature(slot)
+        sync.require_nothing_skipped()

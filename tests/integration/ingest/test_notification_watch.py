@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg import conninfo, sql
 from psycopg.pq import ExecStatus
 
 from ingest import notification_watch
@@ -110,10 +111,67 @@ async def test_analysts_that_hold_the_queue_are_ended(
         _wait(lambda: bool(owner.execute("select pg_notify('zmart_feed', '')")) and _usage(owner) < LIMIT)
         ((severity, message),) = owner.execute(OPEN_ALERTS, (ALERT,)).fetchall()
         assert severity == "critical"
-        assert "2 sessions of analyst" in str(message)
+        assert "2 sessions of analysts" in str(message)
 
         assert await watch.check() == 0
         assert owner.execute(OPEN_ALERTS, (ALERT,)).fetchall() == []
+
+
+@pytest.fixture
+def logins(database: testing.PostgresDatabase) -> Iterator[Callable[[str], str]]:
+    """Return the DSN of a new login with roles; the logins are dropped after the test."""
+    made: list[str] = []
+
+    with psycopg.connect(database.dsn("postgres"), autocommit=True) as superuser:
+
+        def login(roles: str) -> str:
+            made.append(f"login_{len(made)}")
+            superuser.execute(f"create role {made[-1]} login password 'x'; grant {roles} to {made[-1]}")
+            return conninfo.make_conninfo(database.dsn("analyst"), user=made[-1], password="x")
+
+        yield login
+        for name in made:
+            superuser.execute(f"drop role {name}")
+
+
+async def test_every_login_that_is_an_analyst_is_ended(
+    database: testing.PostgresDatabase, watch: NotificationWatch, logins: Callable[[str], str]
+) -> None:
+    """A member of the role, directly or by another role, may hold the queue as well. A login that is also a service or
+    acts as the owner is spared, as an operator's superuser is."""
+    named, by_group = logins("analyst"), logins("zmart_dbt")
+    service, owner = logins("analyst, zmart_api"), logins("analyst, zmart_owner")
+    with contextlib.ExitStack() as stack:
+        ended = [stack.enter_context(psycopg.connect(dsn, autocommit=True)) for dsn in (named, by_group)]
+        spared = [
+            stack.enter_context(psycopg.connect(dsn, autocommit=True))
+            for dsn in (service, owner, database.dsn("postgres"))
+        ]
+        sender = stack.enter_context(database.connect("analyst"))
+        for session in (*ended, *spared):
+            session.execute("listen noise")
+        ended[0].execute("begin")
+        _fill(sender)
+
+        assert await watch.check() == len(ended) + 1
+        assert all(_is_ended(session) for session in ended)
+        assert not any(_is_ended(session) for session in spared)
+
+
+async def test_a_session_that_may_not_be_ended_does_not_protect_the_others(
+    database: testing.PostgresDatabase, watch: NotificationWatch, logins: Callable[[str], str]
+) -> None:
+    """Where no superuser migrated, the owner may end its own members' sessions only."""
+    with psycopg.connect(database.dsn("postgres"), autocommit=True) as superuser:
+        superuser.execute("revoke pg_signal_backend from zmart_owner")
+        try:
+            with psycopg.connect(logins("analyst"), autocommit=True) as named, database.connect("analyst") as sender:
+                named.execute("listen noise")
+                _fill(sender)
+                assert await watch.check() == 1
+                assert not _is_ended(named)
+        finally:
+            superuser.execute("grant pg_signal_backend to zmart_owner")
 
 
 async def test_a_queue_that_is_read_ends_nobody(database: testing.PostgresDatabase, watch: NotificationWatch) -> None:

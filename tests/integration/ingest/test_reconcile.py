@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -28,6 +29,7 @@ from ingest.store.group_commit import Pipeline
 from ingest.store.writer import Writer
 from ingest.sync.block_order import UNSERVED_SECONDS
 from ingest.sync.database import sql
+from ingest.sync.reconcile import Reconciler
 from ingest.sync.slow_answers import RESOLVE_AFTER_SECONDS, SlowAnswerCheck
 from ingest.sync.sources import Backoff, Intake, run_with_retries
 from ingest.sync.task import STUCK_SECONDS, SilenceDetector, SyncTask, identify, verify_cluster_at_startup
@@ -142,6 +144,72 @@ async def test_a_node_that_lags_does_not_lower_the_bound(stack: ChainStack) -> N
     await stack.sync_database.execute(sql.save_node_slot, slot=1)
 
     assert stack.fetch_all(stored) == before
+
+
+def report_once(stack: ChainStack, monkeypatch: pytest.MonkeyPatch, slot: int) -> None:
+    """Let the node report this slot to the next walk, and its own slot afterwards."""
+    methods = stack.node.server.rpc.methods
+    real, left = methods["getSlot"], [1]
+
+    def answer(params: Any) -> Any:
+        if params[0]["commitment"] == "confirmed" and left:
+            left.clear()
+            return slot
+        return real(params)
+
+    monkeypatch.setitem(methods, "getSlot", answer)
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["the first answer", "a later answer"])
+async def test_one_huge_slot_of_a_node_loosens_no_bound_and_makes_nothing_final(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    """The walk ends without a conclusion; the next one goes on, and the bound is that of the chain's own slot."""
+    stack.sync_task.reconciler.may_jump = False
+    if not is_first:
+        await stack.sync_task.verify()
+    report_once(stack, monkeypatch, LAST_SLOT)
+    with pytest.raises(rpc_errors.InvalidResponse, match=f"reports slot {LAST_SLOT}"):
+        await stack.sync_task.verify()
+    assert stack.fetch_all("select count(*) from raw.coverage where to_slot > 1000") == [(0,)]
+
+    standing = await stack.sync_task.verify()
+
+    top = standing.confirmed_slot or 0
+    assert standing.finalized_through == standing.finalized_slot
+    assert stack.fetch_all("select raw.newest_possible_slot() < %s + 10_000", top) == [(True,)]
+    assert (standing.verified_through, top < 10_000) == (top, True)
+
+
+async def test_one_node_of_several_does_not_loosen_the_bound(
+    stack: ChainStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lowest slot of all nodes that answer is stored, whichever node reports too much."""
+    await stack.sync_task.verify()
+    rpc = stack.node.server.rpc
+    own = rpc.methods["getSlot"]([{"commitment": "confirmed"}])
+    stored = stack.fetch_all("select value::bigint from ops.cursors where name = 'node_slot'")
+    stack.fetch_all(
+        "update ops.cursors set moved_at = moved_at - interval '1 day' where name = 'node_slot' returning 1"
+    )
+    ahead = ScriptedNode()
+    ahead.answers.update(
+        {name: functools.partial(_scripted, method) for name, method in rpc.methods.items() if name != "getSlot"}
+    )
+    ahead.will("getSlot", result(own + 100_000))
+    await stack.pass_blocks(3)
+    for nodes in ([ahead, None], [None, ahead]):
+        async with ahead.serving(), RpcClient([one.url if one else stack.node.url for one in nodes]) as client:
+            reconciler = Reconciler(client, chain_stack.PROGRAM_ID, stack.pipeline, stack.sync_database)
+            with contextlib.suppress(rpc_errors.NodeError):
+                await reconciler.list_transactions("confirmed")
+        assert stack.fetch_all("select value::bigint from ops.cursors where name = 'node_slot'") == [
+            (stored[0][0] + 3,)
+        ]
+
+
+def _scripted(method: Callable[[Any], Any], params: Any) -> ScriptedReply:
+    return result(method(params))
 
 
 async def test_what_was_believed_before_the_node_named_its_slot_is_retracted(stack: ChainStack) -> None:
@@ -511,37 +579,6 @@ async def test_a_forked_transaction_is_retracted_on_proof_alone(stack: ChainStac
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
-def hide_slots(
-    stack: ChainStack, monkeypatch: pytest.MonkeyPatch, slots: frozenset[int], *, block: Callable[[int], Any]
-) -> None:
-    """Let the node lose some slots: it lists nothing of them, knows none of their transactions and serves no block."""
-    rpc = stack.node.server.rpc
-    real = dict(rpc.methods)
-    hidden = {str(one.signature) for one in stack.landed_transactions() if one.slot in slots}
-
-    def signatures(params: Any) -> Any:
-        return [one for one in real["getSignaturesForAddress"](params) if one["slot"] not in slots]
-
-    def statuses(params: Any) -> Any:
-        answer = real["getSignatureStatuses"](params)
-        known = zip(params[0], answer["value"], strict=True)
-        return answer | {"value": [None if signature in hidden else status for signature, status in known]}
-
-    def transaction(params: Any) -> Any:
-        return None if params[0] in hidden else real["getTransaction"](params)
-
-    def served(params: Any) -> Any:
-        return block(params[0]) if params[0] in slots else real["getBlock"](params)
-
-    for method, answer in (
-        ("getSignaturesForAddress", signatures),
-        ("getSignatureStatuses", statuses),
-        ("getTransaction", transaction),
-        ("getBlock", served),
-    ):
-        monkeypatch.setitem(rpc.methods, method, answer)
-
-
 async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists without some slots, null for their transactions and any "not here" for their blocks retract nothing;
     finality waits before them and a critical alert names them, until a node serves them."""
@@ -561,7 +598,7 @@ async def test_a_node_that_lacks_slots_proves_nothing(stack: ChainStack, monkeyp
         raise RpcError(refusal[0], f"Slot {slot} was skipped, or missing in long-term storage")
 
     with monkeypatch.context() as lost:
-        hide_slots(stack, lost, lacking, block=block)
+        chain_stack.hide_slots(stack, lost, lacking, block=block)
         await stack.sync_task.verify()
         assert stack.fetch_all("select count(*) > 0 from raw.retraction_candidates") == [(True,)]
         await stack.pass_blocks(160)
@@ -600,7 +637,7 @@ async def test_what_one_node_lost_another_proves(stack: ChainStack, monkeypatch:
         return result(real[method](params))
 
     second.answers.update({method: functools.partial(serve, method) for method in real})
-    hide_slots(stack, monkeypatch, frozenset(slots), block=lambda _: None)
+    chain_stack.hide_slots(stack, monkeypatch, frozenset(slots), block=lambda _: None)
     # It lists the one that was never delivered, and does not serve it.
     hiding = rpc.methods["getSignaturesForAddress"]
 

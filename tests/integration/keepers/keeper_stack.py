@@ -46,6 +46,7 @@ DISPUTE_PERIOD = 3_600
 WINDOW = 259_200
 #: Slots from confirmed to finalized, with a margin.
 BLOCKS_TO_FINALITY = 40
+OPTIONS = Options(traders=False, pace=20.0)
 #: The keepers' timing, but faster.
 QUICK = Timing(poll_seconds=0.02, resend_seconds=0.2, wait_seconds=5.0, lease_seconds=30.0, unconfirmed_seconds=600.0)
 
@@ -283,10 +284,12 @@ def due(report: RoundReport) -> Sequence[str]:
 
 
 @contextlib.asynccontextmanager
-async def open_keeper_stack(folder: Path, database: testing.PostgresDatabase) -> AsyncIterator[KeeperStack]:
+async def open_keeper_stack(
+    folder: Path, database: testing.PostgresDatabase, options: Options = OPTIONS
+) -> AsyncIterator[KeeperStack]:
     """A stack with a configured program and a log that contains it; its chain stops unless the test advances it."""
     async with (
-        devchain.serve(folder / "chain", Options(traders=False, pace=20.0)) as node,
+        devchain.serve(folder / "chain", options) as node,
         RpcClient([node.url]) as chain,
     ):
         await node.chain.freeze_and_wait()

@@ -14,6 +14,7 @@ from ingest.metrics import Metrics
 from orchestration import keeper_jobs
 from orchestration.resources import DatabaseResource
 from zmart import errors
+from zmart.chain.signer import Signer
 
 LIMIT = 600.0
 
@@ -109,3 +110,30 @@ async def test_proposed_and_approved_markets_can_be_overdue(
     await asyncio.to_thread(keeper_jobs.overdue_markets, dg.build_sensor_context(), database=database)
 
     assert stack.alerts() == {("market_overdue", "01" * 32), ("market_overdue", "03" * 32)}
+
+
+async def test_free_ballots_do_not_make_a_market_wait(stack: KeeperStack) -> None:
+    """A market waits for a keeper by the ballots that a plan counts: on chain, or of a wallet with an earlier event."""
+    voters = {voter.address: True for voter in stack.voters[:10]}
+    free = stack.propose(1, likes=2, dislikes=0)
+    await stack.sync_log()
+    stack.cast(free, "proposal", {Signer.generate().address: True for _ in range(20)} | voters)
+
+    def waiting() -> list[tuple[str]]:
+        return stack.fetch_all("select market_id from ops.waiting_markets(10, 7000, 259200) order by 1")
+
+    stack.propose(2, likes=1, dislikes=0)
+    await stack.sync_log()
+    assert waiting() == []
+
+    by_known = stack.propose(3, likes=0, dislikes=0)
+    stack.propose(4, likes=10, dislikes=0)
+    await stack.sync_log()
+    assert waiting() == [("04" * 32,)]
+    known = stack.propose(5, likes=0, dislikes=0)
+    await stack.sync_log()
+    stack.cast(by_known, "proposal", voters)
+    stack.cast(known, "proposal", voters)
+    stack.act("emergency_pause", stack.people["admin"], "admin")
+    await stack.sync_log()
+    assert waiting() == [("04" * 32,), ("05" * 32,)]

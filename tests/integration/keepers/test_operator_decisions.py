@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
-from keeper_stack import QUICK, WINDOW, KeeperStack, reasons
+from keeper_stack import DISPUTE_PERIOD, QUICK, WINDOW, KeeperStack, reasons
+from psycopg.types.json import Jsonb
 
 from orchestration.keepers import __main__ as command
-from orchestration.keepers import runner
+from orchestration.keepers import intent_store, runner
 from orchestration.keepers.reasons import Reason
 from orchestration.keepers.round_report import RoundReport
-from zmart import errors
+from zmart import errors, testing
 from zmart.chain.signer import Signer
 from zmart.settings import Settings
 
@@ -53,6 +55,53 @@ def audited(stack: KeeperStack) -> Sequence[tuple[Any, ...]]:
 def sent(stack: KeeperStack) -> int:
     """Return the number of transactions that were signed and stored."""
     return int(stack.fetch_all("select count(*) from ops.submissions")[0][0])
+
+
+async def test_keepers_wait_only_for_markets_that_an_accepted_gap_concerns(stack: KeeperStack) -> None:
+    """The market of an unproven transaction waits, also for an operator's approval; another one is tallied. A missing
+    transaction concerns the markets that it names, or all if that is unknown. A filled gap concerns none."""
+    first, second = stack.propose(1), stack.propose(2)
+    await stack.sync_log()
+    rows = stack.fetch_all(
+        "select distinct on (m.market_id) m.market_no, t.signature, t.slot from raw.transactions as t"
+        " inner join raw.events as e using (transaction_no) inner join raw.markets_seen as m using (market_no)"
+        " where e.name = 'ProposalVoteSubmitted' order by m.market_id, e.seq"
+    )
+    (_, signature, slot), (second_no, _, _) = rows
+    plans: list[dict[str, Any]] = [
+        {"signature": signature, "slot": slot, "kind": "unlisted"},
+        {"signature": "missing", "slot": slot, "kind": "unfetched", "market_nos": [second_no]},
+        {"signature": "unknown", "slot": slot, "kind": "unfetched", "market_nos": None},
+    ]
+
+    def accept(*transactions: dict[str, Any]) -> None:
+        with psycopg.connect(stack.database.dsn("zmart_ingest"), autocommit=True) as ingest:
+            accepted = ingest.execute(
+                "select ops.accept_gap(%s, %s, %s, %s, '{}', %s)", [slot, slot, WHO, WHY, Jsonb(list(transactions))]
+            ).fetchone()
+        assert accepted is not None
+        assert accepted[0] is not None
+
+    def fill(name: str) -> None:
+        stack.fetch_all(
+            "update ops.gap_transactions set outcome = 'listed', closed_at = now() where signature = %s returning 1",
+            name,
+        )
+
+    async def planned() -> dict[str, Reason]:
+        return reasons(await stack.run_keepers("proposal_tallies", is_dry=True))
+
+    for plan, waiting in zip(plans, ({first}, {second}, {first, second}), strict=True):
+        accept(plan)
+        expected = {one: Reason.GAP if one in waiting else Reason.DUE for one in (first, second)}
+        assert await planned() == expected
+        fill(plan["signature"])
+    assert await planned() == {first: Reason.DUE, second: Reason.DUE}
+
+    accept(plans[0] | {"signature": signature})
+    report = await stack.run_keepers("proposal_tallies")
+    assert [one.state for one in report.sent] == ["landed"]
+    assert stack.market(first).proposal_likes == 0 != stack.market(second).proposal_likes
 
 
 async def test_an_operator_opens_a_market_that_unseen_wallets_want(stack: KeeperStack) -> None:
@@ -205,3 +254,48 @@ def test_no_login_changes_the_record(marts_database: Any) -> None:
     assert rows == [(WHO, True, WHY)]
     with marts_database.connect("zmart_api") as api, pytest.raises(psycopg.errors.InsufficientPrivilege):
         api.execute(record, (WHO, WHY))
+
+
+async def test_a_release_is_recorded_when_it_releases(
+    stack: KeeperStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`zmart keeper release` leaves who, which intent and why; a release of nothing leaves nothing."""
+    market = stack.open(1)
+    stack.resolve(market)
+    stack.pass_time(DISPUTE_PERIOD)
+    await stack.sync_log()
+    monkeypatch.setattr(intent_store, "MAX_ATTEMPTS", 1)
+    refused = {"code": -32005, "message": "Node is behind", "data": {"numSlotsBehind": 9}}
+    await stack.node.call("devchain_fault", {"method": "sendTransaction", "count": 10**6, "error": refused})
+    await stack.run_keepers("market_finalizations", timing=replace(QUICK, wait_seconds=0.1))
+    stack.pass_blocks(200)
+    await stack.sync_log()
+    await stack.sweep()
+    assert [state for _, state, _ in stack.intents()] == ["quarantined"]
+    for name, value in stack.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("zmart.log.configure", lambda *_, **__: None)
+
+    assert await asyncio.to_thread(command.main, ("release", "2", "--reason", WHY)) == 2
+    assert audited(stack) == []
+    assert await asyncio.to_thread(command.main, ("release", "1", "--reason", WHY)) == 0
+
+    assert [state for _, state, _ in stack.intents()] == ["refused"]
+    ((who, login, *rest),) = audited(stack)
+    assert (who, login, rest) == (getpass.getuser(), "zmart_keeper", ["keeper release", "1", WHY, None, None])
+    assert await asyncio.to_thread(command.main, ("release", "1", "--reason", WHY)) == 2
+    assert len(audited(stack)) == 1
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("role", ["zmart_ingest", "zmart_keeper", "zmart_api", "analyst"])
+def test_readers_of_the_record(marts_database: testing.PostgresDatabase, role: str) -> None:
+    """Every login may read decisions; only the services that decide may add one, and none changes one."""
+    may_add = role in ("zmart_ingest", "zmart_keeper")
+    with marts_database.connect(role) as reader:
+        assert reader.execute("select count(*) from ops.audit").fetchone() == (0,)
+        rights = reader.execute(
+            "select has_function_privilege('ops.record_audit(text, text, text, text, jsonb)', 'execute'),"
+            " has_table_privilege('ops.audit', 'insert, update, delete, truncate')"
+        ).fetchone()
+    assert rights == (may_add, False)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from ingest.commands import backfill, dead_letters
+from ingest.commands import backfill, dead_letters, gaps
 from ingest.sync import webhook_registration
 from orchestration.keepers import __main__ as keepers
 from orchestration.snapshots import __main__ as snapshots
@@ -20,6 +20,7 @@ LONGEST = 45
 PARSERS = {
     "ingest backfill": backfill.parser,
     "ingest dead-letters": dead_letters.parser,
+    "ingest gap": gaps.parser,
     "ingest webhook": webhook_registration.parser,
     "orchestration.keepers": keepers.parser,
     "orchestration.snapshots": snapshots.parser,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingest.sync import reconcile
+from ingest.sync import node_answers
 from zmart import errors
 from zmart.chain import rpc_errors
 from zmart.chain.client import BlockSignatures
@@ -40,7 +40,7 @@ class Node:
 
 def is_absent(node: Any, *, top: int = TOP) -> bool:
     """Return whether the node proves that transaction s of SLOT is not on the chain."""
-    return asyncio.run(reconcile.FinalizedBlocks(node).prove_absence("s", SLOT, top))
+    return asyncio.run(node_answers.FinalizedBlocks(node).prove_absence("s", SLOT, top))
 
 
 NOT_SERVED = [
@@ -63,7 +63,7 @@ NOT_SERVED = [
         ({SLOT + 1: block(SLOT), SLOT - 1: block(SLOT - 2)}, False),
         ({SLOT + 4: block(SLOT + 2), SLOT - 1: block(SLOT - 2)}, False),
         ({SLOT + 1: block(0)}, False),
-        ({SLOT + 1 + reconcile.MOST_SKIPPED: block(SLOT - 1), SLOT - 1: block(SLOT - 2)}, False),
+        ({SLOT + 1 + node_answers.MOST_SKIPPED: block(SLOT - 1), SLOT - 1: block(SLOT - 2)}, False),
     ],
     ids=[
         "its block lacks it",
@@ -99,7 +99,7 @@ def test_a_rate_limit_ends_the_proof() -> None:
 def test_neighbouring_slots_share_their_blocks() -> None:
     """Each block is fetched once, for any number of transactions."""
     node: Any = Node({SLOT + 4: block(SLOT - 1), SLOT - 1: block(SLOT - 2)})
-    blocks = reconcile.FinalizedBlocks(node)
+    blocks = node_answers.FinalizedBlocks(node)
 
     async def prove() -> list[bool]:
         return [await blocks.prove_absence("s", slot, TOP) for slot in (SLOT, SLOT, SLOT + 1, SLOT + 2)]

@@ -88,33 +88,44 @@ REFUSED = {"InstructionError": [2, {"Custom": 6025}]}
 
 
 @pytest.mark.parametrize(
-    ("signature_status", "height", "searched", "in_log", "outcome"),
+    ("signature_status", "height", "searched", "log", "outcome"),
     [
-        (None, 100, True, False, SubmissionOutcome.RESEND),
-        (None, 101, True, False, SubmissionOutcome.EXPIRED),
-        (None, 101, False, False, SubmissionOutcome.WAIT),
-        (None, 999, True, True, SubmissionOutcome.LANDED),
-        (status(), 999, True, False, SubmissionOutcome.LANDED),
-        (status(confirmation="processed"), 999, True, False, SubmissionOutcome.WAIT),
-        (status(err="x"), 999, True, False, SubmissionOutcome.WAIT),
-        (status(err=REFUSED, confirmation="finalized"), 50, True, False, SubmissionOutcome.FAILED),
-        (status(err="InsufficientFundsForFee", confirmation="finalized"), 100, True, False, SubmissionOutcome.WAIT),
-        (status(err="InsufficientFundsForFee", confirmation="finalized"), 101, True, False, SubmissionOutcome.FAILED),
-        (status(confirmation="finalized"), 999, True, False, SubmissionOutcome.LANDED),
+        (None, 100, True, "none", SubmissionOutcome.RESEND),
+        (None, 101, True, "none", SubmissionOutcome.EXPIRED),
+        (None, 101, False, "none", SubmissionOutcome.WAIT),
+        # A fork dropped it, although our log shows it: the same bytes, and never another signature while it is there.
+        (None, 100, True, "shown", SubmissionOutcome.RESEND),
+        (None, 101, True, "shown", SubmissionOutcome.WAIT),
+        (None, 100, True, "final", SubmissionOutcome.LANDED),
+        (None, 999, True, "final", SubmissionOutcome.LANDED),
+        (status(confirmation="processed"), 100, True, "shown", SubmissionOutcome.LANDED),
+        (status(err=REFUSED, confirmation="finalized"), 999, True, "shown", SubmissionOutcome.LANDED),
+        (status(), 999, True, "none", SubmissionOutcome.LANDED),
+        (status(confirmation="processed"), 999, True, "none", SubmissionOutcome.WAIT),
+        (status(err="x"), 999, True, "none", SubmissionOutcome.WAIT),
+        (status(err=REFUSED, confirmation="finalized"), 50, True, "none", SubmissionOutcome.FAILED),
+        (status(err="InsufficientFundsForFee", confirmation="finalized"), 100, True, "none", SubmissionOutcome.WAIT),
+        (status(err="InsufficientFundsForFee", confirmation="finalized"), 101, True, "none", SubmissionOutcome.FAILED),
+        (status(confirmation="finalized"), 999, True, "none", SubmissionOutcome.LANDED),
     ],
 )
 def test_the_outcome_of_a_submission_is_decided(
     signature_status: client.SignatureStatus | None,
     height: int,
     searched: bool,
-    in_log: bool,
+    log: str,
     outcome: SubmissionOutcome,
 ) -> None:
     """A transaction is dead only if a node has seen its blockhash expire and has searched its whole history. A failure
     that may be of a transaction that never ran ends nothing before that, because the same bytes might land again."""
     assert (
         submission_status.decide(
-            signature_status, finalized_height=height, last_valid_block_height=100, searched=searched, in_log=in_log
+            signature_status,
+            finalized_height=height,
+            last_valid_block_height=100,
+            searched=searched,
+            in_log=log != "none",
+            is_final_in_log=log == "final",
         )
         is outcome
     )

@@ -113,6 +113,7 @@ def test_a_tally_is_sent_when_it_makes_approval_possible() -> None:
         (proposed(9, 1, likes=8, dislikes=2), Reason.TALLY_SUFFICES),
         (proposed(9, 1, last_sent_at=float(NOW - 3_500)), Reason.TALLIED_LATELY),
         (proposed(9, 1, decisive_slot=1_001), Reason.NOT_FINAL),
+        (proposed(9, 1, gap_no=3), Reason.GAP),
         (proposed(1 << 32, 1), Reason.TOO_MANY_BALLOTS),
         (proposed(9, 1, open_intent=OpenIntent(7, "sent")), Reason.UNDER_WAY),
         (proposed(9, 1, open_intent=OpenIntent(7, "quarantined")), Reason.QUARANTINED),
@@ -258,6 +259,11 @@ def test_an_approval_on_a_tally_without_unseen_wallets_is_left_to_an_operator() 
             disputed(Tally(on_chain_agree=5, on_chain_disagree=5, unseen_agree=9), decisive_slot=1_001),
             "not final",
         ),
+        (
+            "dispute_settlements",
+            disputed(Tally(on_chain_agree=5, on_chain_disagree=5, unseen_agree=9), gap_no=3),
+            "unproven in accepted gap 3",
+        ),
         ("dispute_settlements", disputed(Tally()), "not left to an operator"),
         ("dispute_settlements", disputed(Tally(on_chain_agree=9), was_disputed=True), "not left to an operator"),
         ("market_finalizations", resolving(proposed_outcome=None), "not left to an operator"),
@@ -358,6 +364,7 @@ def test_a_stricter_dispute_threshold_that_disagrees_goes_to_manual_review() -> 
         (replace(PROVEN_STATE, our_at=float(NOW + 70)), CONFIG, Reason.CLOCK_SKEW),
         (replace(PROVEN_STATE, our_at=float(NOW - 70)), CONFIG, Reason.CLOCK_SKEW),
         (replace(PROVEN_STATE, stale=("markets",)), CONFIG, Reason.MART_STALE),
+        (replace(PROVEN_STATE, restored_at_slot=1_001 - plans.RESTORED_SLOTS), CONFIG, Reason.RESTORED),
         (PROVEN_STATE, CONFIG._replace(is_paused=True), Reason.PAUSED),
     ],
 )
@@ -375,6 +382,13 @@ def test_nothing_is_planned_from_unproven_or_stale_state(
 
     assert {row.reason for row in rows} == {reason}
     assert PlanVerdict.DUE not in {row.verdict for row in rows}
+
+
+def test_keepers_act_again_once_a_restored_log_has_caught_up() -> None:
+    """From the slot on after which nothing that was signed before the restore can land."""
+    caught_up = replace(PROVEN_STATE, restored_at_slot=1_000 - plans.RESTORED_SLOTS)
+
+    assert plan_one("proposal_tallies", proposed(9, 1), proven_state=caught_up).reason is Reason.DUE
 
 
 def test_clocks_may_disagree_where_no_ballot_is_dated_by_ours() -> None:

@@ -149,7 +149,9 @@ class EmbeddedPostgres:
         else:
             self._initdb(data, record.passwords[SUPERUSER])
         port = self._choose_port(known)
-        if known is None or port != known.port:
+        # A server of an earlier release has no password yet for a role that is new.
+        is_changed = record.add_passwords((SUPERUSER, *settings.ROLES)) or port != record.port
+        if is_changed:
             # An unchanged record is not written, so that a restart on a full disk needs no space.
             record.port = port
             record.write(self._file)
@@ -196,6 +198,9 @@ class EmbeddedPostgres:
 
     def provision(self) -> None:
         """Create the database and the roles, and set the password of each role."""
+        # A server that an earlier release started has no password of a role that came later.
+        if self._require_record().add_passwords(settings.ROLES):
+            self._require_record().write(self._file)
         with translate_errors():
             with self._superuser_connection("postgres") as connection:
                 _create_database(connection, self._require_record().database)
@@ -276,13 +281,9 @@ class EmbeddedPostgres:
         return found.for_account(self._account, shelter=sheltered)
 
     def _new_record(self, data: Path) -> ServerFile:
-        names = (SUPERUSER, *settings.ROLES)
-        return ServerFile(
-            port=0,
-            database=DATABASE,
-            data=str(data),
-            passwords={name: secrets.token_urlsafe(24) for name in names},
-        )
+        record = ServerFile(port=0, database=DATABASE, data=str(data), passwords={})
+        record.add_passwords((SUPERUSER, *settings.ROLES))
+        return record
 
     def _initdb(self, data: Path, password: str) -> None:
         data.parent.mkdir(parents=True, exist_ok=True)

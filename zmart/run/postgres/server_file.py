@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -33,6 +35,12 @@ class ServerFile:
             raise errors.ConfigurationError(
                 f"{path} is damaged.", help=f"Move {path.parent} away to start with an empty database."
             ) from None
+
+    def add_passwords(self, names: Iterable[str]) -> bool:
+        """Choose a password for each role that has none; return whether there was one."""
+        missing = [name for name in names if name not in self.passwords]
+        self.passwords |= {name: secrets.token_urlsafe(24) for name in missing}
+        return bool(missing)
 
     def write(self, path: Path) -> None:
         """Replace the file in one step, readable by its owner only."""

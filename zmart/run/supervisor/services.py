@@ -55,7 +55,7 @@ _SECRET_PREFIXES = (
     "DAGSTER_PASSWORD",
     "ZMART_TEST_DSN",
 )
-_LOGIN_VARIABLES: Mapping[Role, str] = {
+LOGIN_VARIABLES: Mapping[Role, str] = {
     "zmart_ingest": "DATABASE_URL_INGEST",
     "zmart_api": "DATABASE_URL_API",
     "zmart_keeper": "DATABASE_URL_KEEPER",
@@ -321,7 +321,7 @@ class _ServicePlan:
     ) -> process.Launch:
         """Return the launch of a Python module, with the variables and logins it may have."""
         passed = {name: value for name, value in self._environ.items() if passing and name.startswith(passing)}
-        logins = {_LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
+        logins = {LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
         return process.Launch(
             command=(sys.executable, "-m", *arguments),
             environment={

@@ -1,5 +1,6 @@
 -- Outside the keepers: a keeper that does not run cannot report what waits for it. By the newest event's clock, and without
--- the proofs and classes of ballots that a keeper's plan has.
+-- the proofs that a keeper's plan has. Ballots count as in a plan: on chain, or of a wallet with a finalized event before the
+-- vote opened. Otherwise free ballots would raise alerts.
 create or replace function ops.waiting_markets(p_min_votes int, p_threshold_bps int, p_voting_window int)
 returns table (keeper text, market_id text, state text, due_at timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -13,6 +14,22 @@ begin
         select c.dispute_period from marts.protocol_config as c
         where c.dispute_period is not null order by c.order_key desc limit 1
     ),
+    counted as (
+        select m.market_no, b.vote, b.cast_at
+        from marts.markets as m
+        inner join marts.ballots as b on m.market_no = b.market_no and b.kind = 'proposal'
+        where
+            m.is_known and m.state_code = 0
+            and (
+                b.source = 'chain'
+                or exists (
+                    select from raw.events as e
+                    where
+                        e.wallet_no = b.wallet_no and e.retracted_at is null
+                        and e.order_key < least(m.created_key, (coalesce(raw.finalized_through(), -1) + 1) << 24)
+                )
+            )
+    ),
     waiting as (
         select
             case
@@ -25,18 +42,17 @@ begin
             end as keeper,
             m.id, m.state,
             (
-                select c.cast_at from marts.ballots as c
-                where c.market_no = m.market_no and c.kind = 'proposal'
+                select c.cast_at from counted as c
+                where c.market_no = m.market_no
                 order by c.cast_at offset greatest(p_min_votes - 1, 0) limit 1
             ) as due_at
         from marts.markets as m
-        cross join lateral (
-            select count(*) filter (where b.vote) as likes, count(*) as votes from marts.ballots as b
-            where b.market_no = m.market_no and b.kind = 'proposal'
-        ) as v
+        inner join (
+            select c.market_no, count(*) filter (where c.vote) as likes, count(*) as votes
+            from counted as c group by c.market_no
+        ) as v on m.market_no = v.market_no
         where
-            m.is_known and m.state_code = 0
-            and v.votes >= greatest(p_min_votes, 1) and v.likes * 10000 >= v.votes * p_threshold_bps
+            v.votes >= greatest(p_min_votes, 1) and v.likes * 10000 >= v.votes * p_threshold_bps
         union all
         select 'market_activations', m.id, m.state, m.approved_at
         from marts.markets as m

@@ -6,7 +6,7 @@ create or replace function raw.append(
     -- Their bodies are in compressed bundles. For each transaction: number of the bundle (from 1), offset and length.
     p_bundles bytea [], p_bundled int [], p_starts int [], p_lengths int [],
     -- These are the parameters of raw.append_events.
-    p_owners int [], p_event_signatures text [], p_order_keys bigint [], p_ordinals int [], p_names text [],
+    p_owners int [], p_order_keys bigint [], p_ordinals int [], p_names text [],
     p_clocks bigint [], p_payloads jsonb [], p_contexts jsonb [],
     p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
     -- These signatures were reported without logs.
@@ -42,6 +42,7 @@ declare
     v_back record;
     v_left bigint [] := '{}';
     v_settled bigint [];
+    v_fuller int [];
     v_seqs bigint [];
     v_market_nos int [];
     v_wallet_nos int [];
@@ -61,7 +62,15 @@ begin
         v_newest := raw.newest_possible_slot();
         select array_agg(g.position::int) into v_aside
         from unnest(p_slots) with ordinality as g (slot, position)
-        where (g.slot <= v_final or g.slot > v_newest) and not g.position = any(coalesce(v_known, '{}'));
+        where
+            (g.slot <= v_final or g.slot > v_newest) and not g.position = any(coalesce(v_known, '{}'))
+            -- A node lists it there, and an operator accepted that no node serves it: this delivery fills the gap.
+            and not exists (
+                select from ops.gap_transactions as o
+                where
+                    o.signature = p_signatures[g.position] and o.slot = g.slot and p_errs[g.position] is null
+                    and o.closed_at is null
+            );
     end if;
     o_aside := coalesce(cardinality(v_aside), 0);
 
@@ -164,11 +173,34 @@ begin
                 g.owner = any(v_known) and e.transaction_no = t.transaction_no and e.ordinal = g.ordinal
                 and e.retracted_at is null
                 and exists (select from jsonb_object_keys(g.context) as k (name) where not coalesce(e.context, '{}') ? k.name)
-            returning e.seq, e.market_no, e.wallet_no
+            returning
+                e.seq, e.market_no, e.wallet_no, g.owner,
+                not exists (
+                    select from jsonb_object_keys(e.context) as k (name) where not g.context ? k.name
+                ) as has_everything
+        ),
+        fuller as (
+            select a.owner from added as a group by a.owner having bool_and(a.has_everything)
         )
-        select array_agg(a.seq order by a.seq), array_agg(a.market_no order by a.seq), array_agg(a.wallet_no order by a.seq)
-        into v_seqs, v_market_nos, v_wallet_nos
+        select
+            array_agg(a.seq order by a.seq), array_agg(a.market_no order by a.seq), array_agg(a.wallet_no order by a.seq),
+            (select array_agg(f.owner) from fuller as f)
+        into v_seqs, v_market_nos, v_wallet_nos, v_fuller
         from added as a;
+        if v_fuller is not null then
+            -- Its body replaces the poorer one, so that decoding it again gives the same rows.
+            insert into raw.bundles (bundle_no, content)
+            select v_bundle + g.position, g.content
+            from unnest(p_bundles) with ordinality as g (content, position)
+            where exists (select from unnest(v_fuller) as f (owner) where p_bundled[f.owner] = g.position)
+            on conflict (bundle_no) do nothing;
+            update raw.transactions as t
+            set
+                body = null, bundle_no = v_bundle + p_bundled[f.owner], bundle_start = p_starts[f.owner],
+                bundle_length = p_lengths[f.owner]
+            from unnest(v_fuller) as f (owner)
+            where t.signature = p_signatures[f.owner];
+        end if;
         perform raw.append_moved(v_seqs, v_market_nos, v_wallet_nos);
         if v_settled is not null then
             perform raw.resolve_order_conflicts(v_settled);
@@ -194,7 +226,7 @@ begin
 
     select * into o_events, o_accounts, o_market_nos, o_identified, o_wallets, o_wallet_nos
     from raw.append_events(
-        v_numbers, v_left, p_owners, p_event_signatures, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
+        v_numbers, v_left, p_owners, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
         p_market_nos, p_accounts, p_market_ids, p_wallet_nos, p_wallets, p_event_digests
     );
 

@@ -11,6 +11,6 @@ return (
     where c.name = 'node_slot'
 );
 comment on function raw.newest_possible_slot is
-'Returns the highest slot that the chain can have reached by now, from the newest confirmed slot of the node and the time of that answer. Null before the first answer.';
+'Returns the highest slot that the chain can have reached by now, from the newest slot that every node had reported and the time of that answer. Null before the first answer.';
 
 grant execute on function raw.newest_possible_slot to zmart_ingest;
