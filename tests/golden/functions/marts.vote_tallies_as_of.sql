@@ -29,6 +29,10 @@ ballots as (
             select 1 from raw.events as events
             where
                 events.wallet_no = ballots.wallet_no and events.retracted_at is null and events.order_key < final_part.end_key
+                and not exists (
+                    select 1 from ops.gap_transactions as gaps
+                    where gaps.signature = events.signature and gaps.closed_at is null
+                )
                 and events.order_key < case ballots.kind when 'dispute' then markets.initiation_key else markets.created_key end
         ) as is_known,
         markets.dispute_initiated_at + make_interval(secs => settings.value) as voting_closes_at
