@@ -20,7 +20,7 @@ from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Tag
 
-from zmart import tasks
+from zmart import tasks, tracing
 from zmart.chain import rpc
 from zmart.db import feed, pool, redis_notify
 from zmart.http import connections
@@ -220,7 +220,10 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     dsn = settings.postgres.dsn("zmart_api")
     url = settings.api.broadcast_url
     counted: ApiMetrics = app.state.metrics
+    tracer = tracing.open_tracer(settings, app.state.service_name)
     async with contextlib.AsyncExitStack() as stack:
+        if tracer is not None:
+            stack.callback(tracer.close)
         read_connections = await stack.enter_async_context(_connections(dsn, "zmart api", CONNECTIONS))
         database = ReadDatabase(read_connections, cache_bytes=settings.api.response_cache_mib << 20)
         # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse. New
@@ -239,6 +242,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             most_clients=min(settings.api.streams, max(1, connections.file_limit() // 2 - connections.RESERVED_FILES)),
             most_per_address=settings.api.streams_per_address,
             metrics=counted.push,
+            tracer=tracer,
         )
         wallet_writes = await stack.enter_async_context(writes.open_wallet_writes(dsn, database.invalidate_cache))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))

@@ -15,8 +15,8 @@ select n, 'signature-' || n, n, true, '' from generate_series(1, %(wallets)s) as
 
 -- name: events
 -- One event of each even wallet.
-insert into raw.events (seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, signature, payload)
-select n, n::bigint << 24, n, 0, 'ProposalVoteSubmitted', 1 + n %% %(markets)s, n, 1760000000 + n, 'signature-' || n, '{"vote": true}'
+insert into raw.events (seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload)
+select n, n::bigint << 24, n, 0, 'ProposalVoteSubmitted', 1 + n %% %(markets)s, n, 1760000000 + n, '{"vote": true}'
 from generate_series(2, %(wallets)s, 2) as n;
 
 -- name: finality

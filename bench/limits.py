@@ -27,7 +27,7 @@ class LimitsFigure(Figure):
     """Compares one server with a rate limit to one without."""
 
     name = "limits"
-    title = "limits: a server that counts beside one that does not"
+    title = "a server that counts beside one that does not"
     unit = "x"
     targets = (Target(label="limited to unlimited", bound="at least", value=0.8),)
     method = (

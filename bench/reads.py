@@ -105,7 +105,7 @@ class ReadsFigure(Figure):
     """Measures rates and latencies of market, list and trades pages."""
 
     name = "reads"
-    title = "reads: answers of the API beside Express + pg"
+    title = "answers of the API beside Express + pg"
     unit = "x"
     targets = (
         *(

@@ -24,7 +24,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from zmart import errors, settings
+from zmart import errors, settings, tracing
 from zmart import log as logs
 from zmart.db import locks, poolers, redis_notify
 from zmart.db.connection import connect
@@ -89,6 +89,7 @@ def build_parts(configured: settings.Settings) -> Parts:
             await connection.close()
 
     committing = group_commit.Pipeline(open_writer)
+    committing.tracer = tracing.open_tracer(configured, "ingest")
     redis_url = configured.api.broadcast_url
     committing.on_commit = redis_notify.Notifier(redis_url.reveal() if redis_url else None).notify
     sync_task = task.SyncTask.of(configured, committing)

@@ -1,16 +1,24 @@
 {#
     Reading the log.
 
-    A fold's select marks where it reads log rows with log_events() or log_rows(). Both end in a marker that is valid SQL by
+    A fold's select marks where it reads log rows with log_events() or log_ballots(). Both end in a marker that is valid SQL by
     itself, `(true /*fold*/)`, and means "all history". The fold materialization makes three texts of one select by
     putting another condition there: everything up to a seq (a rebuild), one window of seqs (the live path), or the whole
     history of a few keys (a refold). The marker stands directly on the table, so that each condition reaches an index.
 #}
 
-{% macro log_events(names) -%}
+{# `signatures` adds the text of the signature, which costs a lookup for each event: for kinds that occur rarely. #}
+{% macro log_events(names, signatures=false) -%}
     (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from {{ source('raw', 'events') }}
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+            {%- if signatures %},
+            (
+                select transactions.signature from {{ source('raw', 'transactions') }} as transactions
+                where transactions.transaction_no = logged.transaction_no
+            ) as signature
+            {%- endif %}
+        from {{ source('raw', 'events') }} as logged
         where retracted_at is null and (true /*fold*/)
         and name in ({% for name in names %}'{{ name }}'{{ ', ' if not loop.last }}{% endfor %})
     )

@@ -6,7 +6,7 @@
     initiation. What a wallet does later says nothing: one cheap transaction would turn a ballot into one that counts.
 #}
 
-{% macro tallies(ballots, markets, settings, events, feed, gap_transactions) -%}
+{% macro tallies(ballots, markets, settings, events, feed, gap_transactions, transactions) -%}
 with final_part as (
     select (max(feed.ref) + 1) << 24 as end_key from {{ feed }} as feed where feed.kind = 'finalized_through'
 ),
@@ -21,7 +21,8 @@ ballots as (
                 events.wallet_no = ballots.wallet_no and events.retracted_at is null and events.order_key < final_part.end_key
                 and not exists (
                     select 1 from {{ gap_transactions }} as gaps
-                    where gaps.signature = events.signature and gaps.closed_at is null
+                    inner join {{ transactions }} as transactions on gaps.signature = transactions.signature
+                    where transactions.transaction_no = events.transaction_no and gaps.closed_at is null
                 )
                 and events.order_key < case ballots.kind when 'dispute' then markets.initiation_key else markets.created_key end
         ) as is_known,
@@ -71,7 +72,7 @@ group by market_no, kind
 {%- if not is_trial() -%}
 select folds.write_as_of('{{ this.identifier }}', $as_of_text${{ tallies(
     'marts.ballots_as_of(p_slot, p_market_no)', openings_as_of(), 'ops.settings', 'raw.events', 'raw.feed',
-    'ops.gap_transactions'
+    'ops.gap_transactions', 'raw.transactions'
 ) }}$as_of_text$)
 {%- endif -%}
 {%- endmacro %}

@@ -16,7 +16,9 @@ FILE: Final = Path(__file__).with_name("examples.json")
 _MARKET: Final = "0101010101010101010101010101010101010101010101010101010101010101"
 _WALLET: Final = "4MkybTASDtmzQnfUWztHmfgyHgBREw74eTKipVADqQLA"
 _EPOCH: Final = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"
-_POSITION: Final = f"{_EPOCH}:48211"
+_MARK: Final = "d96d4203d4d77ce8"
+#: A position as the server writes it, with its mark.
+POSITION: Final = f"{_EPOCH}:48211:{_MARK}"
 _STREAM: Final = {
     "type": "string",
     "description": "Server-sent events; every event's data is one of the messages of /schema/asyncapi.json.",
@@ -51,8 +53,8 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "shares": Parameter("5000000000"),
     "vote": Parameter(True),
     "topics": Parameter(f"trades,market:{_MARKET}"),
-    "since": Parameter(_POSITION),
-    "Last-Event-ID": Parameter(_POSITION, "The last `id` received; browsers send it when they reconnect."),
+    "since": Parameter(POSITION),
+    "Last-Event-ID": Parameter(POSITION, "The last `id` received; browsers send it when they reconnect."),
     "token": Parameter("eyJhbGciOiJIUzI1NiJ9.e30.signature"),
     "ticket": Parameter("q83vEjRWeJA"),
     "Authorization": Parameter("Bearer eyJhbGciOiJIUzI1NiJ9.e30.signature"),
@@ -68,7 +70,7 @@ _OF_OPERATION: Final = {("listDiscussions", "name"): _MARKET}
 _TEXTS: Final = {
     "text/csv": "state,markets\r\nACTIVE,12\r\n",
     "text/event-stream": (
-        f'id: {_POSITION}\ndata: {{"epoch":"{_EPOCH}","seq":48211,"position":"{_POSITION}",'
+        f'id: {POSITION}\ndata: {{"epoch":"{_EPOCH}","seq":48211,"position":"{POSITION}",'
         '"messages":[{"type":"status","market_id":null,'
         '"timestamp":"2026-01-31T12:00:00+00:00","data":{"kind":"finalized_through","finalized_through":301442107,'
         '"seq":48211}}]}\n\n'

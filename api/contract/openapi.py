@@ -345,7 +345,7 @@ def _header(description: str, example: str) -> Document:
 _HEADERS: Final = {
     "Zmart-Seq": _header(
         "The `position` of `as_of`: the rows are those of this entry of the log.",
-        "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:48211",
+        examples.POSITION,
     ),
     "Zmart-Slot": _header("The newest slot that the rows reflect; empty before the first event.", "301442107"),
     "Zmart-Commitment": _header(

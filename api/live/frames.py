@@ -55,6 +55,8 @@ class LogWindow:
     messages: Sequence[tuple[feed.FeedPosition, Sequence[StreamMessage]]]
     #: Seconds from writing each entry in the log to this read, one for each entry.
     ages: Sequence[float] = ()
+    #: The marks of the commits that hold the entries, each once.
+    marks: Sequence[str] = ()
 
     @property
     def is_last(self) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -24,6 +25,7 @@ import structlog
 
 from zmart import errors as zmart_errors
 from zmart.db import feed
+from zmart.tracing import CommitTracer
 
 from .. import errors
 from .budgets import WINDOW, AddressBudgets, AlternatingSlots
@@ -62,6 +64,7 @@ class Hub:
         most_clients: int = 10_000,
         most_per_address: int = 1_000,
         metrics: PushMetrics | None = None,
+        tracer: CommitTracer | None = None,
     ) -> None:
         #: Reads new entries.
         self.reader = reader
@@ -84,6 +87,8 @@ class Hub:
         self.stall_reason: str | None = None
         self._metrics = metrics or PushMetrics()
         self._metrics.register_hub(self)
+        #: Writes the trace of each commit; None while tracing is off.
+        self._tracer = tracer
 
     @property
     def position(self) -> feed.FeedPosition | None:
@@ -259,6 +264,7 @@ class Hub:
     async def _offer_next_window(self) -> bool:
         """Offer one window; return whether it was the last."""
         assert self._position is not None
+        began = time.perf_counter()
         window = await self._read_window(self._position)
         for position, _ in window.messages:
             self._recent_marks.add(position)
@@ -268,6 +274,9 @@ class Hub:
             for client in list(subscription.clients):
                 client.offer(batch)
         self._metrics.count_window(window.ages, frames)
+        if self._tracer is not None:
+            seconds = time.perf_counter() - began
+            self._tracer.trace_push(window.position.epoch, window.marks, seconds=seconds, streams=self.streams)
         self._advance(window.position)
         return window.is_last
 

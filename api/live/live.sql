@@ -34,10 +34,11 @@ reach as materialized (
 ),
 events as materialized (
     select
-        e.seq, e.kind, v.name, v.order_key, v.ordinal, v.signature, v.clock, v.payload, v.market_no, v.wallet_no,
+        e.seq, e.kind, v.name, v.order_key, v.ordinal, x.signature, v.clock, v.payload, v.market_no, v.wallet_no,
         s.market_id, s.account, w.wallet, v.seq as event_seq
     from entries as e
     inner join raw.events as v on v.seq = case when e.kind = 'event' then e.seq else e.ref end
+    left join raw.transactions as x on v.transaction_no = x.transaction_no
     left join raw.markets_seen as s on v.market_no = s.market_no
     left join raw.wallets_seen as w on v.wallet_no = w.wallet_no
     where e.kind in ('event', 'retracted', 'moved')

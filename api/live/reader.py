@@ -119,6 +119,7 @@ def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[
         position=entries[-1][0] if entries else after,
         messages=[(position, entry_messages) for position, group in entries if (entry_messages := _messages(group))],
         ages=[group[0][-1] for _, group in entries],
+        marks=tuple(dict.fromkeys(position.mark for position, _ in entries if position.mark is not None)),
     )
 
 

@@ -17,7 +17,7 @@ select {stated}, (
             select json_agg(json_build_object('seq', e.seq, 'name', e.name, 'market_id', m.market_id) order by e.ordinal)
             from raw.events as e
             left join raw.markets_seen as m on e.market_no = m.market_no
-            where e.signature = t.signature
+            where e.transaction_no = t.transaction_no and e.retracted_at is null
         ), '[]')
     )
     from raw.transactions as t where t.signature = %(signature)s

@@ -28,7 +28,7 @@ select {stated}, json_build_object(
     'count', (select count(*) from page),
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['trades', 'market_lifecycle', 'markets']) as a;
+from ops.as_of(array['priced_trades', 'market_lifecycle', 'markets']) as a;
 
 -- name: activity
 -- A page of a market's or a wallet's events, the latest on chain first.

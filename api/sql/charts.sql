@@ -33,7 +33,7 @@ select {stated}, (
     ) as h
     where m.is_known and m.market_no = {the_market}
 ) as body
-from ops.as_of(array['trades', 'markets']) as a;
+from ops.as_of(array['priced_trades', 'markets']) as a;
 
 -- name: candles
 -- A market's candles, the newest last. Each is combined from its minutes, found by their index, as the views

@@ -63,7 +63,7 @@ select {stated}, json_build_object(
     'count', (select count(*) from shown),
     'as_of', {as_of}
 ) as body
-from ops.as_of(array['markets', 'trades', 'positions', 'candles_1m']) as a;
+from ops.as_of(array['markets', 'priced_trades', 'positions', 'candles_1m']) as a;
 
 -- name: categories
 -- The five categories with the most markets, and their growth in the week up to the newest instant of the log.

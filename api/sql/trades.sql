@@ -6,7 +6,7 @@ with page as materialized (
     -- Skipped rows are not rendered.
     select t.seq as number, t.order_key as sort_key, {trade_version} as version from (
         select t.seq, t.order_key, t.tableoid, t.xmin
-        from marts.trades as t
+        from marts.priced_trades as t
         where {is_shown} {filters} {beyond}
         order by t.order_key desc, t.seq desc
         limit {bound}
@@ -29,14 +29,19 @@ select {stated}, {server}, (
     {named}
     'as_of', {as_of}
 ) end as rest
-from ops.as_of(array['trades', 'markets']) as a;
+from ops.as_of(array['priced_trades', 'markets']) as a;
 
 -- name: trade_rows
 -- The row in a list for each of these trades, by version.
 select {trade_version} as version, {trade} as text
-from marts.trades as t
-where t.seq = any(%(numbers)s::text[]::bigint[]);
+from (
+    -- A view has no version of its own.
+    select v.*, p.tableoid, p.xmin
+    from marts.priced_trades as p
+    inner join marts.trades as v on p.seq = v.seq
+    where p.seq = any(%(numbers)s::text[]::bigint[])
+) as t;
 
 -- name: lock_lists
 -- Lock the tables of lists against changes until the transaction ends.
-lock table marts.markets, marts.trades, app.market_metadata in access share mode;
+lock table marts.markets, marts.priced_trades, app.market_metadata in access share mode;

@@ -28,6 +28,7 @@ import httpx
 from solders.keypair import Keypair
 from solders.transaction import VersionedTransaction
 
+from zmart import errors
 from zmart.chain import idl, signer, transactions
 
 API = os.environ.get("API_URL", f"http://127.0.0.1:{os.environ.get('API_PORT', '4000')}")
@@ -215,4 +216,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except errors.ConfigurationError as error:
+        fail(f"{error} `make up` creates the development keys; run this script in its folder.")
+    except httpx.ConnectError:
+        fail(f"{API} or {RPC} does not answer. Start `make up` first. For other ports set API_PORT and DEVCHAIN_PORT.")

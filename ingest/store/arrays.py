@@ -162,7 +162,6 @@ def events(rows: Iterable[TransactionRow], numbers: NumberCache) -> dict[str, Ar
     wallets = [None if event.wallet is None else numbers.wallets.get(event.wallet) for event in event_rows]
     return {
         "owners": int4s([owner for owner, _, _ in entries]),
-        "event_signatures": texts([row.signature for _, row, _ in entries]),
         "order_keys": int8s([order_key(row, event) for _, row, event in entries]),
         "ordinals": int4s([event.ordinal for event in event_rows]),
         "names": texts([event.name for event in event_rows]),

@@ -34,15 +34,16 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import structlog
 
-from zmart import errors
+from zmart import errors, tracing
 from zmart.tasks import cancel_until_done
+from zmart.tracing import CommitTrace, CommitTracer
 
 from ..metrics import CommitCounts, Metrics
 from ..records import DeadLetter, TransactionRow
 from .byte_budget import ByteBudget, Reservation
 
 if TYPE_CHECKING:
-    from .writer import Writer
+    from .writer import AppendResult, Writer
 
 log = structlog.get_logger()
 
@@ -75,6 +76,8 @@ class BatchWriter(Protocol):
         ...
 
 
+#: The measured parts of a commit that its trace has, by the field of AppendResult.
+_TRACED_PARTS = ("lock_wait_seconds", "lock_held_seconds", "folds_seconds", "commit_seconds")
 #: Creates the writer of a pipeline: called at the first batch, and again after it failed.
 ConnectWriter: TypeAlias = Callable[[], Awaitable[BatchWriter]]
 
@@ -104,6 +107,8 @@ class QueuedDelivery:
     future: asyncio.Future[None] = field(repr=False)
     #: The traceback of the error that its commit raised.
     traceback: TracebackType | None = field(default=None, repr=False)
+    #: When its request arrived, on the clock of time.monotonic(); 0 while tracing is off.
+    received_at: float = 0.0
 
     @property
     def row_count(self) -> int:
@@ -155,6 +160,8 @@ class Pipeline:
         self.delivered_at: float | None = None
         #: Set by every commit with transactions; the sync task clears it.
         self.has_committed = asyncio.Event()
+        #: Writes the trace of each commit; None while tracing is off.
+        self.tracer: CommitTracer | None = None
         #: Called after each commit.
         self.on_commit: Callable[[], None] = lambda: None
         #: The writer has one user at a time: a batch, or the caller of `exclusive_writer`.
@@ -279,6 +286,7 @@ class Pipeline:
     ) -> Iterator[QueuedDelivery]:
         """Split a submission into parts no larger than a batch, so that the lock is never held long."""
         loop, size = asyncio.get_running_loop(), self.limits.transactions
+        received_at = 0.0 if self.tracer is None else tracing.received_at.get() or time.monotonic()
         longest = max(len(transactions), len(dead_letters), len(wanted))
         for start in range(0, longest, size):
             part = slice(start, start + size)
@@ -291,6 +299,7 @@ class Pipeline:
                 arrived_at=loop.time(),
                 reservation=reservation,
                 future=loop.create_future(),
+                received_at=received_at,
             )
 
     def _enqueue(self, deliveries: Sequence[QueuedDelivery]) -> None:
@@ -395,6 +404,9 @@ class Pipeline:
                     wanted=wanted,
                 )
         self.on_commit()
+        if self.tracer is not None:
+            # Every writer of the product is a Writer; tests of the pipeline alone use a smaller one.
+            await self._trace(self.tracer, batch, cast("AppendResult", appended), time.perf_counter() - began)
         if transactions:
             self.has_committed.set()
         if transactions and batch[0].source == "webhook":
@@ -406,6 +418,32 @@ class Pipeline:
             result=appended,
             seconds=time.perf_counter() - began,
         )
+
+    async def _trace(
+        self, tracer: CommitTracer, batch: Sequence[QueuedDelivery], appended: AppendResult, append_seconds: float
+    ) -> None:
+        """Write the trace of a commit that added entries; a failure is logged, because the batch is committed."""
+        if appended.first_seq is None or appended.last_seq is None:
+            return
+        try:
+            async with self._writer_lock:
+                mark = await cast("Writer", await self._get_writer()).mark_of(appended.last_seq)
+            now = time.monotonic()
+            commit = CommitTrace(
+                epoch=appended.epoch,
+                mark=mark,
+                source=batch[0].source,
+                first_seq=appended.first_seq,
+                last_seq=appended.last_seq,
+                transactions=appended.transactions,
+                events=appended.events,
+                delivery_seconds=[now - delivery.received_at for delivery in batch],
+                append_seconds=append_seconds,
+                parts={name: getattr(appended, name) for name in _TRACED_PARTS},
+            )
+            tracer.trace_commit(commit)
+        except Exception:
+            log.exception("commit_not_traced")
 
     @contextlib.contextmanager
     def _counting_use(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from raw.append(
     %(signatures)s::text [], %(slots)s::bigint [], %(indexes)s::int [], %(block_times)s::bigint [], %(errs)s::text [],
     %(fees)s::text [], %(digests)s::bytea [], %(sightings)s::int [],
     %(bundles)s::bytea [], %(bundled)s::int [], %(starts)s::int [], %(lengths)s::int [],
-    %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
+    %(owners)s::int [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
     %(wanted)s::text [], %(event_digests)s::bytea []
@@ -25,7 +25,7 @@ from raw.append(
 select *
 from raw.append_events(
     %(numbers)s::bigint [], %(left)s::bigint [],
-    %(owners)s::int [], %(event_signatures)s::text [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
+    %(owners)s::int [], %(order_keys)s::bigint [], %(ordinals)s::int [], %(names)s::text [],
     %(clocks)s::bigint [], %(payloads)s::jsonb [], %(contexts)s::jsonb [],
     %(market_nos)s::int [], %(accounts)s::text [], %(market_ids)s::text [], %(wallet_nos)s::int [], %(wallets)s::text [],
     %(event_digests)s::bytea []
@@ -262,3 +262,7 @@ select
             group by d.reason_code
         ) as letters
     ), '{}') as open_dead_letters;
+
+-- name: mark_of
+-- The mark of the commit that holds a seq.
+select raw.mark_of(%(seq)s);

@@ -178,6 +178,15 @@ class Writer:
         """Return the same transactions with their columns encoded, so that `append` need not do it."""
         return PreparedBatch(transactions, self._numbers)
 
+    async def mark_of(self, seq: int) -> str:
+        """Return the mark of the commit that holds a seq; for traces. Raises Unavailable."""
+        with translate_all_errors("The mark of a commit cannot be read"):
+            connection = await self._connection.get()
+            row = await (await connection.execute(sql.mark_of, {"seq": seq})).fetchone()
+            await connection.rollback()
+        assert row is not None
+        return str(row[0])
+
     async def append(
         self,
         transactions: Sequence[TransactionRow],

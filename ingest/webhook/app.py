@@ -29,7 +29,7 @@ from litestar.datastructures import State
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.types import ControllerRouterHandler
 
-from zmart import errors, settings
+from zmart import errors, settings, tracing
 from zmart.http import client_address
 from zmart.http import metrics as http_metrics
 from zmart.tasks import run_within
@@ -156,6 +156,8 @@ def create_app(parts: Parts) -> Litestar:
             if parts.notification_watch is not None:
                 await parts.notification_watch.stop()
             await parts.pipeline.close(parts.grace_seconds)
+            if parts.pipeline.tracer is not None:
+                parts.pipeline.tracer.close()
             if parts.log_stats is not None:
                 await parts.log_stats.close()
 
@@ -247,6 +249,8 @@ class Receiver:
     async def receive(self, request: AnyRequest) -> Answer:
         """Return the response to a delivery. Never raises, because an exception would become a response of 500."""
         began = time.monotonic()
+        if self._parts.pipeline.tracer is not None:
+            tracing.received_at.set(began)
         answer = await self._receive(request)
         if answer.status_code in _COUNTED_STATUSES:
             self._parts.metrics.count_answer(time.monotonic() - began)

@@ -86,7 +86,9 @@ first_seen as materialized (
         where
             e.wallet_no = w.wallet_no and e.retracted_at is null
             and not exists (
-                select from ops.gap_transactions as g where g.signature = e.signature and g.closed_at is null
+                select from ops.gap_transactions as g
+                inner join raw.transactions as t on g.signature = t.signature
+                where t.transaction_no = e.transaction_no and g.closed_at is null
             )
     ) as f
     where f.first_key < (raw.finalized_through() + 1) << 24
@@ -192,7 +194,7 @@ select
     s.transaction_bytes,
     s.last_valid_block_height,
     t.transaction_no is not null,
-    coalesce(t.slot <= raw.finalized_through(), false),
+    coalesce(raw.is_final(t.signature, t.slot), false),
     extract(epoch from clock_timestamp() - s.stored_at)::float
 from ops.submissions as s
 inner join ops.intents as i on s.intent_no = i.intent_no

@@ -5,7 +5,7 @@
 ) }}
 
 with log as (
-    select * from {{ log_events(['ProposalVoteSubmitted', 'DisputeVoteSubmitted']) }} as events
+    select * from {{ log_events(['ProposalVoteSubmitted', 'DisputeVoteSubmitted'], signatures=true) }} as events
 ),
 
 api as (

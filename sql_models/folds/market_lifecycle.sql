@@ -18,6 +18,6 @@ select
 from {{ log_events([
     'MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated',
     'DisputeAggregated', 'MarketFinalized', 'MarketCancelled', 'LiquidityWithdrawn',
-]) }} as log
+], signatures=true) }} as log
 inner join {{ source('raw', 'markets_seen') }} as markets on log.market_no = markets.market_no
 left join {{ source('raw', 'wallets_seen') }} as wallets on log.wallet_no = wallets.wallet_no

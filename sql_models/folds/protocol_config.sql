@@ -5,7 +5,7 @@
 ) }}
 
 with log as (
-    select * from {{ log_events(['GlobalConfigInitialized', 'ConfigUpdated', 'ProtocolPauseStatusChanged']) }} as events
+    select * from {{ log_events(['GlobalConfigInitialized', 'ConfigUpdated', 'ProtocolPauseStatusChanged'], signatures=true) }} as events
 ),
 
 wallets as (

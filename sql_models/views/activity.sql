@@ -70,6 +70,7 @@ select
 from (
     select
         events.*,
+        transactions.signature,
         markets.market_id,
         markets.account as on_chain_address,
         wallets.wallet as user_wallet,
@@ -81,5 +82,6 @@ from (
     from {{ source('raw', 'events') }} as events
     left join {{ source('raw', 'markets_seen') }} as markets on events.market_no = markets.market_no
     left join {{ source('raw', 'wallets_seen') }} as wallets on events.wallet_no = wallets.wallet_no
+    left join {{ source('raw', 'transactions') }} as transactions on events.transaction_no = transactions.transaction_no
     where events.retracted_at is null
 ) as events

@@ -347,7 +347,7 @@ def _check_against_the_feed(
         return
     with stack.database.connect(SUPERUSER) as superuser:
         rows = superuser.execute(
-            "select e.seq, e.signature from raw.events as e where e.seq > %s"
+            "select e.seq, e.signature from log.events as e where e.seq > %s"
             " and e.name in ('SharesBought', 'SharesSold') order by e.seq",
             [after],
         ).fetchall()

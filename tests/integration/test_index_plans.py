@@ -160,6 +160,15 @@ NEEDED: Mapping[str, Use] = {
         f"{FUNCTIONS}/ops/raise_alert.sql",
         "select alert_no from ops.alerts where kind = $1 and subject = $2 and resolved_at is null",
     ),
+    "ops.accepted_gaps (gap_no)": Use(
+        f"{FUNCTIONS}/ops/close_gaps.sql", "update ops.accepted_gaps set closed_at = now() where gap_no = $1"
+    ),
+    "ops.gap_transactions (gap_no, signature)": Use(
+        f"{FUNCTIONS}/ops/close_gaps.sql", "select from ops.gap_transactions where gap_no = $1"
+    ),
+    "ops.gap_transactions (signature) WHERE (closed_at IS NULL)": Use(
+        f"{FUNCTIONS}/raw/append.sql", "select from ops.gap_transactions where signature = $1 and closed_at is null"
+    ),
     "ops.uncompared_accounts (account)": Use(
         "orchestration/queries.sql", "delete from ops.uncompared_accounts where account = $1"
     ),
@@ -309,19 +318,19 @@ NEEDED: Mapping[str, Use] = {
     "marts.realizations (wallet_no, realized_at)": Use(
         "docs/analytics.md", "select * from marts.realizations where wallet_no = $1 order by realized_at desc limit 20"
     ),
-    "marts.trades (seq)": Use("api/sql/trades.sql", "select * from marts.trades where seq = any($1)"),
-    "marts.trades (market_no, order_key)": Use(
-        "api/sql/charts.sql", "select * from marts.trades where market_no = $1 order by order_key desc limit 50"
+    "marts.priced_trades (seq)": Use("api/sql/trades.sql", "select * from marts.priced_trades where seq = any($1)"),
+    "marts.priced_trades (market_no, order_key)": Use(
+        "api/sql/trades.sql", "select * from marts.priced_trades where market_no = $1 order by order_key desc limit 50"
     ),
-    "marts.trades (wallet_no, order_key)": Use(
-        "api/sql/trades.sql", "select * from marts.trades where wallet_no = $1 order by order_key desc limit 50"
+    "marts.priced_trades (wallet_no, order_key)": Use(
+        "api/sql/trades.sql", "select * from marts.priced_trades where wallet_no = $1 order by order_key desc limit 50"
     ),
-    "marts.trades (order_key)": Use(
-        "api/sql/trades.sql", "select * from marts.trades order by order_key desc limit 50"
+    "marts.priced_trades (order_key)": Use(
+        "api/sql/trades.sql", "select * from marts.priced_trades order by order_key desc limit 50"
     ),
-    "marts.trades (order_key) WHERE (gross_from = ANY (ARRAY['totals'::text, 'provisional'::text]))": Use(
+    "marts.priced_trades (order_key) WHERE (gross_from = ANY (ARRAY['totals'::text, 'provisional'::text]))": Use(
         f"{FUNCTIONS}/folds/reordered_seqs.sql",
-        "select from marts.trades where gross_from in ('totals', 'provisional') and order_key > $1",
+        "select from marts.priced_trades where gross_from in ('totals', 'provisional') and order_key > $1",
     ),
     "marts.wallets (wallet_no)": Use(SCHEDULED, "select * from marts.wallets where wallet_no = $1"),
 }

@@ -82,7 +82,8 @@ def test_each_price_has_one_name_and_scale_and_outcome_is_text(marts_database: t
     }
     prices = {(table, name): type_ for table, name, type_ in columns if "price" in name or (table, name) in candles}
     # price_key is the place on chain of the trade that last_price_yes comes from.
-    named = {("trades", "price_yes"), ("markets", "price_yes"), ("markets", "last_price_yes"), ("markets", "price_key")}
+    named = {("markets", "price_yes"), ("markets", "last_price_yes"), ("markets", "price_key")}
+    named |= {("trades", "price_yes"), ("priced_trades", "price_yes")}
     assert prices == dict.fromkeys(named | candles, "bigint")
     outcomes = {(table, type_) for table, name, type_ in columns if name == "outcome"}
     assert outcomes == {("trades", "text"), ("markets", "text"), ("portfolio", "text")}

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import event_histories
+import psycopg
 import pytest
 
 from ingest.records import TransactionRow
@@ -41,7 +42,6 @@ PRESERVED = [
     ("ops.leases", "ops.leases"),
     ("ops.settings", "ops.settings"),
     ("ops.uncompared", "ops.uncompared_accounts"),
-    ("raw.events", "raw.events"),
     ("raw.transactions", "raw.transactions"),
     ("raw.bundles", "raw.bundles"),
     ("raw.markets_seen", "raw.markets_seen"),
@@ -50,8 +50,12 @@ PRESERVED = [
     ("raw.dead_letters", "raw.dead_letters"),
     ("raw.suspects", "raw.retraction_candidates"),
 ]
-#: The lead columns of tables that gain columns.
+#: The columns that stay, of tables that gain or lose some.
 WIDENED = {
+    "raw.events": (
+        "raw.events",
+        "seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context, retracted_at",
+    ),
     "app.ballots": ("app.ballots", "seq, market_no, kind, wallet_no, vote, cast_at, message, signature"),
     "raw.feed": ("raw.feed", "seq, kind, ref, market_no, wallet_no, at"),
     "raw.wanted": ("raw.pending_signatures", "signature, reason, attempts, next_attempt_at, slot, last_error"),
@@ -143,12 +147,14 @@ def test_an_upgrade_loses_nothing(upgradable: testing.PostgresDatabase) -> None:
     before |= {today: digest(upgradable, table, columns) for table, (today, columns) in WIDENED.items()}
     assert min(int(str(found[0])) for found in before.values() if found) > 0
     assert set(_differing_rows(upgradable).values()) == {(0,)}
+    signatures = digest(upgradable, "raw.events", "seq, signature")
 
     migrate.migrate(upgradable.dsn())
 
     after = {today: digest(upgradable, today) for _, today in PRESERVED}
     after |= {today: digest(upgradable, today, columns) for today, columns in WIDENED.values()}
     assert after == before
+    assert digest(upgradable, "log.events", "seq, signature") == signatures
     rebuild.deploy(upgradable.dsn())
     assert audit.seal_history(upgradable.dsn()) == int(str(before["raw.feed"][0]))
     assert audit.verify(upgradable.dsn()).unsealed == 0
@@ -196,6 +202,30 @@ async def _append(database: testing.PostgresDatabase, rows: Sequence[Transaction
     writer = await Writer.connect(database.dsn("zmart_ingest"))
     await writer.append(rows, source="webhook")
     await writer.close()
+
+
+def test_services_of_the_version_before_are_refused(upgradable: testing.PostgresDatabase) -> None:
+    """While one is connected, nothing changes, and the sentence names it; without it the upgrade goes on."""
+    before = dump(upgradable)
+    with (
+        psycopg.connect(upgradable.dsn("zmart_ingest"), application_name="zmart ingest writer"),
+        pytest.raises(errors.ConfigurationError, match=r"still connected: zmart ingest writer\. Stop ingest"),
+    ):
+        migrate.migrate(upgradable.dsn())
+
+    assert dump(upgradable) == before
+    assert migrate.migrate(upgradable.dsn())[0] == "0034_plain_names.sql"
+
+
+def test_a_view_of_the_column_that_goes_is_named(upgradable: testing.PostgresDatabase) -> None:
+    """An analyst's view over raw.events.signature is neither dropped nor broken: the sentence says what to do."""
+    with upgradable.connect("postgres") as superuser:
+        superuser.execute("create view public.mine as select seq, signature from raw.events")
+
+    with pytest.raises(
+        errors.ConfigurationError, match=r"the view mine reads raw\.events\.signature.*log\.events.*drop it\. [A-Z]"
+    ):
+        migrate.migrate(upgradable.dsn())
 
 
 def test_other_checksums_are_accepted_for_the_same_schema(upgradable: testing.PostgresDatabase) -> None:

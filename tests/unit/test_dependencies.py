@@ -57,8 +57,12 @@ def declared() -> tuple[set[str], set[str]]:
 
 
 def imported(folders: tuple[str, ...]) -> set[str]:
-    """The distributions whose modules are imported below these folders; `dbt` is dbt-core's."""
-    distributions = {**all_distributions(), "dbt": ["dbt-core"]}
+    """The distributions whose modules are imported below these folders.
+
+    Several distributions share the names `dbt` and `opentelemetry`.
+    """
+    shared = {"dbt": ["dbt-core"], "opentelemetry": ["opentelemetry-exporter-otlp-proto-http"]}
+    distributions = {**all_distributions(), **shared}
     return {
         normalize(distributions[module][0])
         for folder in folders

@@ -51,6 +51,7 @@ def migrate() -> None:
     for name in migrations.migrate(owner):
         click.echo(f"applied {name}")
     from zmart.run.audit import audit
+    from zmart.run.deploy import compaction
     from zmart.run.deploy import rebuild as models
 
     window = settings.voting.dispute_voting_window_seconds
@@ -60,6 +61,9 @@ def migrate() -> None:
         sealed = audit.seal_history(owner, report=report)
     if sealed:
         click.echo(f"sealed {sealed:,} entries")
+    with show_progress("writing events again") as report:
+        if pages := compaction.compact_events(owner, report=report):
+            click.echo(f"wrote the events of {pages:,} pages again without the columns that are gone")
 
 
 def _prepare_roles(settings: Settings) -> list[str]:

@@ -93,6 +93,13 @@ $$;
 -- `record_migration`. It is no advisory lock, because every role that can connect could take that.
 lock table zmart_migrations.applied in share update exclusive mode;
 
+-- name: running_services
+-- Return the services that are connected to this database, by the names that they give to their connections.
+select (array_agg(distinct a.application_name order by a.application_name))[:3]
+from pg_stat_activity as a
+where a.datname = current_database() and a.application_name ~ '^zmart (ingest|api|ws|keepers|dagster)'
+having count(*) > 0;
+
 -- name: disable_timeouts
 -- Disable timeouts, because a migration may take any time, and notices, because nobody reads them.
 set statement_timeout = 0;

@@ -76,6 +76,8 @@ def migrate(dsn: str, *, directory: Traversable | None = None) -> list[str]:
         plan = plan_migrations(files, _applied_migrations(connection), _applied_functions(connection))
         if plan.doubt is not None:
             _check_earlier_schema(connection, files, plan.doubt)
+        if any(migration.stops_services for migration in plan.migrations):
+            _refuse_running_services(connection)
         with connection.transaction():
             _apply(connection, files, plan)
             _check_functions(connection, files)
@@ -203,6 +205,16 @@ def describe_objects(connection: SyncConnection) -> dict[str, str]:
     return {name: hashlib.sha256(definition.encode()).hexdigest()[:8] for name, definition in rows}
 
 
+def _refuse_running_services(connection: SyncConnection) -> None:
+    row = connection.execute(_SQL.running_services).fetchone()
+    if row is not None:
+        raise errors.ConfigurationError(
+            f"Services of the version before are still connected: {', '.join(row[0])}.",
+            help="Stop ingest, API and Dagster, which cannot run with the new schema, and run `zmart migrate` again. "
+            "Nothing was changed; deliveries that fail meanwhile are sent again.",
+        )
+
+
 @contextmanager
 def _deployment_lock(dsn: str) -> Iterator[SyncConnection]:
     with _owner_connection(dsn) as guard, _owner_connection(dsn) as connection:
@@ -292,7 +304,8 @@ def _describe_failure(error: psycopg.Error, text: str) -> str:
     place = diagnosis.statement_position
     line = f" (line {text.count(chr(10), 0, int(place) - 1) + 1})" if place else ""
     message = f"{diagnosis.message_primary or error}{line}"
-    return " ".join(f"{message}: {diagnosis.message_detail}".split() if diagnosis.message_detail else message.split())
+    words = f"{message}: {diagnosis.message_detail}".split() if diagnosis.message_detail else message.split()
+    return " ".join(words).removesuffix(".")
 
 
 def _check_functions(connection: SyncConnection, files: SchemaFiles) -> None:

@@ -178,7 +178,6 @@ create table raw.events (
     market_no int,
     wallet_no int,
     clock bigint not null,
-    signature text collate "C" not null,
     payload jsonb not null,
     context jsonb,
     retracted_at timestamptz

@@ -23,6 +23,7 @@ import msgspec
 from zmart import errors
 
 _MIGRATION_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_STOPS_SERVICES = "-- Services of the version before cannot run on."
 POLICIES = "policies"
 
 
@@ -45,6 +46,11 @@ class Migration(SqlFile):
     """One numbered migration."""
 
     version: int
+
+    @property
+    def stops_services(self) -> bool:
+        """Return whether services of the version before fail once it is applied; its first line says so."""
+        return self.text.startswith(_STOPS_SERVICES)
 
 
 class EarlierSchemas(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ REPLACED_VARIABLES: dict[str, str] = {
     "SOLANA_PROGRAM_ID_PROPOSAL": "remove it; one program does it all: SOLANA_PROGRAM_ID_CORE",
     "ZMART_PROGRAM_ID": "set SOLANA_PROGRAM_ID_CORE",
     "BACKEND_AUTHORITY_PRIVATE_KEY": "put it in a file named by BACKEND_AUTHORITY_PRIVATE_KEY_FILE",
-    "WEBHOOK_DEV_MODE": "remove it; the development chain signs its deliveries like Helius",
+    "WEBHOOK_DEV_MODE": "remove it; the development chain sends HELIUS_AUTH_HEADER, as Helius does",
     "WEBHOOK_URL": "set HELIUS_WEBHOOK_URL to the address Helius delivers to",
     "VOTE_AGGREGATOR_PORT": "remove it; tallies are made by Dagster (DAGSTER_PORT)",
     "MARKET_MONITOR_PORT": "remove it; the monitor runs in Dagster (DAGSTER_PORT)",

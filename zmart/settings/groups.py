@@ -300,6 +300,10 @@ class Settings:
     dagster: DagsterSettings
     #: The address to which alerts are posted; they are always written to ops.alerts.
     alert_webhook_url: Secret | None
+    #: The collector of OpenTelemetry traces; None switches tracing off.
+    otlp_endpoint: str | None
+    #: `name=value` headers for the collector, comma separated.
+    otlp_headers: Secret | None
 
     def require_analyst_login(self) -> None:
         """Raise ConfigurationError where SQL over HTTP would not have a login of its own.

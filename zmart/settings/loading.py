@@ -79,6 +79,8 @@ def read(env: Environment) -> Settings:
         dagster=_dagster(env),
         ipfs=_ipfs(env),
         alert_webhook_url=env.secret_url("ALERT_WEBHOOK_URL", ("http", "https")),
+        otlp_endpoint=env.url("OTEL_EXPORTER_OTLP_ENDPOINT", ("http", "https")),
+        otlp_headers=env.secret("OTEL_EXPORTER_OTLP_HEADERS"),
     )
 
 

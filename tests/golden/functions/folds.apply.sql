@@ -12,7 +12,7 @@ declare
     v_stale text [];
     v_affected bigint [];
     v_priced bigint [];
-    v_stg_trades_9e8d49c6 folds.stg_trades_9e8d49c6 [];
+    v_stg_trades_b5dd4e38 folds.stg_trades_b5dd4e38 [];
 begin
 select array_agg(distinct n) into v_news from (
     select name as n from raw.events where seq > p_from and seq <= p_to
@@ -27,20 +27,20 @@ if v_news && '{ConfigUpdated,DisputeAggregated,DisputeInitiated,DisputeVoteSubmi
     v_priced := folds.affected_seqs(p_from, p_to, true);
 end if;
 if v_news && '{ConfigUpdated,DisputeAggregated,DisputeInitiated,DisputeVoteSubmitted,GlobalConfigInitialized,LiquidityWithdrawn,MarketActivated,MarketCancelled,MarketCreated,MarketFinalized,MarketResolved,ProposalAggregated,ProposalApproved,ProposalVoteSubmitted,SharesBought,SharesSold,WinningsClaimed}' then
-    v_stg_trades_9e8d49c6 := folds.stg_trades_9e8d49c6(p_from, p_to);
+    v_stg_trades_b5dd4e38 := folds.stg_trades_b5dd4e38(p_from, p_to);
 end if;
 
 if v_news && '{ballot,DisputeVoteSubmitted,ProposalVoteSubmitted,retracted,moved}' and not 'ballots' = any(v_stale) then
     perform folds.apply_ballots(p_from, p_to, true, v_affected);
 end if;
 if v_news && '{ConfigUpdated,GlobalConfigInitialized,MarketCreated,SharesBought,SharesSold,retracted,moved}' and not 'candles_1m' = any(v_stale) then
-    perform folds.apply_candles_1m(p_from, p_to, true, v_priced, v_stg_trades_9e8d49c6);
+    perform folds.apply_candles_1m(p_from, p_to, true, v_priced, v_stg_trades_b5dd4e38);
 end if;
 if v_news && '{DisputeAggregated,DisputeInitiated,LiquidityWithdrawn,MarketActivated,MarketCancelled,MarketCreated,MarketFinalized,MarketResolved,ProposalAggregated,ProposalApproved,retracted,moved}' and not 'market_lifecycle' = any(v_stale) then
     perform folds.apply_market_lifecycle(p_from, p_to, true, v_affected);
 end if;
 if v_news && '{ConfigUpdated,DisputeAggregated,DisputeInitiated,DisputeVoteSubmitted,GlobalConfigInitialized,LiquidityWithdrawn,MarketActivated,MarketCancelled,MarketCreated,MarketFinalized,MarketResolved,ProposalAggregated,ProposalApproved,ProposalVoteSubmitted,SharesBought,SharesSold,WinningsClaimed,retracted,moved}' and not 'markets' = any(v_stale) then
-    perform folds.apply_markets(p_from, p_to, true, v_priced, v_stg_trades_9e8d49c6);
+    perform folds.apply_markets(p_from, p_to, true, v_priced, v_stg_trades_b5dd4e38);
 end if;
 if v_news && '{SharesBought,SharesSold,retracted,moved}' and not 'position_costs' = any(v_stale) then
     perform folds.apply_position_costs(p_from, p_to, true, v_affected);
@@ -48,11 +48,11 @@ end if;
 if v_news && '{SharesBought,SharesSold,WinningsClaimed,retracted,moved}' and not 'positions' = any(v_stale) then
     perform folds.apply_positions(p_from, p_to, true, v_affected);
 end if;
+if v_news && '{ConfigUpdated,GlobalConfigInitialized,MarketCreated,SharesBought,SharesSold,retracted,moved}' and not 'priced_trades' = any(v_stale) then
+    perform folds.apply_priced_trades(p_from, p_to, true, v_priced, v_stg_trades_b5dd4e38);
+end if;
 if v_news && '{ConfigUpdated,GlobalConfigInitialized,ProtocolPauseStatusChanged,retracted,moved}' and not 'protocol_config' = any(v_stale) then
     perform folds.apply_protocol_config(p_from, p_to, true, v_affected);
-end if;
-if v_news && '{ConfigUpdated,GlobalConfigInitialized,MarketCreated,SharesBought,SharesSold,retracted,moved}' and not 'trades' = any(v_stale) then
-    perform folds.apply_trades(p_from, p_to, true, v_priced, v_stg_trades_9e8d49c6);
 end if;
 end
 $function$

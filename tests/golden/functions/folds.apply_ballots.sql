@@ -27,8 +27,13 @@ merge into marts.ballots as t
 using (
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context,
+            (
+                select transactions.signature from "raw"."transactions" as transactions
+                where transactions.transaction_no = logged.transaction_no
+            ) as signature
+        from "raw"."events" as logged
         where retracted_at is null and (seq > p_from and seq <= p_to)
         and name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
     ) as events

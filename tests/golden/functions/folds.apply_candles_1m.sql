@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_9e8d49c6[] DEFAULT NULL::folds.stg_trades_9e8d49c6[])
+CREATE OR REPLACE FUNCTION folds.apply_candles_1m(p_from bigint, p_to bigint, p_is_prepared boolean DEFAULT false, p_affected bigint[] DEFAULT NULL::bigint[], p_staged folds.stg_trades_b5dd4e38[] DEFAULT NULL::folds.stg_trades_b5dd4e38[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -14,11 +14,11 @@ AS $function$
 -- A caller of several models prepares the parts that they share and passes them. Otherwise the function prepares them itself.
 declare
     v_affected bigint [] := p_affected;
-    v_staged folds.stg_trades_9e8d49c6 [] := p_staged;
+    v_staged folds.stg_trades_b5dd4e38 [] := p_staged;
 begin
 if not p_is_prepared then
     v_affected := folds.affected_seqs(p_from, p_to, 't');
-    v_staged := folds.stg_trades_9e8d49c6(p_from, p_to);
+    v_staged := folds.stg_trades_b5dd4e38(p_from, p_to);
 end if;
 if v_affected is not null then
     perform folds.refold_candles_1m(v_affected, p_from);

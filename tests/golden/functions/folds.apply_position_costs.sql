@@ -38,8 +38,9 @@ select
     (payload ->> 'shares')::numeric as shares,
     coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as lamports
 from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and (seq > p_from and seq <= p_to)
         and name in ('SharesBought', 'SharesSold')
     ) as events
@@ -70,8 +71,9 @@ select
     (payload ->> 'shares')::numeric as shares,
     coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as lamports
 from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and (seq > p_from and seq <= p_to)
         and name in ('SharesBought', 'SharesSold')
     ) as events

@@ -27,8 +27,13 @@ insert into marts.protocol_config (seq, order_key, event, protocol_fee_bps, reso
 select seq, order_key, event, protocol_fee_bps, resolver_reward_bps, liquidity_provider_fee_bps, proposal_approval_threshold, dispute_success_threshold, min_resolution_delay, dispute_period, is_paused, admin, backend_authority, tx_signature, block_time, last_seq from (
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context,
+            (
+                select transactions.signature from "raw"."transactions" as transactions
+                where transactions.transaction_no = logged.transaction_no
+            ) as signature
+        from "raw"."events" as logged
         where retracted_at is null and (seq > p_from and seq <= p_to)
         and name in ('GlobalConfigInitialized', 'ConfigUpdated', 'ProtocolPauseStatusChanged')
     ) as events

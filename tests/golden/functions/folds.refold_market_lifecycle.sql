@@ -38,8 +38,13 @@ select
     to_timestamp(case when log.clock is not null then least(greatest(log.clock, 0), 253402300799) end) as block_time,
     log.seq as last_seq
 from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context,
+            (
+                select transactions.signature from "raw"."transactions" as transactions
+                where transactions.transaction_no = logged.transaction_no
+            ) as signature
+        from "raw"."events" as logged
         where retracted_at is null and ((seq) in (select k.seq from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated', 'DisputeAggregated', 'MarketFinalized', 'MarketCancelled', 'LiquidityWithdrawn')
     ) as log

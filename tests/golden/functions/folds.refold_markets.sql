@@ -77,8 +77,9 @@ with  __dbt__cte__stg_trades as (
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and ((market_no) in (select k.market_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('SharesBought', 'SharesSold')
     ) as events
@@ -92,7 +93,7 @@ trades as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         name = 'SharesBought' as is_buy,
         (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
@@ -261,7 +262,7 @@ final as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         is_buy,
         is_yes,
         shares,
@@ -283,8 +284,9 @@ final as (
 select * from final
 ), log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and ((market_no) in (select k.market_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated', 'DisputeAggregated', 'MarketFinalized', 'WinningsClaimed', 'LiquidityWithdrawn', 'MarketCancelled', 'ProposalVoteSubmitted', 'DisputeVoteSubmitted')
     ) as events

@@ -34,8 +34,9 @@ select
     (payload ->> 'shares')::numeric as shares,
     coalesce(payload ->> 'cost', payload ->> 'proceeds')::numeric as lamports
 from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('SharesBought', 'SharesSold')
     ) as events

@@ -19,8 +19,9 @@ select market_no, wallet_no, market_id, on_chain_address, user_wallet, shares_ye
 
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and ((market_no, wallet_no) in (select k.market_no, k.wallet_no from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('SharesBought', 'SharesSold', 'WinningsClaimed')
     ) as events

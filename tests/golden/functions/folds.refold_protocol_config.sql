@@ -19,8 +19,13 @@ select seq, order_key, event, protocol_fee_bps, resolver_reward_bps, liquidity_p
 
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context,
+            (
+                select transactions.signature from "raw"."transactions" as transactions
+                where transactions.transaction_no = logged.transaction_no
+            ) as signature
+        from "raw"."events" as logged
         where retracted_at is null and ((seq) in (select k.seq from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('GlobalConfigInitialized', 'ConfigUpdated', 'ProtocolPauseStatusChanged')
     ) as events

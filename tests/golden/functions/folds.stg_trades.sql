@@ -1,5 +1,5 @@
-CREATE OR REPLACE FUNCTION folds.stg_trades_9e8d49c6(p_from bigint, p_to bigint)
- RETURNS folds.stg_trades_9e8d49c6[]
+CREATE OR REPLACE FUNCTION folds.stg_trades_b5dd4e38(p_from bigint, p_to bigint)
+ RETURNS folds.stg_trades_b5dd4e38[]
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -13,14 +13,15 @@ AS $function$
 -- Returns the rows of a step with which several folded models begin, for the window (p_from, p_to] of the log; null if there are none.
 begin
 return (
-    select array_agg(row(staged.*)::folds.stg_trades_9e8d49c6)
+    select array_agg(row(staged.*)::folds.stg_trades_b5dd4e38)
     from (
 
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and (seq > p_from and seq <= p_to)
         and name in ('SharesBought', 'SharesSold')
     ) as events
@@ -34,7 +35,7 @@ trades as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         name = 'SharesBought' as is_buy,
         (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
@@ -203,7 +204,7 @@ final as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         is_buy,
         is_yes,
         shares,

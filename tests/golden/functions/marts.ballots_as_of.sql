@@ -34,8 +34,13 @@ from (
 
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context,
+            (
+                select transactions.signature from "raw"."transactions" as transactions
+                where transactions.transaction_no = logged.transaction_no
+            ) as signature
+        from "raw"."events" as logged
         where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
         and name in ('ProposalVoteSubmitted', 'DisputeVoteSubmitted')
     ) as events

@@ -39,8 +39,9 @@ with  __dbt__cte__stg_trades as (
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
         and name in ('SharesBought', 'SharesSold')
     ) as events
@@ -54,7 +55,7 @@ trades as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         name = 'SharesBought' as is_buy,
         (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
@@ -223,7 +224,7 @@ final as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         is_buy,
         is_yes,
         shares,

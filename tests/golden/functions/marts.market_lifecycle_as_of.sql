@@ -52,8 +52,13 @@ select
     to_timestamp(case when log.clock is not null then least(greatest(log.clock, 0), 253402300799) end) as block_time,
     log.seq as last_seq
 from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context,
+            (
+                select transactions.signature from "raw"."transactions" as transactions
+                where transactions.transaction_no = logged.transaction_no
+            ) as signature
+        from "raw"."events" as logged
         where retracted_at is null and (order_key < v_bound and (p_market_no is null or market_no = p_market_no))
         and name in ('MarketCreated', 'ProposalAggregated', 'ProposalApproved', 'MarketActivated', 'MarketResolved', 'DisputeInitiated', 'DisputeAggregated', 'MarketFinalized', 'MarketCancelled', 'LiquidityWithdrawn')
     ) as log

@@ -31,7 +31,8 @@ ballots as (
                 events.wallet_no = ballots.wallet_no and events.retracted_at is null and events.order_key < final_part.end_key
                 and not exists (
                     select 1 from ops.gap_transactions as gaps
-                    where gaps.signature = events.signature and gaps.closed_at is null
+                    inner join raw.transactions as transactions on gaps.signature = transactions.signature
+                    where transactions.transaction_no = events.transaction_no and gaps.closed_at is null
                 )
                 and events.order_key < case ballots.kind when 'dispute' then markets.initiation_key else markets.created_key end
         ) as is_known,

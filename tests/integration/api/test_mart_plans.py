@@ -19,7 +19,16 @@ from zmart.run.deploy import rebuild
 QUIET = 12
 #: Marts and tables that grow with the log, with wallets or with posts.
 GROWING = {
-    *("leaderboard", "pnl_history", "realizations", "wallets", "positions", "position_costs", "trades", "events"),
+    *(
+        "leaderboard",
+        "pnl_history",
+        "realizations",
+        "wallets",
+        "positions",
+        "position_costs",
+        "priced_trades",
+        "events",
+    ),
     *("comments", "comment_edits", "reactions", "flags"),
 }
 #: A wallet of the story, and the number of rows beside each.

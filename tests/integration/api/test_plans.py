@@ -21,7 +21,16 @@ from zmart import testing
 MARKETS, TRADES, BUSY = 60, 4_000, 7
 ONE = market_id(BUSY)
 #: Marts and tables that grow with the log.
-GROWING = {"events", "trades", "candles_1m", "positions", "position_costs", "market_lifecycle", "ballots"}
+GROWING = {
+    "events",
+    "transactions",
+    "priced_trades",
+    "candles_1m",
+    "positions",
+    "position_costs",
+    "market_lifecycle",
+    "ballots",
+}
 #: The limit of rows to read for a response; the busy market has three times as many trades, the log six times.
 MOST_ROWS = 650
 

@@ -182,7 +182,7 @@ async def test_browsers_of_known_origins_may_call(reader: Client) -> None:
 
 async def test_a_mistake_of_ours_shows_nothing(client: Client, markets: Log) -> None:
     """When a statement cannot work, the client reads that the server failed and no more."""
-    markets.owner.execute("drop table marts.trades cascade")
+    markets.owner.execute("drop table marts.priced_trades cascade")
     response = await client.get("/trades")
     body = problem(response)
     assert (body.status, body.code) == (500, "internal")

@@ -78,7 +78,7 @@ def catch_up(database: testing.PostgresDatabase) -> None:
 def spared(database: testing.PostgresDatabase, *spoilt: str) -> None:
     """Every other mart applies the window; the failing ones catch up by themselves once the cause is gone."""
     with database.connect() as owner:
-        assert owner.execute("select count(*) from marts.trades").fetchone() != (0,) or "trades" in spoilt
+        assert owner.execute("select count(*) from marts.trades").fetchone() != (0,) or "priced_trades" in spoilt
         for mart in spoilt:
             owner.execute(f"drop trigger if exists spoil on marts.{mart}")
         catch_up(database)
@@ -105,7 +105,7 @@ def test_a_shared_step_that_takes_all_the_time_stops_who_shares_it(unfolded: tes
     shares = "select array_agg(name order by name), min(staged_as) from ops.models where staged_as is not null"
     with unfolded.connect() as owner:
         models, step = owner.execute(shares).fetchone() or ([], "")
-        assert models == ["candles_1m", "markets", "trades"]
+        assert models == ["candles_1m", "markets", "priced_trades"]
         (whole,) = owner.execute("select pg_get_functiondef(%s::regproc)", (f"folds.{step}",)).fetchone() or ("",)
         owner.execute(
             f"create or replace function folds.{step}(p_from bigint, p_to bigint) returns folds.{step} []"

@@ -90,10 +90,10 @@ def test_the_kinds_are_those_that_the_select_reads(marts_database: testing.Postg
         )
     assert kinds["ballots"] == ["ballot", "DisputeVoteSubmitted", "ProposalVoteSubmitted"]
     assert kinds["position_costs"] == ["SharesBought", "SharesSold"]
-    assert kinds["trades"] == [
+    assert kinds["priced_trades"] == [
         *("ConfigUpdated", "GlobalConfigInitialized", "MarketCreated", "SharesBought", "SharesSold"),
     ]
-    assert {*kinds["trades"], "WinningsClaimed", "ProposalVoteSubmitted"} < {*kinds["markets"]}
+    assert {*kinds["priced_trades"], "WinningsClaimed", "ProposalVoteSubmitted"} < {*kinds["markets"]}
 
 
 def run_dbt(database: testing.PostgresDatabase, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from ingest.store.writer import Writer
 from zmart import testing
 
 #: (signature, order_key) of every event that is not retracted.
-PLACES = "select signature, order_key from raw.events where retracted_at is null order by signature, order_key"
+PLACES = "select signature, position from log.events where retracted_at is null order by signature, position"
 
 
 def crowded(seed: int) -> list[TransactionRow]:

@@ -45,7 +45,7 @@ def forget(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """Empty the log and the marts."""
     connection.execute(
         "truncate raw.feed, raw.events, raw.transactions, raw.markets_seen, raw.wallets_seen, raw.dead_letters,"
-        " app.ballots, marts.markets, marts.trades, marts.positions, marts.ballots, marts.market_lifecycle,"
+        " app.ballots, marts.markets, marts.priced_trades, marts.positions, marts.ballots, marts.market_lifecycle,"
         " marts.protocol_config, marts.candles_1m, marts.position_costs"
         " restart identity cascade"
     )
@@ -143,12 +143,17 @@ def retract(connection: psycopg.Connection[tuple[object, ...]], signatures: list
     with connection.transaction():
         connection.execute("select raw.take_writer()")
         connection.execute("update raw.transactions set retracted_at = now() where signature = any(%s)", (signatures,))
-        connection.execute("update raw.events set retracted_at = now() where signature = any(%s)", (signatures,))
+        connection.execute(
+            "update raw.events as e set retracted_at = now() from raw.transactions as t"
+            " where e.transaction_no = t.transaction_no and t.signature = any(%s)",
+            (signatures,),
+        )
         connection.execute(
             "with head as (select max(seq) as seq from raw.feed), "
             "said as (insert into raw.feed (seq, kind, ref, market_no, wallet_no) "
             "select head.seq + row_number() over (order by e.seq), 'retracted', e.seq, e.market_no, e.wallet_no "
-            "from raw.events as e, head where e.signature = any(%s) returning seq) select max(seq) from said",
+            "from raw.events as e inner join raw.transactions as t on e.transaction_no = t.transaction_no, head "
+            "where t.signature = any(%s) returning seq) select max(seq) from said",
             (signatures,),
         )
         connection.execute("select folds.fold(max(seq) filter (where kind <> 'retracted'), max(seq)) from raw.feed")
@@ -219,7 +224,7 @@ def test_a_rebuild_takes_in_a_configuration_that_came_meanwhile(place: testing.P
             holder.execute("select raw.take_writer()")
             rebuilding = [
                 pool.submit(rebuild.rebuild, place.dsn(), [name], report=lambda _: None)
-                for name in ("trades", "markets")
+                for name in ("priced_trades", "markets")
             ]
             wait_for_lock(holder, waiting=2)
             # Like the writer with the lock: the configuration is in the log and the live marts are repriced.
@@ -245,13 +250,12 @@ def append_config(connection: psycopg.Connection[tuple[object, ...]], row: Trans
         (row.signature, row.slot, row.index_in_block, row.digest),
     )
     connection.execute(
-        "insert into raw.events (seq, order_key, transaction_no, ordinal, name, clock, signature, payload)"
-        " select raw.next_seq(), %s, max(transaction_no), 0, %s, %s, %s, %s from raw.transactions",
+        "insert into raw.events (seq, order_key, transaction_no, ordinal, name, clock, payload)"
+        " select raw.next_seq(), %s, max(transaction_no), 0, %s, %s, %s from raw.transactions",
         (
             row.slot << 24 | (row.index_in_block or 0) << 9,
             event.name,
             event.clock,
-            row.signature,
             event.payload.decode(),
         ),
     )

@@ -102,7 +102,7 @@ def test_a_stale_fold_holds_back_what_is_computed_from_it(marts_database: testin
     """A leaderboard of trades that stopped at seq 2 reports seq 2."""
     deliver(marts_database, event_histories.generate(3))
     with marts_database.connect() as connection:
-        connection.execute("select folds.mark_stale('trades', 2, 3, 'on purpose')")
+        connection.execute("select folds.mark_stale('priced_trades', 2, 3, 'on purpose')")
         refresh(marts_database)
 
         assert one(connection, "select applied_seq from ops.scheduled_models where name = 'leaderboard'") == (2,)

@@ -68,7 +68,7 @@ class PostgresLog:
 
     def events(self) -> list[tuple[str, int, str]]:
         """In order of seq."""
-        return self._rows("select signature, ordinal, name from raw.events order by seq")
+        return self._rows("select signature, ordinal, name from log.events order by seq")
 
     def dead_letters(self) -> list[tuple[str | None, str]]:
         """Return them in the order of arrival."""

@@ -132,7 +132,7 @@ def test_a_mart_that_is_behind_catches_up_by_itself(
     """A server without a chain and without a delivery brings a mart up to the end of the log."""
     with marts_database.connect() as connection:
         connection.execute("insert into raw.feed (seq, kind, ref) values (raw.next_seq(), 'finalized_through', 7)")
-        connection.execute("select folds.mark_behind('trades', 0, null, '55P03', 'staged', 0)")
+        connection.execute("select folds.mark_behind('priced_trades', 0, null, '55P03', 'staged', 0)")
         start()
         deadline = time.monotonic() + 30
         while connection.execute("select name from ops.model_status where is_behind").fetchone() is not None:
@@ -146,7 +146,7 @@ def test_a_delivery_reaches_postgres(start: Callable[..., Server], marts_databas
     assert (ready["status"], ready["reasons"], ready["completeness"]["state"]) == ("ready", [], "unverified")
     assert deliver(server, body(1)).status_code == 200
     with marts_database.connect() as connection:
-        found = connection.execute("select signature, name from raw.events").fetchall()
+        found = connection.execute("select signature, name from log.events").fetchall()
     assert found == [(deliveries.signature(1), "SharesBought")]
     metrics = httpx.get(server.url + "/metrics").text
     assert 'zmart_ingest_events_total{source="webhook"} 1.0' in metrics

@@ -138,7 +138,7 @@ async def test_a_failing_model_is_marked_and_the_log_goes_on(
         ("candles_1m", 1, 3),
         ("markets", 1, 3),
         ("positions", 1, 3),
-        ("trades", 1, 3),
+        ("priced_trades", 1, 3),
     ]
     assert healthy == (4,)
     assert alerts == (4,)
@@ -349,11 +349,11 @@ async def test_a_young_log_is_given_statistics(marts_database: testing.PostgresD
 
     with marts_database.connect() as connection:
         known = connection.execute(
-            "select relname from pg_class where oid in ('raw.events'::regclass, 'marts.trades'::regclass)"
+            "select relname from pg_class where oid in ('raw.events'::regclass, 'marts.priced_trades'::regclass)"
             " and reltuples = %s order by relname",
             (STATISTICS_STEP,),
         ).fetchall()
-    assert known == [("events",), ("trades",)]
+    assert known == [("events",), ("priced_trades",)]
 
 
 async def test_columns_of_another_logs_numbers_are_laid_out_again(
@@ -383,4 +383,4 @@ async def test_a_poisonous_transaction_is_found_among_prepared_ones(
 
     assert (done.events, done.dead_letters) == (4, 1)
     with marts_database.connect() as connection:
-        assert connection.execute("select count(distinct signature) from raw.events").fetchone() == (4,)
+        assert connection.execute("select count(distinct signature) from log.events").fetchone() == (4,)

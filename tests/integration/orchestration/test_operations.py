@@ -112,7 +112,7 @@ def execute(place: testing.PostgresDatabase, statement: str) -> None:
 def break_trades(place: testing.PostgresDatabase) -> None:
     """Leave a mart as a model that fails on an event does."""
     execute(place, "update raw.events set payload = payload || '{\"shares\": \"many\"}' where name = 'SharesBought'")
-    execute(place, "select folds.mark_stale('trades', 3, 4, 'invalid input syntax for type numeric')")
+    execute(place, "select folds.mark_stale('priced_trades', 3, 4, 'invalid input syntax for type numeric')")
 
 
 # --- live equals rebuilt ----------------------------------------------------------------------
@@ -159,10 +159,10 @@ def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: test
 
     result = run("reconciliation")
     follows, replays = evaluations(result, checks.FOLLOWS), evaluations(result, checks.REPLAY)
-    assert {name for name, each in follows.items() if not each.passed} == {"trades"}
-    assert "invalid input syntax" in str(follows["trades"].description)
-    assert follows["trades"].metadata["reflects seq"].value == 3
-    assert "cannot be folded" in str(replays["trades"].description)
+    assert {name for name, each in follows.items() if not each.passed} == {"priced_trades"}
+    assert "invalid input syntax" in str(follows["priced_trades"].description)
+    assert follows["priced_trades"].metadata["reflects seq"].value == 3
+    assert "cannot be folded" in str(replays["priced_trades"].description)
 
     rebuilt = materialized(run("rebuild_marts", "marts/trades", "marts/ballots", succeeds=False))
     assert rebuilt.keys() == {"ballots"}
@@ -170,14 +170,14 @@ def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: test
 
 def test_undeployed_model_is_reported(story: testing.PostgresDatabase, run: Run) -> None:
     """A checkout that is newer than the database is distinguished from a mart that is wrong."""
-    execute(story, "delete from ops.models where name = 'trades'")
+    execute(story, "delete from ops.models where name = 'priced_trades'")
 
     result = run("reconciliation")
 
     for name in (checks.REPLAY, checks.FOLLOWS):
         found = evaluations(result, name)
         assert {each.description for each in found.values() if not each.passed} == {checks.NOT_DEPLOYED}
-        assert not found["trades"].passed
+        assert not found["priced_trades"].passed
 
 
 # --- the log ----------------------------------------------------------------------------------
@@ -248,11 +248,11 @@ def test_a_stale_mart_has_one_open_alert(story: testing.PostgresDatabase, databa
     break_trades(story)
     for _ in range(3):
         sensors.stale_models(dg.build_sensor_context(), database=database)
-    assert open_alerts(story) == {("mart_stale", "trades"): 1}
+    assert open_alerts(story) == {("mart_stale", "priced_trades"): 1}
 
     execute(story, "update ops.alerts set resolved_at = now()")
     sensors.stale_models(dg.build_sensor_context(), database=database)
-    assert open_alerts(story) == {("mart_stale", "trades"): 1}
+    assert open_alerts(story) == {("mart_stale", "priced_trades"): 1}
 
 
 def test_dead_letters_are_reported_when_they_grow(story: testing.PostgresDatabase, database: DatabaseResource) -> None:
@@ -521,7 +521,7 @@ def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatab
     """One job installs and tests every model; unchanged folds are not touched; tests are checks; the page is a file."""
     built = run("dbt_build")
     results = materialized(built)
-    tested = [each for each in built.get_asset_check_evaluations() if each.check_name == "unique_trades_seq"]
+    tested = [each for each in built.get_asset_check_evaluations() if each.check_name == "unique_priced_trades_seq"]
     assert {name for name, each in results.items() if not each["message"].startswith("SCHEDULED")} == set()
     assert "leaderboard" in results
     assert [each.passed for each in tested] == [True]
@@ -540,11 +540,11 @@ def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatab
 
 def test_a_test_of_dbt_that_finds_rows_fails_its_check(story: testing.PostgresDatabase, run: Run) -> None:
     """The check reports the number of rows that violate the rule."""
-    execute(story, "update marts.trades set market_no = 99")
+    execute(story, "update marts.priced_trades set market_no = 99")
 
     found = {each.check_name: each for each in run("data_tests").get_asset_check_evaluations()}
-    broken = found["relationships_trades_market_no__market_no__ref_markets_"]
+    broken = found["relationships_priced_trades_market_no__market_no__ref_markets_"]
 
     assert not broken.passed
     assert int(str(broken.metadata["rows found"].value)) > 0
-    assert found["unique_trades_seq"].passed
+    assert found["unique_priced_trades_seq"].passed

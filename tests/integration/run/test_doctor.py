@@ -81,13 +81,14 @@ def test_what_was_done_to_a_database(yours: dict[str, str], marts_database: test
         connection.execute("grant insert on raw.events to zmart_api")
         connection.execute("update zmart_migrations.applied set checksum = 'x' where version = 34")
         connection.execute(
-            "update ops.models set stale_since = now(), applied_seq = 0, reason = 'overflow' where name = 'trades'"
+            "update ops.models set stale_since = now(), applied_seq = 0, reason = 'overflow'"
+            " where name = 'priced_trades'"
         )
     found = findings(yours)
 
     assert [finding.step for finding in found["roles"]] == ["revoke INSERT on raw.events from zmart_api;"]
     assert "0034_plain_names.sql was edited" in found["migrations"][0].message
-    assert found["models"][0].message == "trades stopped following the log: overflow"
+    assert found["models"][0].message == "priced_trades stopped following the log: overflow"
     assert answers(found, "roles") == answers(found, "migrations") == answers(found, "models") == ["no"]
 
 

@@ -74,9 +74,9 @@ def test_a_second_deployment_needs_no_dbt(marts_database: testing.PostgresDataba
 def test_building_unchanged_models_keeps_their_tables(marts_database: testing.PostgresDatabase) -> None:
     """dbt run over unchanged models leaves the same tables and reports it."""
     with marts_database.connect() as connection:
-        before = oid(connection, "markets"), oid(connection, "trades")
+        before = oid(connection, "markets"), oid(connection, "priced_trades")
         rebuild.build_models(marts_database.dsn())
-        assert (oid(connection, "markets"), oid(connection, "trades")) == before
+        assert (oid(connection, "markets"), oid(connection, "priced_trades")) == before
 
 
 def test_a_broken_model_stops_alone_and_a_rebuild_mends_it(marts_database: testing.PostgresDatabase) -> None:
@@ -115,7 +115,7 @@ def test_verify_sees_a_single_changed_cell(marts_database: testing.PostgresDatab
     assert rebuild.rebuild(marts_database.dsn(), report=lambda _: None) == 1
     verdicts = {v.name: v for v in rebuild.verify(marts_database.dsn())}
     assert all(v.is_consistent for v in verdicts.values())
-    assert verdicts["trades"].rows > 0
+    assert verdicts["priced_trades"].rows > 0
 
 
 @pytest.mark.drill

@@ -119,7 +119,7 @@ def test_a_run_reads_the_log_up_to_one_seq(configured: testing.PostgresDatabase)
     deliver(configured, event_histories.generate(4))
     assert value(configured, "select count(*) from marts.trades") != trades
 
-    command = [sys.executable, "-m", "zmart.run.deploy.rebuild", "run", "--select", "trades", "positions"]
+    command = [sys.executable, "-m", "zmart.run.deploy.rebuild", "run", "--select", "+trades", "positions"]
     subprocess.run(command, env=environment, check=True)
 
     assert value(configured, "select count(*) from dbt.trades") == trades

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 #: A path in code style, followed by its number of lines: ", 190 lines", " (260 lines of Jinja)".
 SIZE = re.compile(r"`([\w./{},]+)`,? \(?([\d,]+) lines")
 #: How far a stated size may be from the counted one.
-TOLERANCE = 0.1
+TOLERANCE = 0.15
 
 
 def stated_sizes() -> list[tuple[str, str, int]]:
@@ -32,11 +32,13 @@ def count_lines(path: str) -> int:
 
 
 def test_sizes_are_found() -> None:
-    """The pattern finds the sizes of the six decisions that state some."""
-    assert {page[:4] for page, _, _ in stated_sizes()} == {"0001", "0006", "0011", "0015", "0022", "0023"}
+    """The pattern finds the sizes of the decisions that state some."""
+    stated = {page[:4] for page, _, _ in stated_sizes()}
+    numbers = (1, 4, 5, 6, 9, 11, 14, 15, 16, 21, 22, 23, 24)
+    assert {f"{number:04}" for number in numbers} <= stated
 
 
 @pytest.mark.parametrize(("page", "path", "stated"), stated_sizes())
 def test_a_stated_size_is_that_of_the_code(page: str, path: str, stated: int) -> None:
-    """Within a tenth, because small changes do not matter to a decision."""
+    """Within 15 %, because small changes do not matter to a decision."""
     assert count_lines(path) == pytest.approx(stated, rel=TOLERANCE), page

@@ -86,6 +86,20 @@ def test_every_model_and_column_is_described() -> None:
     assert all(all(columns) for columns in described.values())
 
 
+def test_pages_agree_on_how_a_changed_model_is_deployed() -> None:
+    """Each paragraph on a change in sql_models/ names `zmart migrate`, which tests/acceptance/test_command.py runs."""
+    pages = [*(ROOT / "docs").glob("**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    paragraphs = [
+        (page.name, paragraph)
+        for page in pages
+        for paragraph in re.split(r"\n\n|\n(?=[|-] )", page.read_text())
+        if re.search(r"(after|change|edit)\w*\s[^.|]*`sql_models/`", paragraph, flags=re.IGNORECASE)
+    ]
+
+    assert {"folds.md", "operations.md"} <= {name for name, _ in paragraphs}
+    assert [paragraph for _, paragraph in paragraphs if "`zmart migrate`" not in paragraph] == []
+
+
 def test_decisions_are_numbered_without_a_gap() -> None:
     """The pages in docs/adr are numbered from 0001."""
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))

@@ -50,11 +50,12 @@ _SECRET_PREFIXES = (
     "IPFS_GATEWAY_URL",
     "ALERT_WEBHOOK_URL",
     "METRICS_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
     "DAGSTER_STORAGE_URL",
     "DAGSTER_PASSWORD",
     "ZMART_TEST_DSN",
 )
-_LOGIN_VARIABLES: Mapping[Role, str] = {
+LOGIN_VARIABLES: Mapping[Role, str] = {
     "zmart_ingest": "DATABASE_URL_INGEST",
     "zmart_api": "DATABASE_URL_API",
     "zmart_keeper": "DATABASE_URL_KEEPER",
@@ -134,7 +135,7 @@ class _ServicePlan:
         return Service(
             name="ingest",
             launch=lambda: self._python_launch(
-                ["ingest"], passing=("HELIUS_", "METRICS_TOKEN"), roles=("zmart_ingest",)
+                ["ingest"], passing=("HELIUS_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS"), roles=("zmart_ingest",)
             ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
             liveness=probes.http_liveness(connect_host(host), port, "/health"),
@@ -171,7 +172,7 @@ class _ServicePlan:
             name="api",
             launch=lambda: self._python_launch(
                 ["api"],
-                passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
+                passing=("JWT_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "IPFS_GATEWAY_URL"),
                 roles=self._api_roles(),
             ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
@@ -187,7 +188,7 @@ class _ServicePlan:
             name="ws",
             launch=lambda: self._python_launch(
                 ["api", "ws"],
-                passing=("JWT_", "METRICS_TOKEN", "IPFS_GATEWAY_URL"),
+                passing=("JWT_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "IPFS_GATEWAY_URL"),
                 roles=self._api_roles(),
             ),
             after=("migrate",),
@@ -320,7 +321,7 @@ class _ServicePlan:
     ) -> process.Launch:
         """Return the launch of a Python module, with the variables and logins it may have."""
         passed = {name: value for name, value in self._environ.items() if passing and name.startswith(passing)}
-        logins = {_LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
+        logins = {LOGIN_VARIABLES[role]: self._settings.postgres.dsn(role) for role in roles}
         return process.Launch(
             command=(sys.executable, "-m", *arguments),
             environment={

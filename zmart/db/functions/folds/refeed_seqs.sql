@@ -25,6 +25,16 @@ begin
                 market_no is null and name in ('ConfigUpdated', 'GlobalConfigInitialized')
                 and (seq > p_from and seq <= p_to or seq = any(p_affected))
         );
+    if to_regclass('marts.trades') is null then
+        -- The models are being deployed for the first time.
+        return (
+            select array_agg(e.seq)
+            from raw.events as e
+            where
+                e.order_key > v_since and (v_until is null or e.order_key < v_until)
+                and e.seq <= p_from and e.name in ('SharesBought', 'SharesSold')
+        );
+    end if;
     return (
         select array_agg(e.seq)
         from raw.events as e

@@ -3,7 +3,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_since bigint;
-    v_all boolean := p_all or exists (select from ops.models where name = 'trades' and applied_seq is not null);
+    v_all boolean := p_all or exists (select from ops.models where name in ('trades', 'priced_trades') and applied_seq is not null);
 begin
     if not v_all then
         -- A migration runs before the models that belong to it, and the log does not wait for them.

@@ -6,7 +6,7 @@ create or replace function raw.append(
     -- Their bodies are in compressed bundles. For each transaction: number of the bundle (from 1), offset and length.
     p_bundles bytea [], p_bundled int [], p_starts int [], p_lengths int [],
     -- These are the parameters of raw.append_events.
-    p_owners int [], p_event_signatures text [], p_order_keys bigint [], p_ordinals int [], p_names text [],
+    p_owners int [], p_order_keys bigint [], p_ordinals int [], p_names text [],
     p_clocks bigint [], p_payloads jsonb [], p_contexts jsonb [],
     p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
     -- These signatures were reported without logs.
@@ -226,7 +226,7 @@ begin
 
     select * into o_events, o_accounts, o_market_nos, o_identified, o_wallets, o_wallet_nos
     from raw.append_events(
-        v_numbers, v_left, p_owners, p_event_signatures, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
+        v_numbers, v_left, p_owners, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
         p_market_nos, p_accounts, p_market_ids, p_wallet_nos, p_wallets, p_event_digests
     );
 

@@ -4,7 +4,7 @@ create or replace function raw.append_events(
     -- Slots that lost a transaction in the same commit: others may have its place.
     p_left bigint [],
     -- These have one element per event. p_owners is the index of its transaction, from 1.
-    p_owners int [], p_signatures text [], p_order_keys bigint [], p_ordinals int [], p_names text [], p_clocks bigint [],
+    p_owners int [], p_order_keys bigint [], p_ordinals int [], p_names text [], p_clocks bigint [],
     p_payloads jsonb [], p_contexts jsonb [],
     -- Numbers if the writer knows them, else null. Accounts and wallets only if it does not know them completely.
     p_market_nos int [], p_accounts text [], p_market_ids text [], p_wallet_nos int [], p_wallets text [],
@@ -85,19 +85,19 @@ begin
     select coalesce(max(f.seq), 0) into v_head from raw.feed as f;
     with appended as (
         insert into raw.events (
-            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, signature, payload, context
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
         )
         select
             v_head + row_number() over (order by g.position),
             g.order_key, p_numbers[g.owner], g.ordinal, g.name,
             coalesce(g.market_no, (select m.market_no from raw.markets_seen as m where m.account = g.account)),
             coalesce(g.wallet_no, (select w.wallet_no from raw.wallets_seen as w where w.wallet = g.wallet)),
-            g.clock, g.signature, g.payload, g.context
+            g.clock, g.payload, g.context
         from unnest(
-            p_owners, p_signatures, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
+            p_owners, p_order_keys, p_ordinals, p_names, p_clocks, p_payloads, p_contexts,
             p_market_nos, p_accounts, p_wallet_nos, p_wallets
         ) with ordinality as g (
-            owner, signature, order_key, ordinal, name, clock, payload, context,
+            owner, order_key, ordinal, name, clock, payload, context,
             market_no, account, wallet_no, wallet, position
         )
         where p_numbers[g.owner] > 0

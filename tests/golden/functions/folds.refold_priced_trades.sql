@@ -1,4 +1,4 @@
-CREATE OR REPLACE FUNCTION folds.refold_trades(p_affected bigint[], p_upto bigint)
+CREATE OR REPLACE FUNCTION folds.refold_priced_trades(p_affected bigint[], p_upto bigint)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -7,22 +7,25 @@ CREATE OR REPLACE FUNCTION folds.refold_trades(p_affected bigint[], p_upto bigin
  SET enable_seqscan TO 'on'
  SET plan_cache_mode TO 'auto'
 AS $function$
--- Written by folds.create_functions from sql_models/folds/trades.sql; edit that file.
+-- Written by folds.create_functions from sql_models/folds/priced_trades.sql; edit that file.
 --
--- Folds the rows of marts.trades that these events affect again from their whole history up to p_upto: after a retraction, a settled
+-- Folds the rows of marts.priced_trades that these events affect again from their whole history up to p_upto: after a retraction, a settled
 -- order, or another change of events that were folded before. A row is found by (seq).
 begin
-delete from marts.trades as t using (select distinct k.seq from raw.events as k where k.seq = any(p_affected)) as k where t.seq = k.seq;
-insert into marts.trades (seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, price_yes, block_time, last_seq)
-select seq, market_no, wallet_no, market_id, user_wallet, tx_signature, ordinal, order_key, slot, trade_type, outcome, shares, cost, gross, protocol_fee, resolver_fee, lp_fee, fees_exact, gross_from, protocol_bps, resolver_bps, lp_bps, price_yes, block_time, last_seq from (
+delete from marts.priced_trades as t using (select distinct k.seq from raw.events as k where k.seq = any(p_affected)) as k where t.seq = k.seq;
+insert into marts.priced_trades (seq, order_key, transaction_no, block_time, price_yes, market_no, wallet_no, protocol_bps, resolver_bps, lp_bps, is_buy, is_yes, gross_from, shares, cost, gross, protocol_fee, resolver_fee)
+select seq, order_key, transaction_no, block_time, price_yes, market_no, wallet_no, protocol_bps, resolver_bps, lp_bps, is_buy, is_yes, gross_from, shares, cost, gross, protocol_fee, resolver_fee from (
+-- What the log says of each trade and what follows from it, by numbers: marts.trades adds texts. The widest mart of all, so each
+-- column that another column or table implies is left to the view, and the columns are ordered by their alignment.
 
 
 with  __dbt__cte__stg_trades as (
 -- Buys and sells with the fee split that their events omit (protocol.md 8.6), at the rates in force at their place on chain.
 with log as (
     select * from (
-        select seq, order_key, ordinal, name, market_no, wallet_no, clock, signature, payload, context
-        from "raw"."events"
+        select
+            seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context
+        from "raw"."events" as logged
         where retracted_at is null and ((seq) in (select k.seq from raw.events as k where k.seq = any(p_affected)) and seq <= p_upto)
         and name in ('SharesBought', 'SharesSold')
     ) as events
@@ -36,7 +39,7 @@ trades as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         name = 'SharesBought' as is_buy,
         (payload ->> 'outcome')::boolean as is_yes,
         (payload ->> 'shares')::numeric as shares,
@@ -205,7 +208,7 @@ final as (
         market_no,
         wallet_no,
         clock,
-        signature,
+        transaction_no,
         is_buy,
         is_yes,
         shares,
@@ -229,44 +232,28 @@ select * from final
     select * from __dbt__cte__stg_trades
 ),
 
-markets as (
-    select * from "raw"."markets_seen"
-),
-
-wallets as (
-    select * from "raw"."wallets_seen"
-),
-
 final as (
     select
-        trades.seq,
-        trades.market_no,
-        trades.wallet_no,
-        markets.market_id,
-        wallets.wallet as user_wallet,
-        trades.signature as tx_signature,
-        trades.ordinal,
-        trades.order_key,
-        trades.order_key >> 24 as slot,
-        case when trades.is_buy then 'buy' else 'sell' end as trade_type,
-        case when trades.is_yes then 'YES' else 'NO' end as outcome,
-        trades.shares::numeric(39, 0) as shares,
-        trades.cost::numeric(39, 0) as cost,
-        trades.gross::numeric(39, 0) as gross,
-        trades.protocol_fee::numeric(39, 0) as protocol_fee,
-        trades.resolver_fee::numeric(39, 0) as resolver_fee,
-        trades.lp_fee::numeric(39, 0) as lp_fee,
-        trades.fees_exact,
-        trades.gross_from,
-        trades.protocol_bps,
-        trades.resolver_bps,
-        trades.lp_bps,
-        trades.price_yes,
-        to_timestamp(case when trades.clock is not null then least(greatest(trades.clock, 0), 253402300799) end) as block_time,
-        trades.seq as last_seq
+        seq,
+        order_key,
+        transaction_no,
+        to_timestamp(case when clock is not null then least(greatest(clock, 0), 253402300799) end) as block_time,
+        price_yes,
+        market_no,
+        wallet_no,
+        protocol_bps,
+        resolver_bps,
+        lp_bps,
+        is_buy,
+        is_yes,
+        gross_from,
+        shares::numeric(39, 0) as shares,
+        cost::numeric(39, 0) as cost,
+        gross::numeric(39, 0) as gross,
+        protocol_fee::numeric(39, 0) as protocol_fee,
+        resolver_fee::numeric(39, 0) as resolver_fee
     from trades
-    inner join markets on trades.market_no = markets.market_no
-    inner join wallets on trades.wallet_no = wallets.wallet_no
+    where market_no is not null and wallet_no is not null
 )
 
 select * from final
