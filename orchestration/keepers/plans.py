@@ -39,6 +39,10 @@ from .reasons import PlanVerdict, Reason
 TALLY_INTERVAL_SECONDS: Final = 3_600
 #: Maximum lag of the proven log behind the chain's clock. Beyond it, every row is refused.
 LARGEST_LAG_SECONDS: Final = 900
+#: Slots after a restore through which the log must be proven before anything is sent. A transaction that was signed
+#: just before it is dead after 150 blocks, which begin up to 32 slots after the finalized one; the rest is for empty
+#: slots.
+RESTORED_SLOTS: Final = 512
 #: Maximum difference between this machine's clock and the chain's clock where our clock dates the ballots. A dispute
 #: is settled this much later, so that a ballot accepted in time by either clock is counted.
 LARGEST_SKEW_SECONDS: Final = 60
@@ -114,6 +118,18 @@ def _blocking_reason(
     task: Task, proven_state: ProvenState, config: ProtocolConfig, rules: Rules
 ) -> tuple[Reason, str] | None:
     """Return the reason that blocks all rows of the plan, or None."""
+    if (found := _log_reason(proven_state)) is not None:
+        return found
+    skew = abs(proven_state.chain_at - proven_state.our_at)
+    if task.ballots is not None and rules.clocks_agree and skew > LARGEST_SKEW_SECONDS:
+        return Reason.CLOCK_SKEW, f"The chain's finalized clock and ours are {skew:.0f} s apart."
+    if config.is_paused:
+        return Reason.PAUSED, "The admin has paused it; keepers wait until it is unpaused."
+    return None
+
+
+def _log_reason(proven_state: ProvenState) -> tuple[Reason, str] | None:
+    """Return the reason for which the log is not proven far enough to decide anything, or None."""
     if (
         proven_state.finalized_through is None
         or proven_state.proven_at is None
@@ -128,11 +144,12 @@ def _blocking_reason(
     lag = proven_state.chain_at - proven_state.proven_at
     if lag > LARGEST_LAG_SECONDS:
         return Reason.LOG_BEHIND, f"Proven through slot {proven_state.finalized_through}, {lag} s behind the chain."
-    skew = abs(proven_state.chain_at - proven_state.our_at)
-    if task.ballots is not None and rules.clocks_agree and skew > LARGEST_SKEW_SECONDS:
-        return Reason.CLOCK_SKEW, f"The chain's finalized clock and ours are {skew:.0f} s apart."
-    if config.is_paused:
-        return Reason.PAUSED, "The admin has paused it; keepers wait until it is unpaused."
+    needed = (proven_state.restored_at_slot or 0) + RESTORED_SLOTS
+    if proven_state.restored_at_slot is not None and proven_state.finalized_through < needed:
+        return (
+            Reason.RESTORED,
+            f"It is proven through slot {proven_state.finalized_through}; keepers wait for {needed}.",
+        )
     return None
 
 
