@@ -206,7 +206,8 @@ def test_an_alert_of_the_product_reaches_prometheus(prometheus: Prometheus) -> N
 
     def raised() -> list[Any]:
         alerts = prometheus.get("alerts")["alerts"]
-        return [one for one in alerts if one["labels"]["alertname"] == "ZmartOpenAlert"]
+        # A slow machine may raise alerts of its own.
+        return [one for one in alerts if one["labels"].get("kind") == "mart_differs"]
 
     (alert,) = eventually(raised)
     assert alert["annotations"]["runbook"] == "docs/runbook.md#mart_differs"
