@@ -13,6 +13,10 @@ create temporary table if not exists seen (
 -- Start an empty list.
 delete from seen where commitment = %(commitment)s;
 
+-- name: vacuum_listing
+-- Free the space of the list before: autovacuum does not see temporary tables, so each walk would add to the file.
+vacuum seen;
+
 -- name: record_listing
 -- One page of the list.
 insert into seen (commitment, signature, slot, succeeded, index_in_block)

@@ -117,6 +117,7 @@ class Reconciler:
         await self._require_reachable(node, top, commitment)
         height = await node.block_height(commitment="finalized") if commitment == "finalized" else 0
         await self._database.execute(sql.clear_listing, commitment=commitment)
+        await self._database.execute(sql.vacuum_listing)
         lowest = await self._list_pages(node, commitment, final, top)
         if has_ground and lowest > final:
             raise rpc_errors.NodeBehind(f"The node's list ends at slot {lowest}, above slots that were proven before.")

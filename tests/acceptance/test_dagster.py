@@ -126,8 +126,8 @@ def test_the_three_processes_work_together(dagster: Dagster) -> None:
     nodes = {"/".join(each["assetKey"]["path"]): each for each in dagster.execute(ASSETS)["assetNodes"]}
 
     assert {"raw/events", "marts/markets", "marts/vote_tallies", "docs/models"} <= nodes.keys()
-    assert {"path": ["raw", "events"]} in nodes["marts/trades"]["dependencyKeys"]
-    assert nodes["marts/trades"]["groupName"] == "folds"
+    assert {"path": ["raw", "events"]} in nodes["marts/priced_trades"]["dependencyKeys"]
+    assert nodes["marts/priced_trades"]["groupName"] == "folds"
     daemons = dagster.execute(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
     assert {each["daemonType"] for each in daemons if each["healthy"]} >= {
         "SENSOR",

@@ -164,7 +164,7 @@ NEEDED: Mapping[str, Use] = {
         f"{FUNCTIONS}/ops/close_gaps.sql", "update ops.accepted_gaps set closed_at = now() where gap_no = $1"
     ),
     "ops.gap_transactions (gap_no, signature)": Use(
-        f"{FUNCTIONS}/ops/close_gaps.sql", "select from ops.gap_transactions where gap_no = $1 and closed_at is null"
+        f"{FUNCTIONS}/ops/close_gaps.sql", "select from ops.gap_transactions where gap_no = $1"
     ),
     "ops.gap_transactions (signature) WHERE (closed_at IS NULL)": Use(
         f"{FUNCTIONS}/raw/append.sql", "select from ops.gap_transactions where signature = $1 and closed_at is null"

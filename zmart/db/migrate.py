@@ -304,7 +304,8 @@ def _describe_failure(error: psycopg.Error, text: str) -> str:
     place = diagnosis.statement_position
     line = f" (line {text.count(chr(10), 0, int(place) - 1) + 1})" if place else ""
     message = f"{diagnosis.message_primary or error}{line}"
-    return " ".join(f"{message}: {diagnosis.message_detail}".split() if diagnosis.message_detail else message.split())
+    words = f"{message}: {diagnosis.message_detail}".split() if diagnosis.message_detail else message.split()
+    return " ".join(words).removesuffix(".")
 
 
 def _check_functions(connection: SyncConnection, files: SchemaFiles) -> None:

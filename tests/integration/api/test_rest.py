@@ -276,7 +276,7 @@ async def test_status_is_honest_about_completeness(client: Client, markets: Log)
     """Before a walk the state is `unverified`; a proven range is reported with its slot."""
     status = await body(client, "/api/status", schemas.Status)
     assert (status["completeness"]["state"], status["verified_through"]) == ("unverified", None)
-    assert {model["name"] for model in status["models"]} >= {"markets", "trades", "positions", "ballots"}
+    assert {model["name"] for model in status["models"]} >= {"markets", "priced_trades", "positions", "ballots"}
     assert (status["dead_letters"], status["finalized_through"]) == (0, None)
     markets.owner.execute("insert into raw.coverage values ('walk', 0, 5000, 11, '')")
     markets.owner.execute(
@@ -410,8 +410,9 @@ async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
 async def test_a_trade_is_json_whatever_is_in_it(markets: Log) -> None:
     """The text is concatenated, so each kind of value is tried: both outcomes, and no market id yet."""
     text = f"select ({statements.part('trade')})::json from marts.trades as t"
+    markets.owner.execute("update raw.markets_seen set market_id = null")
     for outcome in ("YES", "NO"):
-        markets.owner.execute("update marts.trades set market_id = null, outcome = %s", [outcome])
+        markets.owner.execute("update marts.priced_trades set is_yes = %s", [outcome == "YES"])
         trades = [row[0] for row in markets.owner.execute(text).fetchall()]
         assert trades
         for trade in trades:

@@ -82,6 +82,23 @@ async def test_deliveries_without_an_index_are_settled(stack: ChainStack) -> Non
     assert [v for v in rebuild.verify(stack.database.dsn()) if not v.is_consistent] == []
 
 
+async def test_walks_do_not_make_the_list_grow(stack: ChainStack) -> None:
+    """The table of what the chain lists is read and emptied by each walk; its file stays as large as one list."""
+    used = stack.sync_database
+    reconciler = stack.sync_task.reconciler
+
+    async def size() -> int:
+        (found,) = await used.fetch_one("select pg_total_relation_size('seen')")
+        return int(found)
+
+    await reconciler.list_transactions("finalized")
+    first = await size()
+    for _ in range(20):
+        await reconciler.list_transactions("finalized")
+
+    assert await size() <= 2 * first
+
+
 #: The highest slot that an order key has room for.
 LAST_SLOT = (1 << 39) - 1
 

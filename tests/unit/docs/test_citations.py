@@ -45,10 +45,10 @@ CITING = (".py", ".sql", ".yml", ".yaml", ".mjs", ".js", ".ts", ".html", ".css",
 PAGE_FOLDERS = (Path(), Path("docs"), Path("docs/adr"), Path("docs/operating"))
 #: Names of variables in documents that nothing here reads or defines, each with its reason.
 FOREIGN_VARIABLES = {
-    "DATA_SOURCE_NAME": "a variable of the exporter of Postgres",
     "NAME_FILE": "NAME stands for the name of a secret",
     "BACKEND_API_URL": "a variable of the earlier frontend",
     "NEXT_PUBLIC_SUPABASE_URL": "a variable of the earlier frontend",
+    "DATA_SOURCE_NAME": "a variable of the Postgres exporter of Prometheus",
 }
 #: Files that are made by a command and not committed.
 MADE_FILES = {"uv.lock", "run.json", "postgres/server.json"}

@@ -86,7 +86,7 @@ def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
 
 def test_lineage_goes_through_what_is_not_a_relation(graph: dg.AssetGraph) -> None:
     """trades reads a staging select, which reads the log; a view depends on its folds."""
-    assert dg.AssetKey(["raw", "events"]) in graph.get(dg.AssetKey(["marts", "trades"])).parent_keys
+    assert dg.AssetKey(["raw", "events"]) in graph.get(dg.AssetKey(["marts", "priced_trades"])).parent_keys
     tallies = graph.get(dg.AssetKey(["marts", "vote_tallies"])).parent_keys
     assert {dg.AssetKey(["marts", "ballots"]), dg.AssetKey(["marts", "markets"])} <= tallies
 
