@@ -86,6 +86,10 @@ class Prometheus:
             f"--web.listen-address=127.0.0.1:{self._port}",
         ]
 
+    def is_ready(self) -> bool:
+        """Return whether it answers queries."""
+        return httpx.get(f"http://127.0.0.1:{self._port}/-/ready").status_code == 200
+
     def get(self, path: str, **parameters: str) -> Any:
         """Return the data of an answer of its API."""
         answer = httpx.get(f"http://127.0.0.1:{self._port}/api/v1/{path}", params=parameters, timeout=30)
@@ -136,6 +140,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iter
         source = monitor_login(stack)
         stopping = threading.Event()
         with running(*prometheus.command()), running(*exporter, DATA_SOURCE_NAME=source):
+            eventually(prometheus.is_ready)
             users = threading.Thread(target=use, args=(stack, targets, stopping))
             users.start()
             try:
@@ -201,7 +206,8 @@ def test_an_alert_of_the_product_reaches_prometheus(prometheus: Prometheus) -> N
 
     def raised() -> list[Any]:
         alerts = prometheus.get("alerts")["alerts"]
-        return [one for one in alerts if one["labels"]["alertname"] == "ZmartOpenAlert"]
+        # A slow machine may raise alerts of its own.
+        return [one for one in alerts if one["labels"].get("kind") == "mart_differs"]
 
     (alert,) = eventually(raised)
     assert alert["annotations"]["runbook"] == "docs/runbook.md#mart_differs"
