@@ -54,16 +54,25 @@ class ApiMetrics:
             buckets=http_metrics.SECONDS_BUCKETS,
             registry=self.registry,
         )
+        #: The series of a request, by its labels: looking them up takes longer than counting.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram | None]] = {}
         self._is_ready = Gauge(
             "zmart_api_ready", "1 when requests can be answered, as /ready reports it, else 0.", registry=self.registry
         )
 
     def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count a request; `status` is 0 if the client left before the response began."""
-        template = route or UNMATCHED
-        self._requests.labels(method if method in _METHODS else "other", template, str(status)).inc()
-        if status:
-            self._request_seconds.labels(template).observe(seconds)
+        key = (method if method in _METHODS else "other", route or UNMATCHED, status)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = (
+                self._requests.labels(*key[:2], str(status)),
+                self._request_seconds.labels(key[1]) if status else None,
+            )
+        counter, histogram = series
+        counter.inc()
+        if histogram is not None:
+            histogram.observe(seconds)
 
     def set_ready(self, is_ready: bool) -> None:
         """Set whether requests can be answered now."""

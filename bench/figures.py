@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import (
+    backup,
     connections,
     decode,
     devchain,
@@ -30,6 +31,7 @@ ALL: tuple[Figure, ...] = (
     memory.FIGURE,
     folds.FIGURE,
     rebuild.FIGURE,
+    backup.FIGURE,
     reads.FIGURE,
     limits.FIGURE,
     live.FIGURE,

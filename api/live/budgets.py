@@ -4,6 +4,20 @@ A handshake, a subscription, a snapshot and each window of a client's past have 
 them that refills continuously. What goes beyond it waits until the budget covers it, so that a client which asks too
 often is served later and needs no code for it; only a handshake that is not covered is refused.
 
+One weight is about a millisecond of processor time, of the API and of Postgres together. Measured on two cores of an
+AMD EPYC, over a log of 100 markets and 6,000 trades, the API process and its Postgres sessions:
+
+    action                                  weight      ms     of it Postgres
+    handshake                                    1     1.4                0
+    subscription without a state                 2     1.9              0.7
+    subscription to 1 market                     2     2.8              0.8
+    subscription to 10, 20, 50 markets     3, 4, 7     3.3, 4.6, 6.3    1.2, 2.0, 3.2
+    subscription to 100 markets                 12    11.1              5.8
+    window of 200 trades                         1      16               11
+
+A window weighs less than it costs when it is full, because most resuming clients lack a few entries: all clients behind
+one address must be able to resume after a restart. The turns below bound what full windows cost.
+
 The weights bound the load of one address over time. The turns bound it at each moment: reads of different addresses
 alternate, so those of one address with hundreds of connections wait for one another and not in front of the others.
 """

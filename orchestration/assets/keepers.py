@@ -30,7 +30,7 @@ POOL = "keepers"
 GROUP = "keepers"
 
 #: Alerts that every keeper may raise, and those of one.
-_ALERTS = ("keepers_idle", "keeper_configuration", "keeper_stopped", "market_overdue")
+_ALERTS = ("keepers_idle", "keeper_configuration", "keeper_stopped", "keeper_signer", "market_overdue")
 _OWN_ALERTS = {
     "dispute_settlements": ("keeper_zero_ballots", "keeper_was_disputed"),
     "market_finalizations": ("keeper_null_outcome", "keeper_was_disputed"),

@@ -194,7 +194,7 @@ select
     s.transaction_bytes,
     s.last_valid_block_height,
     t.transaction_no is not null,
-    coalesce(t.slot <= raw.finalized_through(), false),
+    coalesce(raw.is_final(t.signature, t.slot), false),
     extract(epoch from clock_timestamp() - s.stored_at)::float
 from ops.submissions as s
 inner join ops.intents as i on s.intent_no = i.intent_no

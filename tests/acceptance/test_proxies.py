@@ -35,7 +35,7 @@ SECRET = "a-secret-of-the-webhook"
 LARGEST_BODY_BYTES = 32 << 20
 
 
-class Proxy:
+class TlsProxy:
     """A proxy that listens on ports of the test, and a client of it."""
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -75,7 +75,7 @@ class Proxy:
         return websockets.connect(f"wss://{host}{path}", sock=plain, ssl=self.tls, server_hostname=host, proxy=None)
 
 
-def nginx_command(proxy: Proxy, upstream: Callable[[str], str]) -> list[str]:
+def nginx_command(proxy: TlsProxy, upstream: Callable[[str], str]) -> list[str]:
     """Write nginx' files and return its command."""
     text = upstream((PROXY_FILES / "nginx.conf").read_text())
     text = text.replace("listen 443 ", f"listen 127.0.0.1:{proxy.https} ")
@@ -93,7 +93,7 @@ def nginx_command(proxy: Proxy, upstream: Callable[[str], str]) -> list[str]:
     return ["nginx", "-c", str(proxy.folder / "nginx.conf")]
 
 
-def caddy_command(proxy: Proxy, upstream: Callable[[str], str]) -> list[str]:
+def caddy_command(proxy: TlsProxy, upstream: Callable[[str], str]) -> list[str]:
     """Write Caddy's file and return its command."""
     text = upstream((PROXY_FILES / "Caddyfile").read_text())
     text = text.replace("\n{\n", f"\n{{\n\tadmin off\n\thttp_port {proxy.http}\n\thttps_port {proxy.https}\n", 1)
@@ -125,9 +125,9 @@ def stack(programs: None) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module", params=sorted(COMMANDS))
-def proxy(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+def proxy(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsProxy]:
     """One of the proxies in front of it."""
-    proxy = Proxy(request.param, tmp_path_factory.mktemp(request.param))
+    proxy = TlsProxy(request.param, tmp_path_factory.mktemp(request.param))
 
     def upstream(text: str) -> str:
         for port, name in (("4000", "API_PORT"), ("4001", "WS_PORT"), ("4002", "INGEST_PORT")):
@@ -146,12 +146,12 @@ def proxy(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest
             proxy.client.close()
 
 
-def _is_serving(proxy: Proxy, running: subprocess.Popen[bytes], log: Path) -> bool:
+def _is_serving(proxy: TlsProxy, running: subprocess.Popen[bytes], log: Path) -> bool:
     assert running.poll() is None, log.read_text()
     return proxy.request("GET", API, "/health").status_code == 200
 
 
-def test_requests_are_redirected_to_tls_and_answered(proxy: Proxy) -> None:
+def test_requests_are_redirected_to_tls_and_answered(proxy: TlsProxy) -> None:
     """With the product's own headers; plain HTTP leads to the same address over TLS."""
     answer = proxy.request("GET", API, "/api/markets")
     assert answer.status_code == 200
@@ -164,7 +164,7 @@ def test_requests_are_redirected_to_tls_and_answered(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize(("host", "path"), [(API, "/ws"), (WS, "/")])
-def test_websockets_pass(proxy: Proxy, host: str, path: str) -> None:
+def test_websockets_pass(proxy: TlsProxy, host: str, path: str) -> None:
     """A welcome, then messages of the feed."""
     with proxy.connect(host, path) as stream:
         assert json.loads(stream.recv(timeout=30))["type"]
@@ -173,7 +173,7 @@ def test_websockets_pass(proxy: Proxy, host: str, path: str) -> None:
             pass
 
 
-def test_server_sent_events_are_not_buffered(proxy: Proxy) -> None:
+def test_server_sent_events_are_not_buffered(proxy: TlsProxy) -> None:
     """The start of the stream arrives at once, then events one by one while the stream is open."""
     with proxy.stream(API, "/api/stream?topics=trades") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -184,7 +184,7 @@ def test_server_sent_events_are_not_buffered(proxy: Proxy) -> None:
             seen += "messages" in next(lines)
 
 
-def test_the_largest_delivery_passes_and_a_larger_one_does_not(proxy: Proxy) -> None:
+def test_the_largest_delivery_passes_and_a_larger_one_does_not(proxy: TlsProxy) -> None:
     """32 MiB are committed; a byte more is 413, and so is one on a path of the API above its limit."""
     headers = {"Authorization": SECRET}
     largest = b"[" + b" " * (LARGEST_BODY_BYTES - 2) + b"]"
@@ -197,13 +197,13 @@ def test_the_largest_delivery_passes_and_a_larger_one_does_not(proxy: Proxy) -> 
     assert (large.status_code, large.json()["status"]) == (413, 413)
 
 
-def test_only_webhooks_reach_ingest(proxy: Proxy) -> None:
+def test_only_webhooks_reach_ingest(proxy: TlsProxy) -> None:
     """Not its readiness, which names nodes; a delivery without the secret is refused by ingest itself."""
     assert {proxy.request("GET", INGEST, path).status_code for path in ("/", "/ready", "/health", "/metrics")} == {404}
     assert proxy.request("POST", INGEST, "/helius/webhook", content=b"[]").json()["code"] == "unauthorized"
 
 
-def test_metrics_are_not_forwarded(proxy: Proxy, stack: Stack) -> None:
+def test_metrics_are_not_forwarded(proxy: TlsProxy, stack: Stack) -> None:
     """Neither proxy passes them on; and a proxy that did would be refused."""
     assert {proxy.request("GET", host, "/metrics").status_code for host in (API, WS, INGEST)} == {404}
     for name in ("API_PORT", "WS_PORT", "INGEST_PORT", "DEVCHAIN_PORT"):
@@ -212,7 +212,7 @@ def test_metrics_are_not_forwarded(proxy: Proxy, stack: Stack) -> None:
         assert httpx.get(url, headers={"X-Forwarded-For": CLIENT}).status_code == 403
 
 
-def test_the_product_sees_the_address_of_the_client(proxy: Proxy, stack: Stack) -> None:
+def test_the_product_sees_the_address_of_the_client(proxy: TlsProxy, stack: Stack) -> None:
     """Not the proxy's, and not one that the client invents."""
     name = f"of-{proxy.name}"
     answer = proxy.request("GET", API, "/api/markets", headers={"X-Forwarded-For": "9.9.9.9", "X-Request-Id": name})

@@ -25,10 +25,12 @@ from psycopg import sql
 
 from ingest.store.writer import Writer
 from zmart import errors, testing
+from zmart import settings as configuration
 from zmart.db import migrate
 from zmart.run.audit import audit
 from zmart.run.backup import dump, manifest, restore
 from zmart.run.backup.restore import Target
+from zmart.run.supervisor import state_file
 
 UPGRADE = Path(__file__).parents[1] / "data" / "upgrade"
 #: Rows that a restore changes on purpose.
@@ -366,6 +368,28 @@ def test_the_commands_save_check_and_restore(
     assert rows(empty_database, "app.ballots") == rows(source, "app.ballots")
 
 
+@pytest.mark.drill
+def test_a_state_directory_is_a_target(source: testing.PostgresDatabase, saved: Path) -> None:
+    """Its embedded server runs for the restore only; meanwhile neither `zmart up` nor a second restore can use it."""
+    configured = configuration.load({"ZMART_STATE_DIR": "/nowhere", "DATABASE_URL": source.dsn("postgres")})
+    with testing.state_dir() as folder:
+        with (
+            state_file.hold_lock(folder),
+            pytest.raises(errors.Conflict, match="zmart is already running here"),
+            restore.open_target(configured, str(folder)),
+        ):
+            pytest.fail("a running supervisor does not prevent the restore")
+        with restore.open_target(configured, str(folder)) as into:
+            assert state_file.running_pid(folder) == os.getpid()
+            restore.restore(saved, into)
+        with restore.open_target(configured, str(folder)) as into:
+            with pytest.raises(errors.Conflict, match="The database is not empty"):
+                restore.restore(saved, into)
+            with psycopg.connect(into.owner_dsn) as owner:
+                assert owner.execute("select count(*) > 0 from raw.events").fetchone() == (True,)
+        assert state_file.running_pid(folder) is None
+
+
 def test_a_password_in_the_target_is_refused(
     saved: Path, empty_database: testing.PostgresDatabase, tmp_path: Path
 ) -> None:
@@ -430,6 +454,27 @@ def test_a_disk_that_takes_no_more_leaves_nothing(source: testing.PostgresDataba
     reason = r"\s*zmart: pg_dump failed: could not write .*: File too large\. Free some disk space, or choose .*\n"
     assert re.fullmatch(reason, done.stderr)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.drill
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_full_disk_leaves_nothing(source: testing.PostgresDatabase, tmp_path: Path) -> None:
+    """On a real file system without space: one sentence, no folder of a backup; with space the next one succeeds."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk], check=True)
+    try:
+        environ = {**os.environ, "DATABASE_URL_BACKUP": source.dsn("zmart_backup"), "ZMART_STATE_DIR": str(tmp_path)}
+        command = [sys.executable, "-m", "zmart.cli", "backup", "--to", str(disk)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        reason = r"\s*zmart: pg_dump failed: .*No space left on device\. Free some disk space, or choose .*\n"
+        assert re.fullmatch(reason, done.stderr)
+        assert [path.name for path in disk.iterdir()] == [".lock"]
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        assert subprocess.run(command, env=environ, capture_output=True, check=False).returncode == 0
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_killed_backup_is_no_backup(source: testing.PostgresDatabase, tmp_path: Path) -> None:

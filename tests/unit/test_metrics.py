@@ -56,13 +56,13 @@ def api_metrics() -> ApiMetrics:
     """The metrics of an API process, each with what it is read from."""
     metrics = ApiMetrics()
 
-    class NoSignal:
+    class SilentSignal:
         silent_seconds = 0.0
 
     async def no_head() -> None:
         return None
 
-    Hub(cast("Any", None), cast("Any", NoSignal()), metrics=metrics.push)
+    Hub(cast("Any", None), cast("Any", SilentSignal()), metrics=metrics.push)
     metrics.register_connections({"reads": psycopg_pool.AsyncConnectionPool(open=False)})
     metrics.register_cache(ResponseCache(no_head, most_bytes=1))
     metrics.register_writes(lambda: 0.0)

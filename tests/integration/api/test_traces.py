@@ -86,7 +86,7 @@ async def test_a_delivery_and_its_push_are_one_trace(log: Log, monkeypatch: pyte
 async def test_a_trace_that_fails_does_not_fail_the_delivery(log: Log) -> None:
     """The batch is committed, so its sender gets 200."""
 
-    class Broken(CommitTracer):
+    class FailingTracer(CommitTracer):
         def __init__(self) -> None:
             """Have no provider."""
 
@@ -95,6 +95,6 @@ async def test_a_trace_that_fails_does_not_fail_the_delivery(log: Log) -> None:
 
     decoded = Decoder(settings.DEFAULT_PROGRAM_ID).decode_body(LIFECYCLE.read_bytes())
     async with Pipeline(lambda: Writer.connect(log.database.dsn("zmart_ingest"))) as pipeline:
-        pipeline.tracer = Broken()
+        pipeline.tracer = FailingTracer()
         await pipeline.submit(decoded.transactions)
     assert int(log.position().split(":")[1]) > 0

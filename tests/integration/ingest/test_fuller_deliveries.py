@@ -148,8 +148,8 @@ async def test_a_fuller_delivery_rebuilds_the_events_after_a_cut(
         assert owner.execute("select count(*) from raw.events where retracted_at is null").fetchone() == (1,)
         assert owner.execute("select count(*) from raw.events").fetchone() == (1,)
         assert owner.execute("select ipfs_question_hash from marts.markets").fetchall() == [(QUESTION,)]
-        letters = "select count(*) from raw.dead_letters where resolved_at is null"
-        assert owner.execute(letters).fetchone() == (0,)
+        unresolved = "select count(*) from raw.dead_letters where resolved_at is null"
+        assert owner.execute(unresolved).fetchone() == (0,)
     assert row_of_stored(marts_database).events == second.events
     assert all(each.is_consistent for each in rebuild.verify(marts_database.dsn()))
 

@@ -62,7 +62,7 @@ async def test_what_a_fork_dropped_is_sent_again_although_the_log_shows_it(forka
     assert sent(forkable) == 1
 
 
-async def test_nothing_is_signed_anew_while_the_log_shows_it(forkable: KeeperStack) -> None:
+async def test_nothing_is_signed_again_while_the_log_shows_it(forkable: KeeperStack) -> None:
     """Also after its blockhash expired, only ingest's proof that it is gone lets a keeper sign again."""
     market, signature = await _finalize_and_fork(forkable)
     forkable.pass_blocks(A_LONG_TIME)

@@ -42,15 +42,16 @@ FOLDERS = (
 EXCLUDED = {"node_modules", "__pycache__", ".pytest_cache", "target"}
 CITING = (".py", ".sql", ".yml", ".yaml", ".mjs", ".js", ".ts", ".html", ".css", ".md", ".json", ".toml", ".sh")
 #: Folders whose pages are cited by name alone.
-PAGE_FOLDERS = (Path(), Path("docs"), Path("docs/adr"))
+PAGE_FOLDERS = (Path(), Path("docs"), Path("docs/adr"), Path("docs/operating"))
 #: Names of variables in documents that nothing here reads or defines, each with its reason.
 FOREIGN_VARIABLES = {
     "NAME_FILE": "NAME stands for the name of a secret",
     "BACKEND_API_URL": "a variable of the earlier frontend",
     "NEXT_PUBLIC_SUPABASE_URL": "a variable of the earlier frontend",
+    "DATA_SOURCE_NAME": "a variable of the Postgres exporter of Prometheus",
 }
 #: Files that are made by a command and not committed.
-MADE_FILES = {"uv.lock", "run.json"}
+MADE_FILES = {"uv.lock", "run.json", "postgres/server.json"}
 #: Words that stand for any name in the path of a file.
 _PLACEHOLDER = re.compile(r"\b(?:SCHEMA|NAME)\b")
 

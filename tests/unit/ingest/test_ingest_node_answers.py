@@ -21,7 +21,7 @@ class Statuses(NamedTuple):
     value: list[SignatureStatus | None]
 
 
-class Node:
+class AnsweringNode:
     """A node with one answer about the only transaction, and about the block of its slot."""
 
     def __init__(
@@ -46,15 +46,15 @@ class Node:
 class Nodes:
     """A client of these nodes."""
 
-    def __init__(self, *nodes: Node) -> None:
+    def __init__(self, *nodes: AnsweringNode) -> None:
         self.nodes = nodes
 
-    def each_node(self) -> tuple[Node, ...]:
+    def each_node(self) -> tuple[AnsweringNode, ...]:
         """Return the nodes."""
         return self.nodes
 
 
-def ask(*nodes: Node) -> node_answers.NodeAnswers:
+def ask(*nodes: AnsweringNode) -> node_answers.NodeAnswers:
     """Ask these nodes for status and block."""
     client: Any = Nodes(*nodes)
 
@@ -71,9 +71,13 @@ def status(slot: int = SLOT, *, err: Any = None, commitment: Any = "finalized") 
     return SignatureStatus(slot=slot, err=err, confirmation_status=commitment)
 
 
-HOLDS, LACKS, SILENT = Node(status(), "s"), Node(None, "a"), Node(rpc_errors.Unreachable("away"), serves=False)
-KNOWS = Node(status(commitment="confirmed"), serves=False)
-LOST = Node(None, serves=False)
+HOLDS, LACKS, SILENT = (
+    AnsweringNode(status(), "s"),
+    AnsweringNode(None, "a"),
+    AnsweringNode(rpc_errors.Unreachable("away"), serves=False),
+)
+KNOWS = AnsweringNode(status(commitment="confirmed"), serves=False)
+LOST = AnsweringNode(None, serves=False)
 
 
 @pytest.mark.parametrize(
@@ -82,20 +86,20 @@ LOST = Node(None, serves=False)
         ([HOLDS], True, False, ""),
         ([LOST], False, False, ""),
         ([LACKS], False, True, ""),
-        ([LOST, Node(None, "s")], True, False, ""),
+        ([LOST, AnsweringNode(None, "s")], True, False, ""),
         ([LOST, HOLDS], True, False, ""),
         ([LOST, LACKS], False, True, ""),
         ([SILENT, LOST], False, False, ""),
         ([KNOWS], False, False, ""),
         ([HOLDS, LACKS], False, True, "One node knows it"),
-        ([LACKS, Node(None, "s")], False, True, "One node knows it"),
+        ([LACKS, AnsweringNode(None, "s")], False, True, "One node knows it"),
         ([KNOWS, LACKS], False, True, "One node knows it"),
-        ([HOLDS, Node(status(7), serves=False)], False, False, "in slot 7"),
-        ([HOLDS, Node(status(err={"Custom": 1}), serves=False)], False, False, "as failed"),
+        ([HOLDS, AnsweringNode(status(7), serves=False)], False, False, "in slot 7"),
+        ([HOLDS, AnsweringNode(status(err={"Custom": 1}), serves=False)], False, False, "as failed"),
     ],
 )
 def test_only_answers_that_nothing_contradicts_prove_something(
-    nodes: list[Node], *, proven: bool, absent: bool, contradiction: str
+    nodes: list[AnsweringNode], *, proven: bool, absent: bool, contradiction: str
 ) -> None:
     """In either order of the nodes; "unknown", "not served" and errors prove nothing."""
     for order in (nodes, nodes[::-1]):

@@ -20,6 +20,7 @@ GIVEN = {
     "app/comments",
     "app/flags",
     "app/reactions",
+    "ops/gap_transactions",
     "ops/scheduled_models",
     "ops/settings",
     "raw/dead_letters",
