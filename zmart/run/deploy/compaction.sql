@@ -4,7 +4,7 @@
 -- Where the last compaction stopped, whether rows may still have the bytes of a dropped column, and the pages of the table.
 select
     (select c.value from ops.cursors as c where c.name = 'compaction'),
-    exists(select from pg_attribute as a where a.attrelid = 'raw.events'::regclass and a.attisdropped),
+    (select count(*) > 0 from pg_attribute as a where a.attrelid = 'raw.events'::regclass and a.attisdropped),
     pg_relation_size('raw.events') / current_setting('block_size')::int;
 
 -- name: save_state
