@@ -386,14 +386,7 @@ class Ledger:
         """Return the first open block of this process."""
         if self.store is not None and self.store.has_blocks():
             return self._resume(self.store)
-        self.open = Block(
-            slot=0,
-            parent_slot=0,
-            height=0,
-            time=self.genesis.created_at,
-            blockhash="",
-            previous_blockhash=str(Hash.default()),
-        )
+        self.open = _genesis_block(self.genesis.created_at)
         for program_id in self.programs:
             self._put_program(program_id)
         self.put(self.faucet.address, Account(FAUCET_LAMPORTS))
@@ -479,3 +472,7 @@ class Ledger:
             self._heights.pop(block.blockhash, None)
             for landed in block.transactions:
                 self.recent.pop(landed.signature, None)
+
+
+def _genesis_block(created_at: int) -> Block:
+    return Block(slot=0, parent_slot=0, height=0, time=created_at, blockhash="", previous_blockhash=str(Hash.default()))

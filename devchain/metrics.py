@@ -57,10 +57,13 @@ class _ChainCollector(Collector):
             "zmart_devchain_transactions", "Transactions of the chain's whole history.", ledger.transaction_count()
         )
         yield GaugeMetricFamily("zmart_devchain_subscribers", "Open WebSocket connections.", len(self._hub.sessions))
-        webhooks = CounterMetricFamily(
+        yield self._webhooks()
+
+    def _webhooks(self) -> CounterMetricFamily:
+        counts = CounterMetricFamily(
             "zmart_devchain_webhooks", "Bodies of webhooks since the start, by outcome.", labels=("outcome",)
         )
         if (delivery := self._chain.webhooks) is not None:
             for outcome in ("delivered", "refused", "lost"):
-                webhooks.add_metric((outcome,), getattr(delivery, outcome))
-        yield webhooks
+                counts.add_metric((outcome,), getattr(delivery, outcome))
+        return counts

@@ -324,17 +324,20 @@ def _account_row(address: Address, account: Account) -> dict[str, Any]:
     }
 
 
-def _encode_result(landed: LandedTransaction) -> bytes:
-    inner = [
+def _inner_calls(landed: LandedTransaction) -> list[list[Any]]:
+    return [
         [index, [[c.program_id, c.addresses, c.data.hex(), c.stack_height] for c in calls]]
         for index, calls in landed.inner.items()
     ]
+
+
+def _encode_result(landed: LandedTransaction) -> bytes:
     return orjson.dumps(
         [
             landed.err,
             landed.fee_lamports,
             landed.logs,
-            inner,
+            _inner_calls(landed),
             landed.units_consumed,
             landed.pre_balances,
             landed.post_balances,

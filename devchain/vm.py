@@ -132,20 +132,21 @@ def _variant_name(error: Any) -> str:
 def _inner_instructions(
     transaction: wire.WireTransaction, calls: Sequence[Sequence[Any]]
 ) -> dict[int, list[InnerInstruction]]:
-    keys = transaction.keys
     return {
-        index: [
-            InnerInstruction(
-                keys[call.instruction().program_id_index],
-                tuple(keys[place] for place in call.instruction().accounts),
-                bytes(call.instruction().data),
-                call.stack_height(),
-            )
-            for call in inner
-        ]
+        index: [_inner_instruction(call, transaction.keys) for call in inner]
         for index, inner in enumerate(calls)
         if inner
     }
+
+
+def _inner_instruction(call: Any, keys: Sequence[Address]) -> InnerInstruction:
+    instruction = call.instruction()
+    return InnerInstruction(
+        keys[instruction.program_id_index],
+        tuple(keys[place] for place in instruction.accounts),
+        bytes(instruction.data),
+        call.stack_height(),
+    )
 
 
 def _to_solders_account(account: Account) -> SoldersAccount:

@@ -247,19 +247,21 @@ def _ballot(account: Mapping[str, Any]) -> tuple[str, str, str]:
 def _markets(
     connection: psycopg.Connection[Any], query: str = sql.markets_known, params: Mapping[str, Any] | None = None
 ) -> dict[str, dict[str, Any]]:
+    return {row["on_chain_address"]: _market_fields(row) for row in fetch_rows(connection, query, params)}
+
+
+def _market_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a market's account as the log has them."""
     return {
-        row["on_chain_address"]: {
-            **{name: row[name] for name in MARKET},
-            **{name: _seconds(row[name]) for name in INSTANTS},
-            "market_id": row["id"],
-            "creator": row["creator_wallet"],
-            "resolver": row["resolver_wallet"] or DEFAULT_PUBKEY,
-            "dispute_initiator": row["dispute_initiator"] or DEFAULT_PUBKEY,
-            "state": row["state_code"],
-            "was_disputed": row["was_disputed"],
-            "market_lamports": row["market_lamports"],
-        }
-        for row in fetch_rows(connection, query, params)
+        **{name: row[name] for name in MARKET},
+        **{name: _seconds(row[name]) for name in INSTANTS},
+        "market_id": row["id"],
+        "creator": row["creator_wallet"],
+        "resolver": row["resolver_wallet"] or DEFAULT_PUBKEY,
+        "dispute_initiator": row["dispute_initiator"] or DEFAULT_PUBKEY,
+        "state": row["state_code"],
+        "was_disputed": row["was_disputed"],
+        "market_lamports": row["market_lamports"],
     }
 
 

@@ -106,23 +106,26 @@ async def follow_transaction(
 
 
 def _status_from_log(signature: ids.Signature, logged: _LoggedTransaction, explorer: str) -> shapes.TransactionStatus:
-    """Return what the log proves: an error is `processed` where it may still be undone, or if nothing may have run."""
-    if logged.is_retracted:
-        status = "retracted"
-    elif logged.err is not None:
-        is_over = logged.is_final and rpc_errors.has_run(msgspec.json.decode(logged.err))
-        status = "failed" if is_over else "processed"
-    else:
-        status = "finalized" if logged.is_final else "confirmed"
+    """Return what the log proves."""
     return shapes.TransactionStatus(
         signature=signature,
-        status=status,  # type: ignore[arg-type]
+        status=_proven_stage(logged),  # type: ignore[arg-type]
         slot=logged.slot,
         error=logged.err,
         source="log",
         events=logged.events,
         explorer=explorer,
     )
+
+
+def _proven_stage(logged: _LoggedTransaction) -> str:
+    """Return the stage: an error is `processed` where it may still be undone, or if nothing may have run."""
+    if logged.is_retracted:
+        return "retracted"
+    if logged.err is None:
+        return "finalized" if logged.is_final else "confirmed"
+    is_over = logged.is_final and rpc_errors.has_run(msgspec.json.decode(logged.err))
+    return "failed" if is_over else "processed"
 
 
 async def _read_logged(database: FromDatabase, signature: str) -> _LoggedTransaction:

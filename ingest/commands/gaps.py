@@ -101,7 +101,7 @@ async def _accept(configured: settings.Settings, options: argparse.Namespace) ->
     return 0
 
 
-def _print_accepted(gap: sync_gaps.AcceptedGap) -> None:
+def _print_accepted(gap: sync_gaps.GapRecord) -> None:
     state = (
         f"{gap.unlisted} stored without proof, {gap.unfetched} missing"
         if gap.closed_at is None
@@ -111,7 +111,7 @@ def _print_accepted(gap: sync_gaps.AcceptedGap) -> None:
     print(f"    by {gap.who} on {gap.accepted_at:%Y-%m-%d %H:%M}: {gap.reason}")
 
 
-def _print_found(gap: sync_gaps.Gap) -> None:
+def _print_found(gap: sync_gaps.OpenGap) -> None:
     print(f"open: slots {gap.from_slot} to {gap.to_slot}, {len(gap.transactions)} transactions; finality waits")
     for one in gap.transactions[:SHOWN]:
         meaning = "stored, and no node lists it" if one.kind == "unlisted" else "listed, and not fetched"

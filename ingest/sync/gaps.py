@@ -70,7 +70,7 @@ class GapTransaction:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gap:
+class OpenGap:
     """Transactions between which nothing is proven, in order of slot."""
 
     transactions: Sequence[GapTransaction]
@@ -85,20 +85,20 @@ class Gap:
         """The slot of its last transaction."""
         return self.transactions[-1].slot
 
-    def part(self, from_slot: int, to_slot: int) -> Gap | None:
+    def part(self, from_slot: int, to_slot: int) -> OpenGap | None:
         """Return the transactions between two slots, both included; None if there are none."""
         inside = [one for one in self.transactions if from_slot <= one.slot <= to_slot]
-        return Gap(transactions=inside) if inside else None
+        return OpenGap(transactions=inside) if inside else None
 
 
 class FoundGaps(NamedTuple):
     """The gaps above the final slot."""
 
     listed: ListedRange
-    gaps: Sequence[Gap]
+    gaps: Sequence[OpenGap]
 
 
-class AcceptedGap(NamedTuple):
+class GapRecord(NamedTuple):
     """An accepted gap as stored."""
 
     gap_no: int
@@ -153,9 +153,9 @@ class GapFinder:
                     obstacle=contradiction,
                 )
             )
-        return FoundGaps(listed, [Gap(transactions=one) for one in gaps])
+        return FoundGaps(listed, [OpenGap(transactions=one) for one in gaps])
 
-    async def accept(self, from_slot: int, to_slot: int, *, who: str, reason: str) -> AcceptedGap:
+    async def accept(self, from_slot: int, to_slot: int, *, who: str, reason: str) -> GapRecord:
         """Accept what is missing between two slots, both included, and return the stored gap.
 
         Raises InvalidInput for a reason or a range that is not valid, NotFound where the slots contain no gap, Conflict
@@ -197,7 +197,7 @@ class GapFinder:
             help="Nothing is left to do. See: zmart gap list --all",
         )
 
-    async def _find_part(self, from_slot: int, to_slot: int) -> tuple[ListedRange, Gap]:
+    async def _find_part(self, from_slot: int, to_slot: int) -> tuple[ListedRange, OpenGap]:
         """Return what is missing between two slots, which must lie inside one gap."""
         listed, gaps = await self.find()
         touched = [gap for gap in gaps if gap.part(from_slot, to_slot)]
@@ -219,7 +219,7 @@ class GapFinder:
         assert part is not None
         return listed, part
 
-    async def _examine(self, listed: ListedRange, part: Gap) -> Gap:
+    async def _examine(self, listed: ListedRange, part: OpenGap) -> OpenGap:
         """Return the gap with the markets that it names.
 
         Raises Conflict for what could be filled or is contradicted.
@@ -250,7 +250,7 @@ class GapFinder:
         unfetched = [one for one in part.transactions if one.kind == "unfetched"]
         await self._require_unserved(unfetched)
         markets = await self._find_markets(unfetched) if unfetched else {}
-        return Gap(transactions=[replace(one, market_nos=markets.get(one.signature)) for one in part.transactions])
+        return OpenGap(transactions=[replace(one, market_nos=markets.get(one.signature)) for one in part.transactions])
 
     def _require_unfillable(self, one: GapTransaction, answers: NodeAnswers) -> None:
         if one.signature in answers.contradictions:
@@ -449,10 +449,10 @@ async def require_operator(dsn: str) -> None:
         )
 
 
-async def accepted_gaps(database: SyncDatabase, *, shows_all: bool = False, limit: int = 1_000) -> list[AcceptedGap]:
+async def accepted_gaps(database: SyncDatabase, *, shows_all: bool = False, limit: int = 1_000) -> list[GapRecord]:
     """Return the open accepted gaps, or all, the newest first."""
     rows = await database.fetch_all(sql.accepted_gaps, shows_all=shows_all, limit=limit)
-    return [AcceptedGap(*row) for row in rows]
+    return [GapRecord(*row) for row in rows]
 
 
 async def count_open(database: SyncDatabase) -> OpenGaps:

@@ -56,6 +56,9 @@ class WebhookRegistrationCheck:
         except errors.ZmartError as error:
             log.warning("webhook_registration_check_failed", reason=str(error))
             return
+        await self._report(database, verdict)
+
+    async def _report(self, database: SyncDatabase, verdict: helius.RegistrationCheck) -> None:
         if verdict.faults:
             faults = " ".join(verdict.faults)
             log.error("webhook_registration_wrong", faults=verdict.faults)

@@ -208,9 +208,14 @@ async def ready(request: AnyRequest, state: State) -> Answer:
         content["completeness"] = completeness if has_texts else completeness | {"reason": None}
     content["per_minute"] = parts.metrics.rates()
     if parts.log_stats is not None:
-        stats = await parts.log_stats.refresh()
-        content["size"] = {"bytes": stats.database_bytes, "bytes_per_million_events": stats.bytes_per_million_events}
+        content["size"] = await _read_size(parts.log_stats)
     return Response(content, status_code=503 if reasons else 200)
+
+
+async def _read_size(log_stats: LogStats) -> dict[str, Any]:
+    """Return the size of the database, and per million events, in bytes."""
+    stats = await log_stats.refresh()
+    return {"bytes": stats.database_bytes, "bytes_per_million_events": stats.bytes_per_million_events}
 
 
 @get("/metrics")
@@ -425,13 +430,12 @@ def _full_budget_reasons(parts: Parts) -> Iterator[str]:
         "memory for signed deliveries": parts.unverified_budget,
         "memory for small signed deliveries": parts.small_budget,
     }
-    for name, budget in budgets.items():
-        if budget.is_full:
-            used, limit = budget.used_bytes / 2**20, budget.limit_bytes / 2**20
-            yield (
-                f"{name}: {used:.1f} of {limit:.1f} MB are in use; more deliveries are rejected until some are "
-                "committed."
-            )
+    yield from (_describe_full(name, budget) for name, budget in budgets.items() if budget.is_full)
+
+
+def _describe_full(name: str, budget: ByteBudget) -> str:
+    used, limit = budget.used_bytes / 2**20, budget.limit_bytes / 2**20
+    return f"{name}: {used:.1f} of {limit:.1f} MB are in use; more deliveries are rejected until some are committed."
 
 
 def _may_read_details(request: AnyRequest, parts: Parts) -> bool:

@@ -160,19 +160,24 @@ def _decide_row(
     decide: _Decide, market: MarketFacts, proven_state: ProvenState, config: ProtocolConfig, rules: Rules
 ) -> PlanRow:
     row = decide(market, proven_state, config, rules)
-    if market.open_intent is not None and market.open_intent.state == "quarantined":
-        number = market.open_intent.intent_no
-        return row.with_reason(Reason.QUARANTINED, f"Inspect intent {number}, then: zmart keeper release {number}")
-    if market.open_intent is not None and market.open_intent.state != "planned":
-        return row.with_reason(
-            Reason.UNDER_WAY, f"Intent {market.open_intent.intent_no} is {market.open_intent.state}."
-        )
+    if (blocked := _intent_reason(market)) is not None:
+        return row.with_reason(*blocked)
     final = proven_state.finalized_through
     if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT) and (final is None or market.decisive_slot > final):
         return row.with_reason(Reason.NOT_FINAL, f"Slot {market.decisive_slot} is not final yet.")
     if row.verdict in (PlanVerdict.DUE, PlanVerdict.EXPORT) and market.gap_no is not None:
         return row.with_reason(Reason.GAP, f"Gap {market.gap_no} has to be filled first; see zmart gap list.")
     return row
+
+
+def _intent_reason(market: MarketFacts) -> tuple[Reason, str] | None:
+    """Return the reason why the market's open intent blocks another one, or None."""
+    intent = market.open_intent
+    if intent is None or intent.state == "planned":
+        return None
+    if intent.state == "quarantined":
+        return Reason.QUARANTINED, f"Inspect intent {intent.intent_no}, then: zmart keeper release {intent.intent_no}"
+    return Reason.UNDER_WAY, f"Intent {intent.intent_no} is {intent.state}."
 
 
 # Proposals

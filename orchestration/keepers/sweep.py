@@ -178,14 +178,7 @@ class Sweep:
 
     async def _alert_on_outcome(self, one: OpenSubmission, state: str | None, outcome: ErrorOutcome) -> None:
         if state == "quarantined":
-            self._result.quarantined.append(one.intent_no)
-            await self._intent_store.alert(
-                "intent_quarantined",
-                str(one.intent_no),
-                "critical",
-                f"{one.task} of market {one.market_id} failed three times: {outcome.message} Inspect it, then: "
-                f"zmart keeper release {one.intent_no}",
-            )
+            await self._report_quarantined(one, outcome)
         if outcome.action in (ErrorAction.STOP, ErrorAction.MANUAL_REVIEW):
             await self._intent_store.alert(
                 "keeper_refused_on_chain",
@@ -193,6 +186,16 @@ class Sweep:
                 "critical",
                 f"{one.task} of intent {one.intent_no}: {outcome.message}",
             )
+
+    async def _report_quarantined(self, one: OpenSubmission, outcome: ErrorOutcome) -> None:
+        self._result.quarantined.append(one.intent_no)
+        await self._intent_store.alert(
+            "intent_quarantined",
+            str(one.intent_no),
+            "critical",
+            f"{one.task} of market {one.market_id} failed three times: {outcome.message} Inspect it, then: "
+            f"zmart keeper release {one.intent_no}",
+        )
 
     async def _alert_if_unconfirmed(self, one: OpenSubmission) -> None:
         """Raise an alert about a submission that a node reports as landed and that our log does not show as final.

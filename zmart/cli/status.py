@@ -37,15 +37,19 @@ def status(as_json: bool) -> None:
         click.echo(line)
 
 
+def _status_request(settings: Settings) -> urllib.request.Request:
+    token = settings.api.metrics_token
+    return urllib.request.Request(
+        f"http://{settings.hosts.api}:{settings.ports.api}/api/status",
+        headers={"Authorization": f"Bearer {token.reveal()}"} if token else {},
+    )
+
+
 def _fetch_status(settings: Settings) -> dict[str, Any]:
     """Return the status that the API reports; raise Unavailable where it does not answer."""
     host, port = settings.hosts.api, settings.ports.api
-    token = settings.api.metrics_token
-    request = urllib.request.Request(
-        f"http://{host}:{port}/api/status", headers={"Authorization": f"Bearer {token.reveal()}"} if token else {}
-    )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - always http
+        with urllib.request.urlopen(_status_request(settings), timeout=5) as answer:  # noqa: S310 - always http
             report: dict[str, Any] = json.load(answer)
             return report | {"ingest": _fetch_ingest_status(settings)}
     except (urllib.error.URLError, TimeoutError, ValueError, http.client.HTTPException) as error:

@@ -67,11 +67,7 @@ def check(folder: Path, *, report: Report = ignore_progress) -> Manifest:
     Raise NotFound or ConfigurationError with the reason.
     """
     facts = manifest.read(folder)
-    history = [
-        migrate.AppliedMigration(version=file.version, name=file.name, checksum=file.checksum)
-        for file in facts.migrations
-    ]
-    migrate.check_history(history)
+    migrate.check_history(_migrations_of(facts))
     manifest.check_dump(folder, facts, report=lambda done, of: report("verifying", done, of))
     listed = dump.listed_tables(folder / manifest.DUMP, server_major=facts.server_major)
     if missing := facts.tables.keys() - listed:
@@ -79,6 +75,13 @@ def check(folder: Path, *, report: Report = ignore_progress) -> Manifest:
             f"The dump in {folder} lacks {', '.join(sorted(missing))}.", help="Use another backup."
         )
     return facts
+
+
+def _migrations_of(facts: Manifest) -> list[migrate.AppliedMigration]:
+    return [
+        migrate.AppliedMigration(version=file.version, name=file.name, checksum=file.checksum)
+        for file in facts.migrations
+    ]
 
 
 @contextlib.contextmanager
@@ -143,6 +146,11 @@ def _check_target(connection: SyncConnection, facts: Manifest) -> None:
             f"The backup is from Postgres {facts.server_major}, and this server is Postgres {_major(connection)}.",
             help=f"Restore it into Postgres {facts.server_major} or newer.",
         )
+    _require_unused(connection, facts)
+
+
+def _require_unused(connection: SyncConnection, facts: Manifest) -> None:
+    """Raise Conflict where the database has one of the schemas, or a process of ours is connected to it."""
     existing = [name for (name,) in connection.execute(_SQL.existing_schemas, {"schemas": facts.schemas})]
     if existing:
         raise errors.Conflict(

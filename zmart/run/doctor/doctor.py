@@ -130,6 +130,14 @@ class _SettingsExamination:
                 yield SecretFile(path=path, mode=_mode(path), is_foreign=True)
 
     def _ports(self) -> Iterator[PortFacts]:
+        ours = self._running()
+        for variable, host, number, service in self._expected_ports():
+            is_free = Port(variable=variable, host=host, number=number).is_free()
+            holder = None if is_free else service if service in ours else _service_name_at(host, number)
+            yield PortFacts(variable=variable, number=number, holder=holder)
+
+    def _expected_ports(self) -> list[tuple[str, str, int, str]]:
+        """Return each port that `zmart up` needs: variable, host, number and service."""
         ports, hosts = self.settings.ports, self.settings.hosts
         expected = [
             ("API_PORT", hosts.api, ports.api, "api"),
@@ -141,11 +149,7 @@ class _SettingsExamination:
         if self.settings.chain.is_development:
             expected.append(("DEVCHAIN_PORT", hosts.devchain, ports.devchain, "devchain"))
             expected.append(("DEVCHAIN_PORT + 1", hosts.devchain, ports.devchain_ws, "devchain"))
-        ours = self._running()
-        for variable, host, number, service in expected:
-            is_free = Port(variable=variable, host=host, number=number).is_free()
-            holder = None if is_free else service if service in ours else _service_name_at(host, number)
-            yield PortFacts(variable=variable, number=number, holder=holder)
+        return expected
 
     def _running(self) -> set[str]:
         if not self._is_up:

@@ -123,13 +123,16 @@ def check_ports(facts: Sequence[PortFacts]) -> list[Finding]:
         elif port.holder == "":
             step = f"Stop the process that listens there, or set {port.variable}."
             check.fail(f"{port.variable} {port.number} is in use by another process.", step)
+    return check.finish(" ".join(_describe_ports(facts)))
+
+
+def _describe_ports(facts: Sequence[PortFacts]) -> Iterator[str]:
     ours = [f"{port.number} ({port.holder})" for port in facts if port.holder]
     free = len(facts) - len(ours)
-    sentences = [
-        *([f"{free} ports are free." if free != 1 else "1 port is free."] if free else []),
-        *([f"Our services listen on {', '.join(ours)}."] if ours else []),
-    ]
-    return check.finish(" ".join(sentences))
+    if free:
+        yield f"{free} ports are free." if free != 1 else "1 port is free."
+    if ours:
+        yield f"Our services listen on {', '.join(ours)}."
 
 
 # --- Postgres ---------------------------------------------------------------------------------
