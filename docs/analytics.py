@@ -28,10 +28,10 @@ Worked queries over the schema `marts`, each with its result on a generated mont
 .venv/bin/zmart psql analyst -f analytics/queries/01_volume_and_fees_by_day.sql
 ```
 
-The role `analyst` is read-only, and cannot call functions that notify, lock, signal sessions or write WAL. Postgres
-cannot forbid a role the command NOTIFY. So give the password of `analyst` only to analysts you trust. Let others query
-a standby, which refuses NOTIFY, or use `POST /api/sql`, which runs one SELECT. Queries and idle transactions end after
-60 seconds, so that none blocks the log. `marts` comes first in the role's search path.
+The role `analyst` is read-only, and cannot call functions that notify, lock, signal sessions or write WAL. But Postgres
+cannot forbid a role the command NOTIFY. So give the password of `analyst` only to analysts that you trust. Let others
+query a standby, which refuses NOTIFY, or use `POST /api/sql`, which runs one SELECT. A query or an idle transaction
+ends after 60 seconds, so that it does not block the log. `marts` comes first in the role's search path.
 
 For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb):
 
@@ -41,12 +41,13 @@ For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb)
 
 ![Trading fees by day, split among liquidity providers, resolvers and the protocol](images/analytics-fees.png)
 
-- Amounts are integer lamports (`/ 1e9` gives SOL), shares and prices have nine decimals. Add up before dividing.
-- Times are the chain's clock. Use `at time zone 'UTC'` before truncating one to a day.
+- Amounts are integer lamports (`/ 1e9` gives SOL), shares and prices have nine decimals. Sum first, then divide.
+- Times are the chain's clock. To get the day of a time, convert it with `at time zone 'UTC'` first.
 - `is_known` is false for a market whose creation event is not in the log yet. `price_yes` is null if no trade is
   possible.
-- Folded marts and views are never behind the log. `leaderboard`, `wallets`, `pnl_history`, `realizations` and
-  `platform_stats` are some minutes old; `ops.scheduled_models` has the seq that each reflects.
+- Folded marts and views change with the log; only after an error is one behind it (`zmart status` shows which).
+  `leaderboard`, `wallets`, `pnl_history`, `realizations` and `platform_stats` are some minutes old;
+  `ops.scheduled_models` has the seq that each reflects.
 
 ## Try a model
 
@@ -55,15 +56,15 @@ For plots run all cells of [analytics/markets.ipynb](../analytics/markets.ipynb)
 .venv/bin/zmart psql analyst -c 'select * from dbt.portfolio limit 5'
 ```
 
-`zmart dbt` passes its arguments to dbt. The selected models become tables and views of the schema `dbt`, filled from
-the log as far as it reached when the command started. Marts do not change, and these tables do not follow the log.
+`zmart dbt` passes its arguments to dbt. The selected models become tables and views of the schema `dbt`. They contain
+the log up to the start of the command and do not follow it afterwards. Marts do not change.
 Models that are not selected are read from the schema `dbt` if they were built there, otherwise from the live marts.
 `zmart dbt show --select portfolio` prints rows and creates nothing.
 
-The command acts as the role `zmart_dbt`, which reads what an analyst reads and writes to that schema only. `ballots`
-and `discussions` cannot be tried, because they read the schema `app`; without `--select`, the command builds all other
-models. A statement ends after ten minutes. `zmart migrate` creates the role and the schema. If its login lacks the
-right to do so, `zmart dbt` prints the statements for an administrator. To remove all trials, run
+The command acts as the role `zmart_dbt`, which may read the same tables as an analyst and writes to that schema only.
+`ballots` and `discussions` cannot be tried, because they read the schema `app`. Without `--select`, the command builds
+all other models. A statement ends after ten minutes. `zmart migrate` creates the role and the schema. If its login
+lacks the right to do so, `zmart dbt` prints the statements for an administrator. To remove all trials, run
 `drop schema dbt cascade` as the owner, then `zmart migrate`.
 
 ## The sample data
@@ -74,10 +75,10 @@ This page is written by `python docs/analytics.py`; a test compares its results.
 
 ## Amounts in data frames
 
-Amounts are `numeric(39, 0)`: whole lamports, without a limit of 64 bits. Most libraries convert that type: pandas to a
-float, which loses lamports above 2^53 (9 million SOL), ADBC to text. These lines read every lamport
-([analytics/exact_amounts.py](../analytics/exact_amounts.py)); `dsn` is the output of `zmart dsn analyst`. Decimals of
-38 digits hold every amount on chain, which has at most 20, and every sum of them.
+Amounts are `numeric(39, 0)`: whole lamports, without a limit of 64 bits. Most libraries convert that type. pandas
+converts it to a float, which loses lamports above 2^53 (9 million SOL); ADBC converts it to text. The functions below
+read every lamport ([analytics/exact_amounts.py](../analytics/exact_amounts.py)). `dsn` is the output of
+`zmart dsn analyst`. An amount on chain has at most 20 digits. So decimals of 38 digits hold every amount and every sum.
 
 ```python
 {readers}
@@ -95,16 +96,20 @@ In SQL every price is that of one share of YES, as a `bigint` in billionths (nin
 | `markets.last_price_yes` | after the last trade, null before any: the folded value that `price_yes` is computed from |
 | `open`, `high`, `low`, `close` of the candles | after the first, highest, lowest and last trade of the interval |
 
-The program names it `new_price_yes`, in the same scale, and so does `payload` in `log.events`. REST and streams keep
-the names of earlier clients: `new_price_yes` of a trade is `price_yes`; `current_price_yes`, `priceYes` and
-`price_after` are `price_yes / 1e9`; `current_price_no` and `priceNo` are 1 minus that; `price` is that of the side that
-was traded.
+The program names the price `new_price_yes`, in the same scale; so does `payload` in `log.events`. REST and streams use
+the names of earlier clients:
+
+- `new_price_yes` of a trade is `price_yes`.
+- `current_price_yes`, `priceYes` and `price_after` are `price_yes / 1e9`.
+- `current_price_no` and `priceNo` are 1 minus that.
+- `price` is the price of the side that was traded.
 
 ## Outcomes
 
 `outcome` is text in every mart and in REST: `YES` or `NO`, and for a market also `INVALID`, or null while undecided.
 Columns with another name (`proposed_outcome`, `final_outcome`, in REST also `outcome_bool`) are the program's booleans,
-where true is YES; so is `outcome` inside `payload` in `log.events`, which is the event as the program emitted it.
+where true is YES. `outcome` inside `payload` in `log.events` is such a boolean, too, because `payload` is the event as
+the program emitted it.
 """
 
 

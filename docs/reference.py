@@ -20,11 +20,15 @@ FOLDERS = ("folds", "views", "scheduled")
 
 HEAD = """# Marts
 
-All tables and views of the schema `marts`, generated from the models (`python docs/reference.py`). Amounts are integer
-lamports, shares have nine decimals, times are the chain's clock in UTC. Folded marts change in the transaction that
-stores an event and are never behind it; views read them. Scheduled marts are computed again every few minutes.
-`ops.scheduled_models` and the API name the seq of the log that each reflects. Columns that end in `_key` are places on
-chain (`slot << 24 | index in block << 9 | ordinal`); `last_seq` is the last entry of the log that concerns the row.
+All tables and views of the schema `marts`. The page is generated from the models (`python docs/reference.py`).
+
+- Amounts are integer lamports. Shares have nine decimals. Times are the chain's clock in UTC.
+- A folded mart changes in the transaction that stores an event. It is behind the log only after an error
+  (`mart_behind`, `mart_stale` in [runbook.md](runbook.md)). A view reads folded and scheduled marts.
+- A scheduled mart is computed again every few minutes. `ops.scheduled_models` and the API name the seq of the log that
+  it reflects.
+- A column that ends in `_key` is a place on chain (`slot << 24 | index in block << 9 | ordinal`).
+- `last_seq` is the last entry of the log that concerns the row.
 """
 
 

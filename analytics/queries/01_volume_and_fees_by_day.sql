@@ -1,5 +1,5 @@
 -- How much is traded each day, and how much of it goes to the protocol, to resolvers and to liquidity providers?
--- A buy counts with its fees and a sell before them, as in total_volume of a market; so the sums over days equal the
+-- A buy counts with its fees, a sell before its fees, as in total_volume of a market. So the sums over days equal the
 -- sums over markets.
 select
     (block_time at time zone 'UTC')::date as day,

@@ -1,6 +1,6 @@
 -- Who has realized the most profit, computed from cash and cost, and does the leaderboard show the same?
--- Amounts received, less amounts paid, plus the cost of shares that may still pay: unrealized gains are not counted. A
--- wallet with a difference would come first.
+-- Profit is the amounts received, less the amounts paid, plus the cost of shares that may still pay; unrealized gains
+-- are not counted. A wallet with a difference would come first.
 with by_hand as (
     select
         wallet_no,

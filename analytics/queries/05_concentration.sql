@@ -1,7 +1,7 @@
 -- How much of the shares held in each open market belongs to its largest holder, and how many equal holders would give
 -- the same concentration?
--- The last is 1 over the sum of squared shares (the inverse of Herfindahl): 1 is a single wallet. Phantom shares belong
--- to nobody.
+-- as_if_wallets is 1 over the sum of squared parts (the inverse of the Herfindahl index): 1 is a single wallet. Phantom
+-- shares belong to no wallet.
 with held as (
     select
         market_no,

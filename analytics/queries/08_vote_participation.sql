@@ -1,4 +1,4 @@
--- Who votes: wallets on chain, wallets off chain that were seen there before the vote, or others?
+-- Who votes: wallets on chain, wallets off chain that were seen on chain before the vote, or other wallets off chain?
 -- A wallet counts once for each market and kind, by its first vote. The classes add up to the tallies.
 with classes as (
     select

@@ -1,6 +1,6 @@
 -- How much do liquidity providers earn by fees, and how much have they withdrawn?
--- A market has one provider, its creator. The amount withdrawn is the pool with these fees, and not before the market's
--- end.
+-- A market has one provider, its creator. The amount withdrawn is the pool with these fees. The creator can withdraw it
+-- only after the market's end.
 select
     left(creator_wallet, 8) as provider,
     count(*) as markets,

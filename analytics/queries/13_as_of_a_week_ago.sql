@@ -1,7 +1,7 @@
 -- Of the markets that have traded in the last week, what state and price did each have at its beginning?
--- markets_as_of folds the history up to a slot again, by the same text that updates live markets. It takes a slot, and
--- a market if one is enough; positions_as_of and vote_tallies_as_of do the same. slot_at returns the last slot whose
--- chain clock is not after an instant, and null before the log begins.
+-- markets_as_of folds the history up to a slot again, with the same SQL that updates the live mart. It takes a slot,
+-- and optionally one market; positions_as_of and vote_tallies_as_of do the same. slot_at returns the last slot whose
+-- chain clock is not after an instant. For an instant before the log begins it returns null.
 with a_week_ago as (
     select slot_at(max(block_time) - interval '7 days') as slot
     from trades

@@ -249,7 +249,7 @@ class _ServicePlan:
             dagster_services.prepare_home(state_dir)
             dagster_services.code_server_socket(state_dir).unlink(missing_ok=True)
             # The code server rebuilds marts and runs dbt as the owner, and keepers sign in it and in its runs. The
-            # other two processes see Dagster's own schema only.
+            # other two processes have the keepers' login and no key.
             launch = self._dagster_launch(
                 dagster_services.code_server_arguments(state_dir),
                 passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_", "METRICS_TOKEN"),
