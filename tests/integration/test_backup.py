@@ -452,7 +452,8 @@ def test_a_disk_that_takes_no_more_leaves_nothing(source: testing.PostgresDataba
     )
     assert done.returncode == 1
     reason = r"\s*zmart: pg_dump failed: could not write .*: File too large\. Free some disk space, or choose .*\n"
-    assert re.fullmatch(reason, done.stderr)
+    # Coverage, where it is measured, meets the same limit and says so after our sentence.
+    assert re.match(reason, done.stderr)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 

@@ -116,14 +116,14 @@ def test_mart_that_stays_in_place_gets_its_new_indexes(marts_database: testing.P
     with marts_database.connect() as owner:
         assert rebuild.create_indexes(marts_database.dsn()) == []
         owner.execute("drop index marts.markets__beside_creator_wallet_idx")
-        owner.execute("drop index marts.leaderboard__beside_wallet_no_idx")
+        owner.execute("drop index marts.leaderboard__beside_period_volume_rank_user_wallet_idx")
         table = one(owner, "select 'marts.markets'::regclass::oid")
 
         made = rebuild.create_indexes(marts_database.dsn())
 
         assert sorted(statement.split(" using ")[1] for statement in made) == [
             "btree (creator_wallet)",
-            "btree (wallet_no)",
+            "btree (period, volume_rank, user_wallet)",
         ]
         assert rebuild.create_indexes(marts_database.dsn()) == []
         assert one(owner, "select 'marts.markets'::regclass::oid") == table

@@ -164,7 +164,7 @@ def test_a_broken_model_fails_its_checks_and_leaves_the_others_alone(story: test
     assert follows["priced_trades"].metadata["reflects seq"].value == 3
     assert "cannot be folded" in str(replays["priced_trades"].description)
 
-    rebuilt = materialized(run("rebuild_marts", "marts/trades", "marts/ballots", succeeds=False))
+    rebuilt = materialized(run("rebuild_marts", "marts/priced_trades", "marts/ballots", succeeds=False))
     assert rebuilt.keys() == {"ballots"}
 
 
@@ -284,7 +284,7 @@ def test_failed_run_raises_an_alert_and_the_next_success_closes_it(
 ) -> None:
     """One alert for each selected asset, with the run's id; the next success of that asset closes it, no other."""
     break_trades(story)
-    failed = run("rebuild_marts", "marts/trades", succeeds=False)
+    failed = run("rebuild_marts", "marts/priced_trades", succeeds=False)
     context = dg.build_run_status_sensor_context(
         sensor_name="run_failed",
         dagster_instance=instance,
@@ -295,7 +295,7 @@ def test_failed_run_raises_an_alert_and_the_next_success_closes_it(
         sensors.run_failed(context, database=database)
 
     failures = {subject: times for (kind, subject), times in open_alerts(story).items() if kind == "run_failed"}
-    assert failures == {"marts/trades": 2}
+    assert failures == {"marts/priced_trades": 2}
     with story.connect() as connection:
         row = connection.execute("select message from ops.alerts where kind = 'run_failed'").fetchone()
     assert row is not None
@@ -303,10 +303,10 @@ def test_failed_run_raises_an_alert_and_the_next_success_closes_it(
 
     recover(database, instance, run("rebuild_marts", "marts/ballots"))
     recover(database, instance, run("__ASSET_JOB", "docs/models"))
-    assert ("run_failed", "marts/trades") in open_alerts(story)
+    assert ("run_failed", "marts/priced_trades") in open_alerts(story)
     execute(story, "update raw.events set payload = payload || '{\"shares\": 5}' where name = 'SharesBought'")
-    recover(database, instance, run("__ASSET_JOB", "marts/trades"))
-    assert ("run_failed", "marts/trades") not in open_alerts(story)
+    recover(database, instance, run("__ASSET_JOB", "marts/priced_trades"))
+    assert ("run_failed", "marts/priced_trades") not in open_alerts(story)
 
 
 def recover(database: DatabaseResource, instance: dg.DagsterInstance, worked: dg.ExecuteInProcessResult) -> None:
@@ -409,7 +409,7 @@ def test_every_alert_is_posted_once(
     assert len(chat.taken) == 2
     # Alerts that were never rejected go first.
     assert chat.taken[0].startswith("⚠️ *ZMART silence* (webhook): No delivery for a minute.\n")
-    assert chat.taken[1].startswith("🔴 *ZMART mart_stale* (trades): The mart trades stopped")
+    assert chat.taken[1].startswith("🔴 *ZMART mart_stale* (priced_trades): The mart priced_trades stopped")
 
 
 def test_refused_alerts_keep_nothing_back(
