@@ -25,10 +25,10 @@ async def test_a_trade_changes_the_page(stage: ConsoleStack, page: Page) -> None
 
     trade = await stage.trade(market)
 
-    shown = f"{trade['new_price_yes'] / 10_000_000:.1f}%"
+    shown = f"{trade['price_yes'] / 10_000_000:.1f}%"
     row = page.locator(f"[data-trade='{trade['tx_signature']}:{trade['ordinal']}']")
     await expect(row).to_contain_text(shown)
-    await expect(row).to_contain_text("YES" if trade["outcome"] else "NO")
+    await expect(row).to_contain_text(trade["outcome"])
     await expect(page.locator(".price.yes strong")).to_have_text(shown)
     await expect(page.locator(f"[data-market='{market}'] .row-price")).to_have_text(shown)
     await expect(page.locator(".legend")).to_contain_text(f"C {shown}")
