@@ -186,7 +186,12 @@ class PlayedSync:
 
 CASES = [
     *(pytest.param(method, CERTIFICATE, id=f"{method} alpenglow") for method in CALLS),
-    *(pytest.param(method, None, id=f"{method} tower") for method in CALLS if method in WALKED),
+    # The same walk with two lists; it takes ten seconds a call.
+    *(
+        pytest.param(method, None, id=f"{method} tower", marks=pytest.mark.drill)
+        for method in CALLS
+        if method in WALKED
+    ),
 ]
 
 
