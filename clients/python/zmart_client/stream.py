@@ -164,7 +164,7 @@ class Stream:
             http.stream("GET", f"{self._url}/api/stream", params=query, headers=headers) as answer,
         ):
             if answer.is_error:
-                problem = json.loads(await answer.aread() or b"{}")
+                problem = _parse_problem(await answer.aread())
                 self._fail(problem.get("code", ""), problem.get("message", ""))
                 return
             event: dict[str, str] = {}
@@ -193,6 +193,15 @@ class Stream:
                 async with asyncio.timeout(SILENCE_TIMEOUT_SECONDS):
                     text = await socket.recv()
                 yield json.loads(text)
+
+
+def _parse_problem(body: bytes) -> dict[str, Any]:
+    """Return the problem of a response; an empty one for a page of a proxy, after which a reconnect may help."""
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
 
 
 def _parse_event(event: dict[str, str]) -> dict[str, Any] | None:

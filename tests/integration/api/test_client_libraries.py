@@ -339,6 +339,44 @@ class RepeatingEvents(RepeatingServer):
             await writer.wait_closed()
 
 
+class EventsBehindProxy(RepeatingEvents):
+    """A proxy that answers with a page of its own while the server behind it is away, and then passes the events on."""
+
+    #: The bodies of the pages, one for each connection that does not reach the server.
+    PAGES = ("<html><h1>502 Bad Gateway</h1></html>", "", "[]")
+
+    def __init__(self, form: str) -> None:
+        super().__init__(form)
+        self._pages = iter(self.PAGES)
+        self.pages_sent = 0
+
+    async def _send_entries(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        page = next(self._pages, None)
+        if page is None:
+            await super()._send_entries(reader, writer)
+            return
+        await reader.readuntil(b"\r\n\r\n")
+        self.pages_sent += 1
+        head = f"HTTP/1.1 502 Bad Gateway\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + page).encode())
+        await writer.drain()
+        writer.close()
+
+
+@pytest.mark.parametrize("language", ["python", "typescript"])
+async def test_a_page_of_a_proxy_is_followed_by_a_reconnect(language: str, request: pytest.FixtureRequest) -> None:
+    """A 502 with HTML, without a body, or with another JSON value does not end the stream."""
+    server = EventsBehindProxy("{epoch}:{seq}:{mark}")
+    since = server.position(5)
+    async with server.listening() as url:
+        if language == "python":
+            found = await follow_in_python(url, since, "sse", 15, [])
+        else:
+            found = await follow_in_typescript(request.getfixturevalue("typescript_client"), url, since, "sse", 15)
+    assert server.pages_sent == len(EventsBehindProxy.PAGES)
+    assert [frame["seq"] for frame in found] == [11, 12, 13, 14, 15]
+
+
 @pytest.mark.parametrize("form", ["{epoch}:{seq}:{mark}", "{mark}", "{epoch}:{seq}:{mark}:a:b"])
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 @pytest.mark.parametrize("language", ["python", "typescript"])
