@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -12,6 +13,9 @@ import httpx
 from . import types
 from .requests import Requests
 from .stream import OnResync, Stream, Transport
+
+#: The call that renews a session: it needs no access token, and its refusal ends the session.
+_REFRESH_PATH = "/api/auth/refresh"
 
 #: Signs a text with the wallet's key and returns the signature in base58 or base64.
 Sign = Callable[[str], "str | Awaitable[str]"]
@@ -40,6 +44,8 @@ class Zmart(Requests):
         self._http = http or httpx.AsyncClient(timeout=30)
         self._owns_http = http is None
         self._session: types.Session | None = None
+        #: A refresh token is valid once, so parallel calls wait for one renewal.
+        self._renewal = asyncio.Lock()
         self._transport = self
 
     async def __aenter__(self) -> Self:
@@ -71,9 +77,10 @@ class Zmart(Requests):
 
     async def request(self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None) -> Any:
         """Send a request and return the body of the response. Raises ApiError if the API refuses it."""
+        session = self._session
         answer = await self._send(method, path, query, body)
-        if answer.status_code == httpx.codes.UNAUTHORIZED and self._session is not None and _is_expired(answer):
-            await self._renew()
+        if answer.status_code == httpx.codes.UNAUTHORIZED and session is not None and _is_expired(answer):
+            await self._renew(session)
             answer = await self._send(method, path, query, body)
         if answer.is_error:
             raise ApiError(answer)
@@ -83,18 +90,26 @@ class Zmart(Requests):
 
     async def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> httpx.Response:
         params = {name: _query_text(value) for name, value in (query or {}).items() if value is not None}
-        headers = {"Authorization": f"Bearer {self._session['access_token']}"} if self._session else {}
+        is_authorized = self._session is not None and path != _REFRESH_PATH
+        headers = {"Authorization": f"Bearer {self._session['access_token']}"} if is_authorized else {}  # type: ignore[index]
         return await self._http.request(method, self.url + path, params=params, json=body, headers=headers)
 
-    async def _renew(self) -> None:
-        session, self._session = self._session, None
-        assert session is not None
-        self._session = await self.refresh_session(refresh_token=session["refresh_token"])
+    async def _renew(self, expired: types.Session) -> None:
+        """Replace an expired session, unless another call has done so; keep it until the next one is here."""
+        async with self._renewal:
+            if self._session is not expired:
+                return
+            try:
+                self._session = await self.refresh_session(refresh_token=expired["refresh_token"])
+            except ApiError as refused:
+                if refused.status == httpx.codes.UNAUTHORIZED:
+                    self._session = None
+                raise
 
     async def _token(self, *, is_expired: bool) -> str | None:
         """Return the access token for a stream; renew it if it has expired."""
         if is_expired and self._session is not None:
-            await self._renew()
+            await self._renew(self._session)
         return self._session["access_token"] if self._session else None
 
 

@@ -30,10 +30,15 @@ export class ApiError extends Error {
   }
 }
 
+/** The call that renews a session: it needs no access token, and its refusal ends the session. */
+const REFRESH_PATH = "/api/auth/refresh";
+
 /** The API at an address. */
 export class Zmart extends Requests {
   readonly url: string;
   private session: Session | null = null;
+  /** The renewal that is under way: a refresh token is valid once, so parallel calls wait for one renewal. */
+  private renewal: Promise<void> | null = null;
 
   constructor(url = "http://127.0.0.1:4000") {
     super({ request: (method, path, options) => this.request(method, path, options) });
@@ -53,10 +58,11 @@ export class Zmart extends Requests {
   }
 
   private async request(method: string, path: string, options: { query?: object; body?: unknown } = {}): Promise<unknown> {
+    const session = this.session;
     let answer = await this.send(method, path, options);
-    if (answer.status === 401 && this.session !== null) {
+    if (answer.status === 401 && session !== null) {
       if ((await ApiError.of(answer.clone())).code === "token_expired") {
-        await this.renew();
+        await this.renew(session);
         answer = await this.send(method, path, options);
       }
     }
@@ -70,7 +76,8 @@ export class Zmart extends Requests {
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) query.set(name, String(value));
     }
-    const headers: Record<string, string> = this.session ? { Authorization: `Bearer ${this.session.access_token}` } : {};
+    const isAuthorized = this.session !== null && path !== REFRESH_PATH;
+    const headers: Record<string, string> = isAuthorized ? { Authorization: `Bearer ${this.session?.access_token}` } : {};
     const init: RequestInit = { method, headers };
     if (options.body !== undefined) {
       headers["Content-Type"] = "application/json";
@@ -79,14 +86,24 @@ export class Zmart extends Requests {
     return fetch(`${this.url}${path}${query.size > 0 ? `?${query}` : ""}`, init);
   }
 
-  private async renew(): Promise<void> {
-    const refresh_token = this.session?.refresh_token ?? "";
-    this.session = null;
-    this.session = await this.refreshSession({ refresh_token });
+  /** Replace an expired session, unless another call has done so; keep it until the next one is here. */
+  private async renew(expired: Session): Promise<void> {
+    if (this.session !== expired) return;
+    this.renewal ??= this.replace(expired).finally(() => (this.renewal = null));
+    await this.renewal;
+  }
+
+  private async replace(expired: Session): Promise<void> {
+    try {
+      this.session = await this.refreshSession({ refresh_token: expired.refresh_token });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) this.session = null;
+      throw error;
+    }
   }
 
   private async token(isExpired: boolean): Promise<string | null> {
-    if (isExpired && this.session !== null) await this.renew();
+    if (isExpired && this.session !== null) await this.renew(this.session);
     return this.session?.access_token ?? null;
   }
 }

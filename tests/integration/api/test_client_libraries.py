@@ -534,6 +534,34 @@ async def test_a_session_that_ran_out_is_renewed(played: RecordedChain, monkeypa
         assert refreshed == [session["refresh_token"]]
 
 
+async def test_parallel_calls_renew_a_session_once(played: RecordedChain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that meet an expired token together wait for one renewal; a renewal that fails may be tried again."""
+    async with Zmart(played.url) as zmart:
+        keys = SigningKeys(played.configuration.api.jwt_secrets, "access")
+        expired = tokens.Tokens(keys, lifetime_seconds=-60).issue(played.wallet.address)
+        sign_in, refresh_session = zmart.sign_in, zmart.refresh_session
+        failures = [httpx.ConnectError("the proxy is away")]
+        refreshed: list[str] = []
+
+        async def sign_in_expired(**arguments: Any) -> Any:
+            return {**await sign_in(**arguments), "access_token": expired}
+
+        async def fail_first(*, refresh_token: str) -> Any:
+            refreshed.append(refresh_token)
+            if failures:
+                raise failures.pop()
+            return await refresh_session(refresh_token=refresh_token)
+
+        monkeypatch.setattr(zmart, "sign_in", sign_in_expired)
+        monkeypatch.setattr(zmart, "refresh_session", fail_first)
+        session = await zmart.connect(played.wallet.address, played.wallet.sign)
+        with pytest.raises(httpx.ConnectError):
+            await zmart.show_me()
+        found = await asyncio.gather(*(zmart.show_me() for _ in range(3)))
+        assert [me["wallet"] for me in found] == [played.wallet.address] * 3
+        assert refreshed == [session["refresh_token"]] * 2
+
+
 def blocks(language: str) -> list[str]:
     """The programs of the clients' page: those that import something."""
     found = re.findall(rf"```{language}\n(.*?)```", (CLIENTS / "README.md").read_text(), flags=re.DOTALL)
