@@ -300,10 +300,11 @@ class RepeatingSockets(RepeatingServer):
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
         """Its address."""
-        async with websockets.serve(self._send_entries, "127.0.0.1", 0) as server:
+        async with websockets.serve(self.send_entries, "127.0.0.1", 0) as server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-    async def _send_entries(self, socket: websockets.ServerConnection) -> None:
+    async def send_entries(self, socket: websockets.ServerConnection) -> None:
+        """Answer one connection."""
         since = json.loads(await socket.recv()).get("since")
         is_first = not self.requested
         seqs = self.note_request(since)
@@ -320,10 +321,11 @@ class RepeatingEvents(RepeatingServer):
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
         """Its address."""
-        async with await asyncio.start_server(self._send_entries, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(self.send_entries, "127.0.0.1", 0) as server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-    async def _send_entries(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def send_entries(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection."""
         target = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
         is_first = not self.requested
         seqs = self.note_request(httpx.URL(target).params.get("since"))
@@ -350,10 +352,11 @@ class EventsBehindProxy(RepeatingEvents):
         self._pages = iter(self.PAGES)
         self.pages_sent = 0
 
-    async def _send_entries(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def send_entries(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection."""
         page = next(self._pages, None)
         if page is None:
-            await super()._send_entries(reader, writer)
+            await super().send_entries(reader, writer)
             return
         await reader.readuntil(b"\r\n\r\n")
         self.pages_sent += 1
