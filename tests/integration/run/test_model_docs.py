@@ -25,7 +25,7 @@ def test_the_page_is_written_once_for_each_version(
     """It names the columns and their types; dbt does not run again before a model changes; no folder is left."""
     assert model_docs.write_page(marts_database.dsn())
     page = (state / "dbt" / "models.html").read_text()
-    assert "Whether MarketCreated has been seen" in page
+    assert "Whether the log has the event MarketCreated" in page
     assert [path.name for path in (state / "dbt").iterdir() if path.is_dir()] == []
 
     ran: list[object] = []
