@@ -77,7 +77,8 @@ class Zmart(Requests):
 
     async def request(self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None) -> Any:
         """Send a request and return the body of the response. Raises ApiError if the API refuses it."""
-        session = self._session
+        # A refused renewal is not renewed: it would wait for itself.
+        session = None if path == _REFRESH_PATH else self._session
         answer = await self._send(method, path, query, body)
         if answer.status_code == httpx.codes.UNAUTHORIZED and session is not None and _is_expired(answer):
             await self._renew(session)

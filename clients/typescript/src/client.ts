@@ -58,7 +58,8 @@ export class Zmart extends Requests {
   }
 
   private async request(method: string, path: string, options: { query?: object; body?: unknown } = {}): Promise<unknown> {
-    const session = this.session;
+    // A refused renewal is not renewed: it would wait for itself.
+    const session = path === REFRESH_PATH ? null : this.session;
     let answer = await this.send(method, path, options);
     if (answer.status === 401 && session !== null) {
       if ((await ApiError.of(answer.clone())).code === "token_expired") {

@@ -1,4 +1,4 @@
-"""Sockets that send nothing, no end of their headers, or a body byte by byte, hold up nobody else at the API."""
+"""Sockets that send nothing, no end of their headers, or a body byte by byte, do not delay other clients of the API."""
 
 from __future__ import annotations
 

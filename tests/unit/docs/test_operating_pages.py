@@ -78,7 +78,7 @@ def test_the_index_lists_every_page() -> None:
 
 @pytest.mark.parametrize("name", PROCEDURES)
 def test_a_procedure_says_what_checks_it(name: str) -> None:
-    """Its first sentence names tests, which exist, and its second what nobody has run."""
+    """Its first sentence names tests, which exist, and its second what has not been run."""
     first = " ".join(page(name).split("\n\n")[1].split())
     found = re.fullmatch(r"Checked by (.+?)\. Not run by us: .+\.|Checked by (.+?): .+\. Not run by us: .+\.", first)
     assert found is not None, first
