@@ -565,6 +565,24 @@ async def test_parallel_calls_renew_a_session_once(played: RecordedChain, monkey
         assert refreshed == [session["refresh_token"]] * 2
 
 
+async def test_a_refused_renewal_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refresh token that has expired, too, is an error of the call; nothing waits for ever."""
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(401, json={"code": "token_expired", "message": "The token has expired."})
+
+    async def answer(**_: Any) -> dict[str, str]:
+        return {"message": "sign this", "access_token": "old", "refresh_token": "old"}
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(refuse))
+    async with http, Zmart("http://api.invalid", http=http) as zmart, asyncio.timeout(5):
+        monkeypatch.setattr(zmart, "show_nonce", answer)
+        monkeypatch.setattr(zmart, "sign_in", answer)
+        await zmart.connect("wallet", lambda _: "signature")
+        with pytest.raises(ApiError, match="token_expired"):
+            await zmart.show_me()
+
+
 def blocks(language: str) -> list[str]:
     """The programs of the clients' page: those that import something."""
     found = re.findall(rf"```{language}\n(.*?)```", (CLIENTS / "README.md").read_text(), flags=re.DOTALL)
