@@ -91,8 +91,8 @@ class Zmart(Requests):
 
     async def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> httpx.Response:
         params = {name: _query_text(value) for name, value in (query or {}).items() if value is not None}
-        is_authorized = self._session is not None and path != _REFRESH_PATH
-        headers = {"Authorization": f"Bearer {self._session['access_token']}"} if is_authorized else {}  # type: ignore[index]
+        session = None if path == _REFRESH_PATH else self._session
+        headers = {"Authorization": f"Bearer {session['access_token']}"} if session else {}
         return await self._http.request(method, self.url + path, params=params, json=body, headers=headers)
 
     async def _renew(self, expired: types.Session) -> None:
