@@ -40,6 +40,9 @@ from zmart.chain.rpc import RpcClient
 from zmart.run.deploy import rebuild
 from zmart.settings import Cluster
 
+#: The whole file takes minutes: each test plays and walks a chain of its own.
+pytestmark = pytest.mark.drill
+
 
 @pytest.fixture
 async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChainStack]:
