@@ -156,17 +156,18 @@ export function marketList(root, { store, announce }) {
   function showPage(answer, { from }) {
     store.putMarkets(answer.markets);
     const focused = document.activeElement?.closest?.("[data-market]")?.dataset.market;
-    if (from === 0) {
-      rows.clear();
-      items.replaceChildren();
-      if (!answer.markets.length) showEmpty();
-    }
+    if (from === 0) keepRows(answer.markets);
+    // A row moves only where its place changed: an element that is moved loses the click that is under way.
+    let place = from === 0 ? items.firstElementChild : null;
     for (const { id } of answer.markets) {
-      if (rows.has(id)) continue;
-      const row = marketRow(id);
-      rows.set(id, row);
-      items.append(row.node);
+      const known = rows.get(id);
+      if (known && from > 0) continue;
+      const row = known ?? marketRow(id);
+      if (row.node === place) place = place.nextElementSibling;
+      else items.insertBefore(row.node, place);
       row.update(store.markets.get(id), store.prices.get(id));
+      if (known) continue;
+      rows.set(id, row);
       row.mark(id === opened);
       visibleRows.observe(row.node);
     }
@@ -175,6 +176,19 @@ export function marketList(root, { store, announce }) {
     more.hidden = !cursor;
     setText(more, "More markets");
     setText(total, `${count(answer.count)} ${answer.count === 1 ? "market" : "markets"}`);
+  }
+
+  /** Remove the rows of other markets, and everything that is no row. */
+  function keepRows(markets) {
+    const ids = new Set(markets.map(({ id }) => id));
+    for (const node of [...items.children]) {
+      const { market } = node.dataset;
+      if (ids.has(market) && rows.get(market)?.node === node) continue;
+      visibleRows.unobserve(node);
+      rows.delete(market);
+      node.remove();
+    }
+    if (!markets.length) showEmpty();
   }
 
   function showSkeleton() {

@@ -30,6 +30,9 @@ from api.auth import tokens
 from api.auth.keys import SigningKeys
 from api.live import messages
 
+#: The whole file takes minutes: it builds the packages, and starts Node for each test.
+pytestmark = pytest.mark.drill
+
 ROOT = Path(__file__).resolve().parents[3]
 CLIENTS = ROOT / "clients"
 TIMEOUT_SECONDS = 60

@@ -26,6 +26,9 @@ from zmart.domain.ids import Address
 from zmart.domain.votes import VoteKind
 from zmart.settings import Cluster
 
+#: The whole file takes minutes: keepers wait for what does not land.
+pytestmark = pytest.mark.drill
+
 #: More blocks than the life of a blockhash.
 A_LONG_TIME = 200
 #: Waits only long enough to see that nothing lands.

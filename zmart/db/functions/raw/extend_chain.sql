@@ -11,7 +11,8 @@ begin
         v_value := decode(repeat('00', 32), 'hex');
     end if;
     if v_last <> p_first - 1 then
-        -- History before this entry is not sealed yet, or it was sealed meanwhile: zmart/run/audit.py does it in steps.
+        -- History before this entry is not sealed yet, or it was sealed meanwhile: `seal_history` (zmart/run/audit) does
+        -- it in steps.
         return false;
     end if;
     insert into raw.commits (first_seq, last_seq, value) values (p_first, p_last, sha256(v_value || p_leaves));
