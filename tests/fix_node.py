@@ -1,6 +1,7 @@
 """Node for tests that use the API as a frontend does.
 
 packages     a folder with Anchor in its node_modules
+axe          the source of axe-core, which a browser can run
 unixfs       a folder with another implementation of IPFS' names in its node_modules, and names.mjs
 """
 
@@ -15,6 +16,7 @@ import pytest
 PEERS = Path(__file__).parents[1] / "bench" / "peers"
 CLIENT = Path(__file__).parents[1] / "clients" / "typescript"
 UNIXFS = Path(__file__).parent / "peers" / "unixfs"
+AXE = Path(__file__).parent / "peers" / "axe"
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +39,16 @@ def unixfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("package.json", "names.mjs"):
         shutil.copy(UNIXFS / name, folder)
     return _npm_install(folder, "install", "--no-package-lock")
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core; skips if npm or the package is not available."""
+    _require_node()
+    folder = tmp_path_factory.mktemp("axe")
+    shutil.copy(AXE / "package.json", folder)
+    _npm_install(folder, "install", "--no-package-lock")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 def _require_node() -> None:

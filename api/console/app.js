@@ -11,11 +11,15 @@ import { setText } from "./dom.js";
 import { tick } from "./format.js";
 import { healthStrip } from "./health.js";
 import { marketList } from "./list.js";
+import { leaderboardView } from "./leaderboard.js";
 import { liveView } from "./live.js";
 import { marketView } from "./market.js";
+import { operatorView } from "./operator.js";
 import { INTERVALS } from "./chart.js";
+import { Session } from "./session.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
+import { walletView } from "./wallet.js";
 
 const TOPICS = ["markets", "trades", "status"];
 /** Trades of one read from which most sparklines start; a client has 100 requests a minute, and a page should not need them. */
@@ -27,6 +31,7 @@ const RETRY_MS = 3_000;
 const $ = (id) => document.getElementById(id);
 const store = new Store();
 const stream = new Stream();
+const session = new Session();
 
 // --- announcements for screen readers: seldom, and one at a time ---------------------------------------
 
@@ -47,7 +52,7 @@ store.addEventListener("event", ({ detail }) => {
   if (!detail.market_id) protocolRequest = null;
 });
 
-// --- the address: #/, #/markets, #/market/<id> -----------------------------------------------------------
+// --- the address: #/, #/markets, #/market/<id>, #/wallet/<address>, #/leaderboard, #/operator ---------------
 
 const list = marketList($("list"), { store, announce });
 let view = null;
@@ -57,19 +62,29 @@ function route() {
   const [, name, id] = /^#\/(\w*)\/?([0-9a-zA-Z]*)/.exec(location.hash) ?? [null, "", ""];
   view?.close();
   opened = name === "market" && id ? id : null;
-  const shown = opened ? "market" : name === "markets" ? "markets" : "live";
+  const isKnown = id ? name === "market" || name === "wallet" : Object.hasOwn(PAGES, name);
+  const shown = isKnown ? name : "live";
   document.querySelector(".body").dataset.view = shown;
   for (const link of document.querySelectorAll(".views [data-view]")) {
     if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   list.open(opened);
-  view = opened ? marketView($("main"), opened, { store, protocol, announce }) : liveView($("main"), { store });
+  view = openView(shown, id);
   scrollTo(0, 0);
   if (stream.position) stream.follow(topics());
 }
 
+const PAGES = { markets: liveView, live: liveView, leaderboard: leaderboardView, operator: operatorView };
+
+function openView(name, id) {
+  const shared = { store, session, protocol, announce };
+  if (name === "market") return marketView($("main"), id, shared);
+  return name === "wallet" ? walletView($("main"), id, shared) : PAGES[name]($("main"), shared);
+}
+
 function topics() {
+  if (view?.topics) return [...TOPICS, ...view.topics];
   // A market's account is also accepted as its name, until its page has found the id (market.js).
   return /^[0-9a-f]{64}$/.test(opened ?? "") ? [...TOPICS, `market:${opened}`, `votes:${opened}`] : TOPICS;
 }
@@ -122,6 +137,8 @@ const SHORTCUTS = {
   t: () => announce(`${toggleTheme()} theme`),
   j: () => list.step(1),
   k: () => list.step(-1),
+  l: () => (location.hash = "#/leaderboard"),
+  o: () => (location.hash = "#/operator"),
   ArrowDown: () => isInList() && (list.step(1), true),
   ArrowUp: () => isInList() && (list.step(-1), true),
   ...Object.fromEntries(Object.keys(INTERVALS).map((width, index) => [String(index + 1), () => view?.choose?.(width)])),
@@ -139,7 +156,7 @@ addEventListener("keydown", (event) => {
 });
 
 function leave(isTyping) {
-  if (!isTyping && opened) location.hash = "#/markets";
+  if (!isTyping && document.querySelector(".body").dataset.view !== "live") location.hash = "#/markets";
   list.focus();
 }
 

@@ -17,6 +17,8 @@ import { throttle } from "./throttle.js";
 export const INTERVALS = { "1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400 };
 const NAMES = { "1m": "1 minute", "5m": "5 minutes", "1h": "1 hour", "1d": "1 day" };
 const PAGE = 300;
+/** The price of YES before the first trade. */
+const START = 0.5;
 
 /** The width at which a market of this age has a few dozen candles. */
 export function widthForAge(createdAt, until = Date.now()) {
@@ -54,7 +56,10 @@ export function candleChart(marketId) {
   let interval = null;
   /** bucket (Unix seconds) -> candle as the API sent it, or as the stream changed it. */
   let candles = new Map();
+  /** The same as they are displayed: joined, without holes. */
+  let drawn = new Map();
   let hasOlder = false;
+  let isReadingOlder = false;
   let reading = new AbortController();
 
   function paint() {
@@ -119,7 +124,7 @@ export function candleChart(marketId) {
   /** Read the last candles exactly, after an event. */
   const refresh = throttle(async () => {
     const from = [...candles.keys()].at(-1);
-    const answer = await readCandles({ limit: 3, from: from ? String(from - INTERVALS[interval]) : null });
+    const answer = await readCandles({ limit: PAGE, from: from ? String(from - INTERVALS[interval]) : null });
     const hadNone = !candles.size;
     for (const [time, candle] of byTime(answer.candles)) candles.set(time, candle);
     if (candles.size) setText(message, "");
@@ -142,9 +147,10 @@ export function candleChart(marketId) {
   }
 
   async function readOlder() {
-    hasOlder = false;
+    isReadingOlder = true;
     const first = candles.keys().next().value;
     const answer = await readCandles({ limit: PAGE, to: String(first) }).catch(() => null);
+    isReadingOlder = false;
     if (!answer) return;
     candles = new Map([...byTime(answer.candles), ...candles]);
     hasOlder = answer.candles.length === PAGE;
@@ -152,7 +158,8 @@ export function candleChart(marketId) {
   }
 
   function draw() {
-    const all = [...candles.values()];
+    drawn = join([...candles.values()], INTERVALS[interval], { isWhole: !hasOlder });
+    const all = [...drawn.values()];
     prices.setData(all);
     volumes.setData(
       all.map((c) => ({ time: c.time, value: Number(c.volume) / 1e9, color: c.close >= c.open ? colors.upVolume : colors.downVolume })),
@@ -170,7 +177,7 @@ export function candleChart(marketId) {
 
   /** The newest candles, none of them wider than a finger. */
   function frame() {
-    const all = candles.size;
+    const all = drawn.size;
     chart.timeScale().setVisibleLogicalRange({ from: all - Math.min(Math.max(all, 36), 90), to: all + 2 });
   }
 
@@ -195,9 +202,9 @@ export function candleChart(marketId) {
     );
   }
 
-  chart.subscribeCrosshairMove(({ time }) => showLegend(candles.get(time) ?? [...candles.values()].at(-1)));
+  chart.subscribeCrosshairMove(({ time }) => showLegend(drawn.get(time) ?? [...drawn.values()].at(-1)));
   chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-    if (range && range.from < 5 && hasOlder) readOlder();
+    if (range && range.from < 5 && hasOlder && !isReadingOlder) readOlder();
   });
 
   return {
@@ -211,6 +218,30 @@ export function candleChart(marketId) {
       chart.remove();
     },
   };
+}
+
+/**
+ * Candles that join: only trades move the price, so each opens where the one before it closed, and where nothing
+ * was traded the price is a flat line. A market's first candle opens at the 50% at which every market begins.
+ *
+ * The API's candles open at the price after their first trade, and the stream may skip some that are empty.
+ */
+export function join(candles, width, { isWhole }) {
+  const joined = new Map();
+  let before = isWhole ? START : null;
+  let due = null;
+  for (const candle of candles) {
+    const holes = due === null ? 0 : (candle.time - due) / width;
+    for (let hole = 0; hole < Math.min(holes, PAGE); hole++) {
+      const time = candle.time - (Math.min(holes, PAGE) - hole) * width;
+      joined.set(time, { time, open: before, high: before, low: before, close: before, volume: "0", trades: 0 });
+    }
+    const open = before ?? candle.open;
+    joined.set(candle.time, { ...candle, open, high: Math.max(open, candle.high), low: Math.min(open, candle.low) });
+    before = candle.close;
+    due = candle.time + width;
+  }
+  return joined;
 }
 
 function byTime(candles) {

@@ -3,27 +3,44 @@
 
 import { el, setText } from "./dom.js";
 
-const UNIT = 1_000_000_000n;
+/** Decimals of an amount: a thousandth of a SOL. */
+const DECIMALS = 3;
 const GROUPED = new Intl.NumberFormat("en");
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** 1234567890 -> "1.23"; the smaller the amount, the more digits. */
-export function units(exact) {
+/** 1234567890 -> "1.235". Every amount has the same decimals, so that those of a column stand under each other. */
+export function units(exact, decimals = DECIMALS) {
   const value = BigInt(exact);
   const size = value < 0n ? -value : value;
-  const digits = size === 0n || size >= 1000n * UNIT ? 0 : size >= UNIT / 10n ? 2 : 4;
-  const scale = 10n ** BigInt(9 - digits);
+  const scale = 10n ** BigInt(9 - decimals);
   const rounded = (size + scale / 2n) / scale;
-  const one = 10n ** BigInt(digits);
-  const fraction = digits ? `.${String(rounded % one).padStart(digits, "0")}` : "";
-  return `${value < 0n ? "−" : ""}${GROUPED.format(rounded / one)}${fraction}`;
+  const one = 10n ** BigInt(decimals);
+  // Zero would be wrong for an amount that only rounds to it.
+  if (size > 0n && rounded === 0n) return `${value < 0n ? ">−" : "<"}0.${"1".padStart(decimals, "0")}`;
+  return `${value < 0n ? "−" : ""}${GROUPED.format(rounded / one)}.${String(rounded % one).padStart(decimals, "0")}`;
+}
+
+/** An amount without its unit, for a column whose head names it; lamports on hover. */
+export function amount(exact) {
+  return figure(exact, (given) => units(given));
 }
 
 /** An amount of SOL, with its lamports on hover. */
-export function sol(exact) {
+export function sol(exact, decimals = DECIMALS) {
+  return figure(exact, (given) => `${units(given, decimals)} SOL`);
+}
+
+/** A gain or a loss: the sign is always written, because colour alone does not reach everybody. */
+export function profit(exact) {
+  const node = figure(exact, (given) => (BigInt(given) > 0n ? `+${units(given)}` : units(given)));
+  if (exact) node.dataset.sign = BigInt(exact) > 0n ? "1" : BigInt(exact) < 0n ? "-1" : "0";
+  return node;
+}
+
+function figure(exact, write) {
   if (exact === null || exact === undefined) return el("span", { class: "muted" }, "–");
-  return el("span", { class: "num", title: `${GROUPED.format(BigInt(exact))} lamports` }, `${units(exact)} SOL`);
+  return el("span", { class: "num", title: `${GROUPED.format(BigInt(exact))} lamports` }, write(exact));
 }
 
 /** A number of shares, with all nine decimals on hover. */
@@ -41,7 +58,17 @@ export function short(text, head = 4) {
   return text.length > head + 5 ? `${text.slice(0, head)}…${text.slice(-4)}` : text;
 }
 
-export const address = (text) => el("span", { class: "mono", title: text }, short(text));
+/** A wallet, linked to its page. */
+export const wallet = (text) => el("a", { class: "mono wallet", href: `#/wallet/${text}`, title: text }, short(text));
+
+/** A button that shows a shortened text and copies the whole of it; `name` is its name for screen readers. */
+export function copyable(text, name, head = 6) {
+  const copied = () => setText(button, "copied");
+  const copy = () => navigator.clipboard?.writeText(text).then(copied, () => {});
+  const label = `Copy ${name} ${short(text, head)}`;
+  const button = el("button", { class: "plain mono", type: "button", title: `${text}\nCopy`, "aria-label": label, onclick: copy }, short(text, head));
+  return button;
+}
 
 // --- times ------------------------------------------------------------------------------------------
 

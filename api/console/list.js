@@ -4,12 +4,13 @@
 // the API's at the last read, which is repeated now and then and after a search.
 
 import { read } from "./api.js";
-import { ago, count, percent, sol } from "./format.js";
+import { choice } from "./choice.js";
 import { el, setText, show } from "./dom.js";
+import { ago, count, percent, sol } from "./format.js";
 import { throttle, queue } from "./throttle.js";
 import { sparkline } from "./sparkline.js";
 import { POINTS } from "./store.js";
-import { STATES } from "./words.js";
+import { decision, STATES } from "./words.js";
 
 const PAGE = 30;
 /** Rows whose history is not on the first page of trades, read when they become visible. */
@@ -54,18 +55,7 @@ export function marketList(root, { store, announce }) {
     { "aria-label": "Order", onchange: () => updateQuery({ sort: sort.value }) },
     SORTS.map(([value, text]) => el("option", { value }, text)),
   );
-  const filters = el(
-    "div",
-    { class: "chips", role: "radiogroup", "aria-label": "State" },
-    FILTERS.map(([value, text]) =>
-      el(
-        "label",
-        { class: "chip" },
-        el("input", { type: "radio", name: "state", value, checked: value === "", onchange: () => updateQuery({ state: value }) }),
-        el("span", {}, text),
-      ),
-    ),
-  );
+  const filters = choice("State", "state", FILTERS, "", (state) => updateQuery({ state }));
   const total = el("span", { class: "muted small" });
   const items = el("ul", { class: "rows", "aria-label": "Markets" });
   const more = el("button", { class: "button wide", type: "button", hidden: true, onclick: () => readMore() }, "More markets");
@@ -247,7 +237,7 @@ function marketRow(id) {
   const state = el("span", { class: "state" });
   const facts = el("span", { class: "row-facts muted small" });
   const price = el("span", { class: "row-price num" });
-  const word = el("span", { class: "unseen" }, " YES ");
+  const word = el("span", { class: "unseen" });
   const change = el("span", { class: "row-change num small" });
   const spark = sparkline();
   const link = el(
@@ -263,14 +253,18 @@ function marketRow(id) {
 
   function update(market, prices) {
     setText(question, market.question);
-    setText(state, market.outcome ? `${STATES[market.state]}: ${market.outcome}` : (STATES[market.state] ?? market.state));
+    setText(state, STATES[market.state] ?? market.state);
     state.dataset.state = market.state;
     showFacts(facts, market);
-    setText(price, percent(market.current_price_yes));
+    // A decided market has an outcome; its last price says what traders thought before.
+    const decided = decision(market);
+    setText(word, decided ? " outcome " : " YES ");
+    setText(price, decided ?? percent(market.current_price_yes));
+    price.dataset.outcome = decided ?? "";
     if (last !== null && market.current_price_yes !== last) flash(node, market.current_price_yes > last);
     last = market.current_price_yes;
     spark.draw(prices);
-    showChange(change, prices);
+    showChange(change, decided ? null : prices);
   }
 
   return {
@@ -290,7 +284,7 @@ function showFacts(node, market) {
 }
 
 function showChange(node, prices) {
-  if (!prices || prices.length < 2) return;
+  if (!prices || prices.length < 2) return setText(node, "");
   const by = (prices.at(-1) - prices[0]) * 100;
   const sign = Math.abs(by) < 0.05 ? "" : by > 0 ? "▲" : "▼";
   setText(node, sign ? `${sign} ${Math.abs(by).toFixed(1)}` : "");

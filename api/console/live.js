@@ -1,7 +1,7 @@
 // Events of all markets: trades from the stream as they arrive, everything else as the API describes it.
 
 import { read } from "./api.js";
-import { ago, percent, short, sol, units } from "./format.js";
+import { ago, percent, sol, units, wallet } from "./format.js";
 import { el, setText, show } from "./dom.js";
 import { throttle } from "./throttle.js";
 import { sparkline } from "./sparkline.js";
@@ -9,6 +9,8 @@ import { STATES, verb } from "./words.js";
 
 const MOST = 80;
 const FEATURED = 3;
+/** The API writes the amounts of its activities with two. */
+const DECIMALS = 2;
 
 export function liveView(root, { store }) {
   const leaving = new AbortController();
@@ -92,7 +94,7 @@ function toActivity(trade, market) {
   return {
     id: trade.id,
     type: "trade",
-    user: short(trade.user_wallet, 6),
+    wallet: trade.user_wallet,
     action: `${verb(trade)} ${units(trade.shares_exact)} ${trade.outcome} shares`,
     market: market?.question ?? `Market ${trade.market_id.slice(0, 8)}…`,
     marketId: trade.market_id,
@@ -110,11 +112,11 @@ function feedItem(entry) {
     el(
       "span",
       { class: "feed-text" },
-      el("span", { class: "mono" }, entry.user.replace("...", "…")),
+      entry.wallet ? wallet(entry.wallet) : el("span", { class: "mono" }, entry.user.replace("...", "…")),
       ` ${entry.action}`,
       el("a", { class: "feed-market", href: `#/market/${entry.marketId}` }, entry.market),
     ),
-    entry.exact ? sol(entry.exact) : el("span", { class: "num" }, entry.amount ?? ""),
+    entry.exact ? sol(entry.exact, DECIMALS) : el("span", { class: "num" }, entry.amount ?? ""),
     el("span", { class: "muted small" }, ago(entry.time)),
   );
 }

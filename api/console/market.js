@@ -2,10 +2,14 @@
 
 import { read } from "./api.js";
 import { candleChart, widthForAge, INTERVALS } from "./chart.js";
-import { address, ago, count, deadline, percent, shares, short, sol } from "./format.js";
 import { el, setText, show } from "./dom.js";
+import { accountLink, transactionLink } from "./explorer.js";
+import { fact } from "./fact.js";
+import { ago, amount, copyable, count, deadline, percent, shares, sol, wallet } from "./format.js";
+import { readTable, row, table } from "./table.js";
+import { tabList } from "./tabs.js";
 import { throttle } from "./throttle.js";
-import { DEADLINES, STATES, step, verb, WAITS_FOR } from "./words.js";
+import { DEADLINES, decision, STATES, step, verb, WAITS_FOR } from "./words.js";
 
 const MOST_TRADES = 60;
 
@@ -17,7 +21,7 @@ export function marketView(root, id, { store, protocol, announce }) {
   const votes = votesCard();
   const life = lifeCard();
   const frames = intervalChoice((width) => chart.choose(width));
-  const tabs = tabList([
+  const tabs = tabList("Events", [
     ["trades", "Trades", tradesTable(id, store, signal)],
     ["holders", "Holders", readTable(() => readHolders(id))],
     ["activity", "Activity", readTable(() => readActivity(id))],
@@ -67,7 +71,7 @@ export function marketView(root, id, { store, protocol, announce }) {
     const market = store.markets.get(id);
     head.update(market);
     life.state(market);
-    document.title = `${percent(market.current_price_yes)} ${market.question} – ZMART`;
+    document.title = `${decision(market) ?? percent(market.current_price_yes)} ${market.question} – ZMART`;
   };
 
   const readVotes = throttle(async () => {
@@ -123,6 +127,17 @@ function marketHead() {
   const yes = el("strong", { class: "num" }, "–");
   const no = el("strong", { class: "num" }, "–");
   const bar = el("div", { class: "split", role: "img" }, el("i", { class: "split-yes" }), el("i", { class: "split-no" }));
+  const prices = el(
+    "div",
+    { class: "prices" },
+    el("div", { class: "price yes" }, el("span", { class: "side yes" }, "YES"), yes),
+    bar,
+    el("div", { class: "price no" }, no, el("span", { class: "side no" }, "NO")),
+  );
+  // A decided market has no price any more, but an outcome.
+  const outcome = el("strong");
+  const before = el("span", { class: "muted num" });
+  const verdict = el("p", { class: "verdict", hidden: true }, el("span", { class: "muted" }, "Outcome"), outcome, before);
   const facts = el("dl", { class: "facts" });
   const figures = { volume: fact("Volume"), trades: fact("Trades"), traders: fact("Traders"), pool: fact("Pool"), by: fact("Creator"), id: fact("Market") };
   show(facts, Object.values(figures).map(({ node }) => node));
@@ -132,13 +147,8 @@ function marketHead() {
     el("div", { class: "market-line" }, state, category),
     question,
     about,
-    el(
-      "div",
-      { class: "prices" },
-      el("div", { class: "price yes" }, el("span", { class: "side yes" }, "YES"), yes),
-      bar,
-      el("div", { class: "price no" }, no, el("span", { class: "side no" }, "NO")),
-    ),
+    prices,
+    verdict,
     facts,
   );
 
@@ -147,10 +157,16 @@ function marketHead() {
     setText(question, market.question);
     setText(about, market.description ?? "");
     about.hidden = !market.description;
-    setText(state, market.outcome ? `${STATES[market.state]}: ${market.outcome}` : (STATES[market.state] ?? market.state));
+    setText(state, STATES[market.state] ?? market.state);
     state.dataset.state = market.state;
     setText(category, market.category);
     const price = market.current_price_yes;
+    const decided = decision(market);
+    prices.hidden = decided !== null;
+    verdict.hidden = decided === null;
+    setText(outcome, decided ?? "");
+    verdict.dataset.outcome = decided ?? "";
+    setText(before, market.trades_count ? `YES was last at ${percent(price)}` : "never traded");
     setText(yes, percent(price));
     setText(no, percent(market.current_price_no));
     bar.style.setProperty("--yes-share", `${((price ?? 0.5) * 100).toFixed(2)}%`);
@@ -158,33 +174,11 @@ function marketHead() {
     figures.volume.put(sol(market.total_volume_exact), market.total_volume_exact);
     figures.trades.put(count(market.trades_count), market.trades_count);
     figures.pool.put(sol(market.current_liquidity_exact), market.current_liquidity_exact);
-    figures.by.put(address(market.creator_wallet), market.creator_wallet);
-    figures.id.put(copyable(market.id), market.id);
+    figures.by.put(wallet(market.creator_wallet), market.creator_wallet);
+    figures.id.put([copyable(market.id, "the market's id"), " ", accountLink(market.on_chain_address)], market.on_chain_address);
   }
 
   return { node, update, stats: (stats) => figures.traders.put(count(stats.unique_traders), stats.unique_traders) };
-}
-
-function fact(name) {
-  const value = el("dd", { class: "num" }, "…");
-  let shown;
-  /** Replaced only when it changed, so that a hover or a selection is not lost. */
-  const put = (what, key) => {
-    if (key === shown) return;
-    shown = key;
-    show(value, what);
-  };
-  return { node: el("div", {}, el("dt", {}, name), value), put };
-}
-
-function copyable(id) {
-  const copied = () => setText(button, "copied");
-  const button = el(
-    "button",
-    { class: "plain mono", type: "button", title: `${id}\nCopy`, "aria-label": `Copy the market's id ${short(id)}`, onclick: () => navigator.clipboard?.writeText(id).then(copied, () => {}) },
-    short(id, 6),
-  );
-  return button;
 }
 
 // --- candles' widths ----------------------------------------------------------------------------------
@@ -274,7 +268,7 @@ function lifeCard() {
           "li",
           { "data-event": one.event },
           el("span", {}, one.event === "MarketFinalized" && outcome ? `Finalized: ${outcome}` : step(one.event)),
-          el("span", { class: "muted small" }, ago(one.block_time), one.user_wallet ? [" · ", address(one.user_wallet)] : null),
+          el("span", { class: "muted small" }, ago(one.block_time), one.user_wallet ? [" · ", wallet(one.user_wallet)] : null),
         ),
       ),
     );
@@ -285,42 +279,9 @@ function lifeCard() {
 
 // --- trades, holders, activity ------------------------------------------------------------------------
 
-function tabList(entries) {
-  const body = el("div", { class: "tab-body", role: "tabpanel", id: "tabpanel", tabindex: "0" });
-  let open = null;
-  const buttons = entries.map(([key, name, content]) =>
-    el("button", { role: "tab", type: "button", id: `tab-${key}`, "aria-controls": "tabpanel", onclick: () => choose(key), onkeydown: (event) => move(event) }, name),
-  );
-
-  function choose(key) {
-    open = entries.find(([name]) => name === key);
-    buttons.forEach((button, index) => {
-      const isOpen = entries[index] === open;
-      button.setAttribute("aria-selected", isOpen);
-      button.tabIndex = isOpen ? 0 : -1;
-    });
-    body.setAttribute("aria-labelledby", `tab-${key}`);
-    show(body, open[2].node);
-    // A page that is left aborts the read; after another failure the next event of the market reads again.
-    open[2].refresh().catch(() => {});
-  }
-
-  function move(event) {
-    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!by) return;
-    const next = buttons[(buttons.indexOf(event.currentTarget) + by + buttons.length) % buttons.length];
-    next.focus();
-    next.click();
-  }
-
-  const node = el("div", {}, el("div", { class: "tabs", role: "tablist", "aria-label": "Events" }, buttons), body);
-  choose(entries[0][0]);
-  return { node, refresh: () => open[2].refresh() };
-}
-
 /** Trades arrive one by one from the stream; the page before them is read once. */
 function tradesTable(id, store, signal) {
-  const columns = ["Trade", "Shares", "Amount", ["YES after", "middle-only"], ["Wallet", "wide-only"], "When"];
+  const columns = ["Trade", "Shares", "SOL", ["YES after", "middle-only"], ["Wallet", "wide-only"], "When"];
   const body = el("tbody");
   const empty = el("p", { class: "empty", hidden: true }, "No trades yet.");
   const node = el("div", {}, table("Trades, the latest first", columns, body), empty);
@@ -361,28 +322,29 @@ function tradeRow(trade) {
     { "data-trade": trade.id },
     el("td", {}, `${verb(trade)} `, el("span", { class: `side ${trade.outcome_bool ? "yes" : "no"}` }, trade.outcome)),
     el("td", {}, shares(trade.shares_exact)),
-    el("td", {}, sol(trade.cost_exact)),
+    el("td", {}, amount(trade.cost_exact)),
     el("td", { class: "num middle-only" }, percent(trade.price_after)),
-    el("td", { class: "wide-only" }, address(trade.user_wallet)),
-    el("td", {}, ago(trade.block_time)),
+    el("td", { class: "wide-only" }, wallet(trade.user_wallet)),
+    el("td", {}, ago(trade.block_time), transactionLink(trade.tx_signature)),
   );
 }
 
 async function readHolders(id) {
   const { holders } = await read(`markets/${id}/holders`, { limit: 25 });
   if (!holders.length) return el("p", { class: "empty" }, "No wallet holds shares.");
-  const part = (bps) => el("span", { class: "muted small num" }, ` ${(bps / 100).toFixed(1)}%`);
+  const part = (bps) => `${(bps / 100).toFixed(1)}%`;
   const rows = holders.map((one) =>
-    el(
-      "tr",
-      {},
-      el("td", {}, address(one.user_wallet)),
-      el("td", {}, shares(one.shares_yes), part(one.share_of_yes_bps)),
-      el("td", {}, shares(one.shares_no), part(one.share_of_no_bps)),
-      el("td", { class: "wide-only" }, sol(one.total_invested)),
+    row(
+      wallet(one.user_wallet),
+      shares(one.shares_yes),
+      [part(one.share_of_yes_bps), "num middle-only"],
+      shares(one.shares_no),
+      [part(one.share_of_no_bps), "num middle-only"],
+      [amount(one.total_invested), "wide-only"],
     ),
   );
-  return table("Holders, the largest first", ["Wallet", "YES", "NO", ["Invested", "wide-only"]], el("tbody", {}, rows));
+  const columns = ["Wallet", "YES", ["of all YES", "middle-only"], "NO", ["of all NO", "middle-only"], ["SOL invested", "wide-only"]];
+  return table("Holders, the largest first", columns, el("tbody", {}, rows));
 }
 
 async function readActivity(id) {
@@ -395,34 +357,12 @@ async function readActivity(id) {
       el(
         "li",
         { "data-type": one.type },
-        el("span", { class: "feed-text" }, one.user_wallet ? address(one.user_wallet) : "The protocol", ` ${one.action}`),
+        el("span", { class: "feed-text" }, one.user_wallet ? wallet(one.user_wallet) : "The protocol", ` ${one.action}`),
         one.amount ? sol(one.amount) : null,
         el("span", { class: "muted small" }, ago(one.block_time)),
       ),
     ),
   );
-}
-
-/** A tab whose content is read again as a whole. */
-function readTable(readContent) {
-  const node = el("div", {}, el("p", { class: "empty" }, "…"));
-  const refresh = async () => {
-    try {
-      show(node, await readContent());
-    } catch (error) {
-      show(node, el("p", { class: "empty" }, `This list cannot be loaded: ${error.message}`));
-    }
-  };
-  return { node, refresh };
-}
-
-/** Columns are names, or [name, class]: some are hidden on narrow screens (style.css). */
-function table(name, columns, body) {
-  const heads = columns.map((head) => {
-    const [text, shownFrom] = [head].flat();
-    return el("th", { scope: "col", class: shownFrom }, text);
-  });
-  return el("table", { "aria-label": name }, el("thead", {}, el("tr", {}, heads)), body);
 }
 
 function showProblem(root, error) {

@@ -5,7 +5,8 @@
 //   facts   a trade. It has an id, so a repeated one is stored once; a retracted one (`retracted`) is not added again.
 //
 // Views listen for "market" (detail: id), "trade" (detail: trade), "retracted" (detail: id),
-// "event" (detail: a market_event message's data), "tally" (a vote_tally's) and "status" (a status's).
+// "event" (detail: a market_event message's data), "tally" (a vote_tally's), "position" (a position_update's),
+// "ballot" (a vote's) and "status" (a status's).
 
 /** Prices of a sparkline, trade by trade. */
 export const POINTS = 48;
@@ -68,6 +69,10 @@ export class Store extends EventTarget {
         return this.putMarkets([data.market]);
       case "vote_tally":
         return this.#emit("tally", data);
+      case "position_update":
+        return this.#emit("position", data);
+      case "vote":
+        return this.#emit("ballot", data);
       case "market_event":
         return this.#emit("event", data);
       case "retracted":

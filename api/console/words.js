@@ -10,6 +10,9 @@ export const STATES = {
   CANCELLED: "Cancelled",
 };
 
+/** How a market ended: YES, NO, INVALID or Cancelled; null while its price says something. */
+export const decision = (market) => market.outcome ?? (market.state === "CANCELLED" ? STATES.CANCELLED : null);
+
 /** A sentence for each state: the next step of the market. */
 export const WAITS_FOR = {
   PROPOSED: "Waits for votes on the proposal.",

@@ -35,6 +35,8 @@ DESKTOP = {"width": 1440, "height": 900}
 #: Some markets that stay open, some that have ended, and a trade every second or two.
 TEMPO = Tempo(markets=7, wallets=14, trades_per_second=1.2, proposal_seconds=20, trading_seconds=420)
 HISTORY_HOURS = 0.17
+#: More settings of the API.
+SETTINGS: dict[str, str] = {}
 #: The actors' categories weather and culture are "other" in the API.
 CATEGORIES = frozenset({"politics", "sports", "crypto", "science", "entertainment"})
 
@@ -47,6 +49,7 @@ class ConsoleStack:
     browser: Browser
     port: int
     folder: Path
+    settings: dict[str, str]
     _delivered: int = 0
     _process: asyncio.subprocess.Process | None = None
     #: Errors logged by pages and requests to other origins, per page.
@@ -118,6 +121,7 @@ class ConsoleStack:
             "API_PORT": str(self.port),
             # Many pages a minute come from this one address.
             "RATE_LIMIT_PER_MINUTE": "0",
+            **self.settings,
         }
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "api", cwd=PROJECT, env=environment, stdout=asyncio.subprocess.DEVNULL
@@ -165,7 +169,7 @@ async def stage(
     request: pytest.FixtureRequest,
 ) -> AsyncIterator[ConsoleStack]:
     """Some history (ten minutes, or as the module sets), metadata set, the API serving."""
-    options = {name: getattr(request.module, name, globals()[name]) for name in ("TEMPO", "HISTORY_HOURS")}
+    options = {name: getattr(request.module, name, globals()[name]) for name in ("TEMPO", "HISTORY_HOURS", "SETTINGS")}
     folder = tmp_path_factory.mktemp("console")
     async with contextlib.AsyncExitStack() as stack:
         database = stack.enter_context(postgres_server.clone(marts_template))
@@ -175,7 +179,7 @@ async def stage(
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         stack.push_async_callback(browser.close)
-        stage = ConsoleStack(chain, browser, ports.find_free_port(), folder)
+        stage = ConsoleStack(chain, browser, ports.find_free_port(), folder, options["SETTINGS"])
         stack.push_async_callback(stage.stop)
         await chain.play(8)
         await stage.deliver()
