@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--quick", action="store_true", help="smoke run; results are not saved")
     pace.add_argument("--full", action="store_true", help="use the largest logs")
-    parser.add_argument("--events", type=int, help="events in the log (folds, rebuild, backup)")
+    parser.add_argument("--events", type=int, help="events in the log (folds, rebuild, growth, backup)")
     return parser
 
 

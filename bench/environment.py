@@ -186,14 +186,22 @@ class BenchEnvironment:
             yield running
 
     @contextlib.contextmanager
-    def start_peer(self, database: testing.PostgresDatabase, *, bodies: bool) -> Iterator[RunningProcess]:
-        """Run the Express indexer on a database; with `bodies` it also stores the delivered transactions."""
+    def start_peer(
+        self, database: testing.PostgresDatabase, *, bodies: bool = False, marts: bool = False, groups: bool = True
+    ) -> Iterator[RunningProcess]:
+        """Run the Express indexer on a database.
+
+        With `bodies` it also stores the delivered transactions, with `marts` it keeps marts beside the log, and without
+        `groups` each delivery is a transaction of its own.
+        """
         port = ports.find_free_port()
         environment = {
             "PORT": str(port),
             "DATABASE_URL": database.dsn(),
             "AUTHORIZATION": AUTHORIZATION,
-            "BODIES": "1" if bodies else "0",
+            "BODIES": str(int(bodies)),
+            "MARTS": str(int(marts)),
+            "GROUPS": str(int(groups)),
             "NODE_ENV": "production",
         }
         command = (node_command(), str(install_peers() / "indexer.mjs"), str(IDL), history.PROGRAM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import psycopg
 
@@ -15,6 +15,7 @@ from ingest.decode.decoder import Decoder
 from ingest.records import TransactionRow
 from ingest.store import body_compression
 from zmart import testing
+from zmart.run.postgres import embedded
 
 from . import history, load
 from .figure import Effort, Figure, Sample, Target, ratio
@@ -26,6 +27,7 @@ SENDERS = 40
 BATCH = 500
 OURS, NEWEST = "ours, log and marts", "ours, newest first"
 EXPRESS_WITHOUT_BODIES, EXPRESS_WITH_BODIES = "Express, log without bodies", "Express, log with bodies"
+EXPRESS_WITH_MARTS, EXPRESS_WITH_MARTS_IN_GROUPS = "Express, log and marts", "Express, log and marts, in groups"
 COPY, SET_BASED = "limit: COPY of the rows", "limit: set-based SQL"
 
 
@@ -35,14 +37,19 @@ class IngestFigure(Figure):
     name = "ingest"
     title = "POST to committed log and folded marts"
     unit = "x"
-    targets = (Target(label="ours to Express without bodies", bound="at least", value=2.0),)
+    targets = (
+        Target(label="ours to Express with marts", bound="at least", value=2.0),
+        Target(label="ours to Express without bodies", bound="at least", value=1.3),
+        Target(label="newest first to oldest first", bound="at least", value=0.7),
+    )
     method = (
         "`python -m ingest` and an Express + Anchor + pg indexer (peers/indexer.mjs) take the same deliveries of "
         "25 transactions from 40 senders, on one Postgres with fsync on, in turn; each round has fresh "
         "transactions. Both answer after the commit, and both commit in groups of up to 500 transactions or 5 ms; "
         "the peer may have four groups in flight. Ours writes log, delivered bytes, feed and all folded marts; "
-        "`newest first` takes the same history from its end, on a separate database. The peer writes the log "
-        "alone, once without and once with the delivered transactions, and the target is about the lighter one. "
+        "`newest first` takes the same history from its end, on a separate database. The peer runs in four ways: "
+        "the log alone, without and with the delivered transactions; and the log with trades, markets, positions and "
+        "candles of one minute (peers/marts.mjs), with a transaction for each delivery and in groups. "
         "Every round ends with a count of the committed rows. The limits are the speed of Postgres with our rows "
         "once they are decoded, without marts: COPY, and one INSERT ... SELECT per table, in commits of 500."
     )
@@ -55,16 +62,19 @@ class IngestFigure(Figure):
         slices = [list(itertools.islice(stream, each // TRANSACTIONS_PER_DELIVERY)) for _ in range(rounds + 1)]
         newest = [[_reverse_items(body) for body in reversed(bodies)] for bodies in reversed(slices)]
         with contextlib.ExitStack() as stack:
-            ways = _methods(env, stack)
+            ways, marts = _methods(env, stack)
             seconds = [
                 [way(later if label == NEWEST else bodies) for label, way in ways.items()]
                 for bodies, later in zip(slices, newest, strict=True)
             ][1:]
+            _check_marts(marts)
         samples = {
             label: Sample(label=label, unit="events/s", values=tuple(each / took for took in column))
             for label, column in zip(ways, zip(*seconds, strict=True), strict=True)
         }
         return [
+            ratio("ours to Express with marts", samples[OURS], samples[EXPRESS_WITH_MARTS]),
+            ratio("ours to Express with marts, in groups", samples[OURS], samples[EXPRESS_WITH_MARTS_IN_GROUPS]),
             ratio("ours to Express without bodies", samples[OURS], samples[EXPRESS_WITHOUT_BODIES]),
             ratio("ours to Express with bodies", samples[OURS], samples[EXPRESS_WITH_BODIES]),
             ratio("newest first to oldest first", samples[NEWEST], samples[OURS]),
@@ -75,25 +85,58 @@ class IngestFigure(Figure):
 _Method = Callable[[Sequence[bytes]], float]
 
 
-def _methods(env: BenchEnvironment, stack: contextlib.ExitStack) -> dict[str, _Method]:
-    databases = [stack.enter_context(env.database()) for _ in range(6)]
-    ours = stack.enter_context(env.start_ingest(databases[0]))
-    without_bodies = stack.enter_context(env.start_peer(databases[1], bodies=False))
-    with_bodies = stack.enter_context(env.start_peer(databases[2], bodies=True))
-    copy, set_based = (stack.enter_context(_RawPostgres(database)) for database in databases[3:5])
-    newest = stack.enter_context(env.start_ingest(databases[5]))
-    return {
-        OURS: lambda bodies: _send_and_verify(databases[0], "raw.events", bodies, lambda: _send(ours, bodies)),
-        NEWEST: lambda bodies: _send_and_verify(databases[5], "raw.events", bodies, lambda: _send(newest, bodies)),
-        EXPRESS_WITHOUT_BODIES: lambda bodies: _send_and_verify(
-            databases[1], "peer.events", bodies, lambda: _send(without_bodies, bodies)
-        ),
-        EXPRESS_WITH_BODIES: lambda bodies: _send_and_verify(
-            databases[2], "peer.events", bodies, lambda: _send(with_bodies, bodies)
-        ),
+def _methods(
+    env: BenchEnvironment, stack: contextlib.ExitStack
+) -> tuple[dict[str, _Method], dict[str, testing.PostgresDatabase]]:
+    """Return the methods, and the databases of those that keep marts, by their label."""
+    databases: dict[str, testing.PostgresDatabase] = {}
+
+    def start(label: str, *, peer: bool, **mode: bool) -> _Method:
+        database = stack.enter_context(env.database())
+        running = stack.enter_context(env.start_peer(database, **mode) if peer else env.start_ingest(database))
+        if not peer or mode.get("marts"):
+            databases[label] = database
+        table = "peer.events" if peer else "raw.events"
+        return lambda bodies: _send_and_verify(database, table, bodies, lambda: _send(running, bodies))
+
+    copy, set_based = (stack.enter_context(_RawPostgres(stack.enter_context(env.database()))) for _ in range(2))
+    ways = {
+        OURS: start(OURS, peer=False),
+        NEWEST: start(NEWEST, peer=False),
+        EXPRESS_WITH_MARTS: start(EXPRESS_WITH_MARTS, peer=True, marts=True, groups=False),
+        EXPRESS_WITH_MARTS_IN_GROUPS: start(EXPRESS_WITH_MARTS_IN_GROUPS, peer=True, marts=True),
+        EXPRESS_WITHOUT_BODIES: start(EXPRESS_WITHOUT_BODIES, peer=True),
+        EXPRESS_WITH_BODIES: start(EXPRESS_WITH_BODIES, peer=True, bodies=True),
         COPY: copy.copy,
         SET_BASED: set_based.insert,
     }
+    return ways, databases
+
+
+def _check_marts(databases: Mapping[str, testing.PostgresDatabase]) -> None:
+    """Raise NotMeasured unless all of them have the same trades, positions and candles: the work is then equal."""
+    found = {
+        label: _summarize_marts(database, peer=label not in {OURS, NEWEST}) for label, database in databases.items()
+    }
+    for label, summary in found.items():
+        if summary != found[OURS]:
+            raise NotMeasured(f"The marts of {label!r} are not ours: {summary} instead of {found[OURS]}.")
+
+
+def _summarize_marts(database: testing.PostgresDatabase, *, peer: bool) -> tuple[object, ...]:
+    schema, invested = ("peer", "invested") if peer else ("marts", "total_invested")
+    candles = "candles" if peer else "candles_1m"
+    with database.connect(embedded.SUPERUSER) as connection:
+        row = connection.execute(
+            f"""
+            select t.*, p.*, c.*
+            from (select count(*), sum(shares), sum(cost), sum(price_yes) from {schema}.trades) as t
+            cross join (select count(*), sum(shares_yes), sum(shares_no), sum({invested}) from {schema}.positions) as p
+            cross join (select count(*), sum(open), sum(high), sum(low), sum(close) from {schema}.{candles}) as c
+            """
+        ).fetchone()
+    assert row is not None
+    return row
 
 
 def _reverse_items(body: bytes) -> bytes:

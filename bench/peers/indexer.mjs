@@ -1,23 +1,28 @@
 // An indexer as one writes it in Node: Express receives the webhook, Anchor decodes, pg inserts in batches.
 //
-//   node indexer.mjs IDL PROGRAM          PORT, DATABASE_URL, AUTHORIZATION and BODIES in the environment
+//   node indexer.mjs IDL PROGRAM          PORT, DATABASE_URL, AUTHORIZATION and its mode in the environment
 //
 // It has every advantage: group commit like ours (500 transactions or 5 ms), up to four batches in flight on
 // connections of their own, one statement per table and batch with prepared text. It writes the log alone, no
 // marts, and answers once its part is committed. With BODIES=1 it stores the delivered transactions as well.
+// With MARTS=1 it also keeps the marts of marts.mjs, in the same transaction. With GROUPS=0 each delivery is a
+// transaction of its own, with as many in flight as there are connections.
 import express from "express";
 import pg from "pg";
 import { reader } from "./events.mjs";
+import { MART_TABLES, Marts } from "./marts.mjs";
 
 const [idlFile, programId] = process.argv.slice(2);
 const read = reader(idlFile, programId);
 const keepsBodies = process.env.BODIES === "1";
+const marts = process.env.MARTS === "1" ? new Marts(programId) : null;
+const groups = process.env.GROUPS !== "0";
 const authorization = process.env.AUTHORIZATION;
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 4 });
 
-const MOST = 500;
+const MOST = groups ? 500 : 1;
 const WAIT_MS = 5;
-const IN_FLIGHT = 4;
+const IN_FLIGHT = groups ? 4 : 8;
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: IN_FLIGHT });
 
 const TABLES = `
   create schema if not exists peer;
@@ -39,7 +44,7 @@ const INSERT_TRANSACTIONS = {
     select signature, slot, index_in_block, to_timestamp(block_time), err::jsonb, fee, body::jsonb
     from unnest($1::text[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::bigint[], $7::text[])
       as given (signature, slot, index_in_block, block_time, err, fee, body)
-    on conflict (signature) do nothing`,
+    on conflict (signature) do nothing${marts ? " returning signature" : ""}`,
 };
 const INSERT_EVENTS = {
   name: "insert_events",
@@ -63,7 +68,9 @@ function rows(transaction) {
     const fields = {};
     for (const key in data) fields[key] = plain(data[key]);
     const wallet = fields.user ?? fields.creator ?? fields.resolver ?? null;
-    return [signature, ordinal, name, fields.market_id ?? fields.market ?? null, wallet, transaction.slot, JSON.stringify(fields)];
+    const { slot, indexWithinBlock: index } = transaction;
+    const row = [signature, ordinal, name, fields.market_id ?? fields.market ?? null, wallet, slot, JSON.stringify(fields)];
+    return { row, signature, ordinal, name, wallet, slot, index, fields };
   });
   const { err, fee } = transaction.meta;
   return {
@@ -82,13 +89,19 @@ function rows(transaction) {
 
 const columns = (tuples, count) => Array.from({ length: count }, (_, at) => tuples.map((tuple) => tuple[at]));
 
-async function commit(found) {
+async function commit(delivered) {
+  // The marts count a transaction once, however often it is delivered.
+  const found = marts ? [...new Map(delivered.map((one) => [one.transaction[0], one])).values()] : delivered;
   const client = await pool.connect();
   try {
     await client.query("begin");
-    await client.query({ ...INSERT_TRANSACTIONS, values: columns(found.map((one) => one.transaction), 7) });
+    const inserted = await client.query({ ...INSERT_TRANSACTIONS, values: columns(found.map((one) => one.transaction), 7) });
     const events = found.flatMap((one) => one.events);
-    if (events.length) await client.query({ ...INSERT_EVENTS, values: columns(events, 7) });
+    if (events.length) await client.query({ ...INSERT_EVENTS, values: columns(events.map((event) => event.row), 7) });
+    if (marts) {
+      const fresh = new Set(inserted.rows.map((row) => row.signature));
+      await marts.merge(client, events.filter((event) => fresh.has(event.signature)));
+    }
     await client.query("commit");
   } catch (error) {
     await client.query("rollback").catch(() => {});
@@ -134,7 +147,7 @@ function submit(found) {
   });
 }
 
-await pool.query(TABLES);
+await pool.query(marts ? TABLES + MART_TABLES : TABLES);
 const app = express();
 app.disable("x-powered-by");
 app.disable("etag");

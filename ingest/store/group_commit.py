@@ -1,8 +1,8 @@
 """Commits many deliveries in one transaction and acknowledges each delivery only after its commit is durable.
 
-A commit costs about the same for one transaction as for five hundred. So deliveries wait a few milliseconds for others,
-are passed to the writer together, and every sender receives the outcome of the commit that its own delivery was part
-of:
+A commit costs about the same for one transaction as for ten. So deliveries that follow each other closely wait a few
+milliseconds for others, are passed to the writer together, and every sender receives the outcome of the commit that its
+own delivery was part of. A delivery after a pause is committed at once:
 
     submit -> [delivery delivery delivery] -- batch_size > 0 --> Writer.append -> committed -> submit returns
                     ^ deliveries that arrive meanwhile wait for the next batch
@@ -89,6 +89,8 @@ class BatchLimits:
     transactions: int = 500
     #: How long the first delivery of a batch waits for others.
     wait_seconds: float = 0.005
+    #: A delivery that arrives this long after the one before it is alone: no others are expected, and it does not wait.
+    alone_seconds: float = 0.02
     #: Enough for two deliveries of the maximum size (ingest.webhook.app.BODY_LIMIT_BYTES).
     budget_bytes: int = 64 << 20
 
@@ -109,6 +111,8 @@ class QueuedDelivery:
     traceback: TracebackType | None = field(default=None, repr=False)
     #: When its request arrived, on the clock of time.monotonic(); 0 while tracing is off.
     received_at: float = 0.0
+    #: Whether none arrived for a while before it.
+    is_alone: bool = False
 
     @property
     def row_count(self) -> int:
@@ -129,8 +133,8 @@ def batch_size(
     """Return how many deliveries from the front of the queue make a batch now; 0 to wait.
 
     A batch has one source and never splits a delivery. It closes when the next delivery would exceed the limit, when
-    the first one has waited long enough, or at once while `closing`. While another batch is `committing`, it closes
-    only when it is full.
+    the first one has waited long enough, or at once while `closing` or when the first one is alone. While another batch
+    is `committing`, it closes only when it is full.
     """
     count = row_count = 0
     first: QueuedDelivery | None = None
@@ -143,7 +147,7 @@ def batch_size(
         count, row_count = count + 1, row_count + delivery.row_count
     if first is None:
         return 0
-    has_waited = not committing and (closing or now - first.arrived_at >= limits.wait_seconds)
+    has_waited = not committing and (closing or first.is_alone or now - first.arrived_at >= limits.wait_seconds)
     return count if has_waited or row_count >= limits.transactions else 0
 
 
@@ -175,6 +179,8 @@ class Pipeline:
         self._writer: BatchWriter | None = None
         self._queue: deque[QueuedDelivery] = deque()
         self._queued_rows = 0
+        #: Time of the last delivery, on the event loop's clock.
+        self._arrived_at = float("-inf")
         self._wake = asyncio.Event()
         self._closing = False
         #: Batches whose commit has ended, each with its error or None.
@@ -304,6 +310,10 @@ class Pipeline:
 
     def _enqueue(self, deliveries: Sequence[QueuedDelivery]) -> None:
         was_idle = not self._queue
+        if deliveries:
+            # The others of this submission, and all that arrive before it is taken, are committed with the first one.
+            deliveries[0].is_alone = deliveries[0].arrived_at - self._arrived_at > self.limits.alone_seconds
+            self._arrived_at = deliveries[0].arrived_at
         self._queue.extend(deliveries)
         self._queued_rows += sum(delivery.row_count for delivery in deliveries)
         if was_idle or self._queued_rows >= self.limits.transactions:

@@ -393,13 +393,13 @@ class Writer:
     async def _transact(self, batch_input: BatchInput) -> AppendResult:
         connection = await self._connection.get()
         columns = {**batch_input.columns(self._numbers), "wanted": arrays.texts(batch_input.wanted)}
-        # BEGIN is sent together with the call: one round trip to append, one to commit.
+        # BEGIN and the question for the epoch are sent together with the call: one round trip to append, one to commit.
         async with connection.pipeline(), connection.transaction():
-            append_row = _AppendRow._make(
-                await _fetch_one(connection, sql.append, {"source": batch_input.source, **columns})
-            )
+            appended = await connection.execute(sql.append, {"source": batch_input.source, **columns})
+            epoch = await connection.execute(sql.current_epoch)
+            append_row = _AppendRow._make(await _read_one(appended))
             answered = time.perf_counter()
-            (self._epoch,) = await _fetch_one(connection, sql.current_epoch)
+            (self._epoch,) = await _read_one(epoch)
             dead_letters = list(_collect_dead_letters(batch_input, append_row))
             await insert_dead_letters(connection, dead_letters, batch_input.source)
             committing = time.perf_counter()
@@ -464,7 +464,10 @@ async def _fold_and_notify(connection: Connection, head: int) -> int:
 async def _fetch_one(
     connection: Connection, statement: str, parameters: dict[str, Any] | None = None
 ) -> tuple[Any, ...]:
-    cursor = await connection.execute(statement, parameters)
+    return await _read_one(await connection.execute(statement, parameters))
+
+
+async def _read_one(cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> tuple[Any, ...]:
     row = await cursor.fetchone()
     assert row is not None
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -71,7 +72,9 @@ def pipeline_to(writer: BatchWriter, **limits: float) -> Pipeline:
     return Pipeline(connect, limits=BatchLimits(**limits))  # type: ignore[arg-type]
 
 
-def queued_delivery(row_count: int, arrived_at: float = 0.0, source: str = "webhook") -> QueuedDelivery:
+def queued_delivery(
+    row_count: int, arrived_at: float = 0.0, source: str = "webhook", *, is_alone: bool = False
+) -> QueuedDelivery:
     """A delivery without a waiting sender."""
     return QueuedDelivery(
         transactions=[ONE] * row_count,
@@ -81,6 +84,7 @@ def queued_delivery(row_count: int, arrived_at: float = 0.0, source: str = "webh
         arrived_at=arrived_at,
         reservation=ByteBudget(0).reserve(),
         future=asyncio.Future(loop=asyncio.new_event_loop()),
+        is_alone=is_alone,
     )
 
 
@@ -117,6 +121,14 @@ def test_the_first_of_a_batch_decides_how_long_it_waits() -> None:
     assert batch_size(queue[1:], 0.005, LIMITS) == 0
 
 
+def test_a_delivery_after_a_pause_does_not_wait() -> None:
+    """It is committed at once, with what arrived just after it; behind another commit it waits for that one only."""
+    queue = [queued_delivery(1, is_alone=True), queued_delivery(1)]
+    assert batch_size(queue, 0.0, LIMITS) == 2
+    assert batch_size(queue, 0.0, LIMITS, committing=True) == 0
+    assert batch_size(queue[1:], 0.0, LIMITS) == 0
+
+
 def test_closing_commits_queued_deliveries_at_once() -> None:
     """Deliveries queued at a stop are committed at once."""
     assert batch_size([queued_delivery(1)], 0.0, LIMITS, closing=True) == 1
@@ -147,6 +159,20 @@ async def test_deliveries_that_arrive_together_share_a_commit(writer: BlockingWr
     async with pipeline_to(writer, wait_seconds=0.05) as pipeline:
         await asyncio.gather(*(pipeline.submit([row]) for row in rows(50)))
     assert writer.batches == [50]
+
+
+async def test_only_a_delivery_after_a_pause_is_alone(writer: BlockingWriter) -> None:
+    """The first is committed before any wait ends; the next ones, right behind it, wait for each other."""
+    writer.released.set()
+    async with pipeline_to(writer, wait_seconds=600, alone_seconds=300) as pipeline:
+        await pipeline.submit(rows(1))
+        others = []
+        for place in (1, 2):
+            others.append(asyncio.create_task(pipeline.submit(rows(1, first=place))))
+            for _ in range(20):
+                await asyncio.sleep(0)
+    await asyncio.gather(*others)
+    assert writer.batches == [1, 2]
 
 
 async def test_deliveries_during_a_commit_wait_for_the_next(writer: BlockingWriter) -> None:
@@ -267,7 +293,7 @@ async def test_a_delivery_beyond_the_budget_is_overloaded(writer: BlockingWriter
 async def test_closing_commits_what_is_queued(writer: BlockingWriter) -> None:
     """It accepts no more."""
     writer.released.set()
-    pipeline = pipeline_to(writer, wait_seconds=60)
+    pipeline = pipeline_to(writer, wait_seconds=60, alone_seconds=math.inf)
     pipeline.start()
     waiter = asyncio.create_task(pipeline.submit([ONE]))
     await asyncio.sleep(0)

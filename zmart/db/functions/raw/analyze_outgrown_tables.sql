@@ -2,6 +2,9 @@
 -- should look up one key. Each batch then takes longer than the one before, until autovacuum runs.
 create or replace function raw.analyze_outgrown_tables() returns int
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms'
+-- A sample of 6,000 rows is enough to know that a table is no longer small, and takes a fifth of the time. Autovacuum takes the
+-- usual 30,000 later.
+set default_statistics_target = 20
 as $$
 declare
     v_table regclass;
