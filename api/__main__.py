@@ -51,7 +51,7 @@ class ApiServer(HandoverServer):
     """uvicorn, extended to close the streams before connections are closed."""
 
     def __init__(self, application: Litestar, config: uvicorn.Config, table: ConnectionTable | None = None) -> None:
-        super().__init__(config, table or ConnectionTable(), is_ready=self._is_application_ready)
+        super().__init__(config, table or ConnectionTable(), find_problems=self._find_application_problems)
         self.application = application
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exit_timer: threading.Timer | None = None
@@ -88,8 +88,8 @@ class ApiServer(HandoverServer):
         # The process was asked to hand over, not to end by a signal.
         self._captured_signals.clear()
 
-    async def _is_application_ready(self) -> bool:
-        return not await health.readiness_problems(self.application.state.services)
+    async def _find_application_problems(self) -> list[str]:
+        return await health.readiness_problems(self.application.state.services)
 
     def _force_exit(self) -> None:
         try:

@@ -138,10 +138,7 @@ def serve(parts: Parts, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     log.info("ingest_listening", host=host, port=port)
 
-    async def is_ready() -> bool:
-        return not await readiness_problems(parts)
-
-    ReplaceableServer(config, table, is_ready=is_ready).run(sockets=[listener])
+    ReplaceableServer(config, table, find_problems=lambda: readiness_problems(parts)).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
 from zmart import errors
+from zmart.http import handover
+from zmart.http.server import bind_listener
 from zmart.run import ports
-from zmart.run.supervisor import probes, process, state_file
+from zmart.run.supervisor import child, probes, process, state_file
 from zmart.run.supervisor.service import Port, Service
 from zmart.run.supervisor.supervisor import Supervisor
 
@@ -39,19 +43,27 @@ async def answer(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
-async def is_ready():
-    return mode.read_text() == "good"
+async def find_problems():
+    return [] if mode.read_text() == "good" else ["It is not."]
 
 table = ConnectionTable()
 config = uvicorn.Config(answer, http=table.protocol(), log_config=None, lifespan="off", timeout_graceful_shutdown=3)
-ReplaceableServer(config, table, is_ready=is_ready).run(sockets=[take_listener()])
+ReplaceableServer(config, table, find_problems=find_problems).run(sockets=[take_listener()])
+"""
+
+#: Starts the server as systemd would.
+AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.executable, [sys.executable, "-c", *sys.argv[2:]])
 """
 
 
 class Running:
     """A supervisor with one service, in this process."""
 
-    def __init__(self, folder: Path, **more: float) -> None:
+    def __init__(self, folder: Path) -> None:
         self.mode = folder / "mode"
         self.mode.write_text("good")
         self.folder = folder
@@ -67,7 +79,7 @@ class Running:
             probe=probes.http_probe("127.0.0.1", self.port, "/"),
             ports=(place,),
             listens=place,
-            ready_within_seconds=more.get("ready_within_seconds", WITHIN_SECONDS),
+            ready_within_seconds=WITHIN_SECONDS,
         )
         self.supervisor = Supervisor([service], state_dir=folder, report=lambda *_: None)
 
@@ -122,15 +134,20 @@ async def test_no_request_fails_while_a_service_is_restarted(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("mode", "reason"), [("broken", "it is broken"), ("slow", "not ready within 3 s")])
-async def test_a_process_that_cannot_serve_replaces_none(tmp_path: Path, mode: str, reason: str) -> None:
+async def test_a_process_that_cannot_serve_replaces_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, reason: str
+) -> None:
     """The one that runs goes on, and the command says why."""
-    running = Running(tmp_path, ready_within_seconds=3.0)
+    running = Running(tmp_path)
 
     async def act() -> None:
         first = await running.pid()
         running.mode.write_text(mode)
-        with pytest.raises(errors.ConfigurationError, match=f"web continues unchanged: .*{reason}"):
-            await running.restart()
+        with monkeypatch.context() as patch:
+            if mode == "slow":
+                patch.setattr(child, "SLOWEST_HANDOVERS", 3 / WITHIN_SECONDS)
+            with pytest.raises(errors.ConfigurationError, match=f"web continues unchanged: .*{reason}"):
+                await running.restart()
         assert await running.pid() == first
         running.mode.write_text("good")
         assert (await running.restart()).pid == await running.pid() != first
@@ -148,6 +165,21 @@ async def test_connections_wait_while_a_crashed_service_starts_again(tmp_path: P
         assert await running.pid() != first
 
     await running.use(act)
+
+
+def test_a_process_serves_on_a_socket_of_systemd(tmp_path: Path) -> None:
+    """As open file 3, with its own pid in LISTEN_PID; while no process runs, connections wait."""
+    (tmp_path / "mode").write_text("good")
+    with bind_listener("127.0.0.1", 0, server="systemd", help="") as listener:
+        url = "http://{}:{}/".format(*listener.getsockname())
+        command = [sys.executable, "-c", AS_SYSTEMD, str(listener.fileno()), SERVER, str(tmp_path / "mode")]
+        with ThreadPoolExecutor() as threads:
+            for number in (handover.HANDOVER_SIGNAL, signal.SIGTERM):
+                waiting = threads.submit(httpx.get, url, timeout=WITHIN_SECONDS)
+                with subprocess.Popen(command, pass_fds=[listener.fileno()]) as running:
+                    assert int(waiting.result().text) == running.pid
+                    running.send_signal(number)
+                    assert running.wait(WITHIN_SECONDS) == 0
 
 
 async def test_a_stop_ends_a_process_that_is_taking_over(tmp_path: Path) -> None:

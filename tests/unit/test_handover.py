@@ -40,11 +40,11 @@ async def serving(listener: socket.socket, *, is_ready: asyncio.Event | None = N
     """A server that got a copy of the socket; it has ended when the block ends."""
     table = ConnectionTable()
 
-    async def check() -> bool:
-        return is_ready is None or is_ready.is_set()
+    async def check() -> list[str]:
+        return [] if is_ready is None or is_ready.is_set() else ["It is not ready."]
 
     config = uvicorn.Config(answer, http=table.protocol(), log_config=None, timeout_graceful_shutdown=1)
-    server = HandoverServer(config, table, is_ready=check)
+    server = HandoverServer(config, table, find_problems=check)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve([listener.dup()]))
     try:

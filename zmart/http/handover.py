@@ -19,14 +19,17 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
+import structlog
 import uvicorn
 
 from zmart import errors
 
 from .connections import ConnectionTable
+
+log = structlog.get_logger()
 
 #: The number of the open file that is the listening socket, as `zmart up` passes it.
 LISTENER_VARIABLE = "ZMART_LISTENER_FD"
@@ -41,8 +44,8 @@ READY_EVERY_SECONDS = 0.1
 #: systemd passes sockets from this number on.
 _FIRST_SYSTEMD_FILE = 3
 
-#: Returns whether the process can answer requests.
-ReadinessCheck = Callable[[], Awaitable[bool]]
+#: Returns why the process cannot answer requests now, one sentence each; empty when it can.
+ReadinessCheck = Callable[[], Awaitable[Sequence[str]]]
 
 
 def take_listener(environ: MutableMapping[str, str] = os.environ) -> socket.socket | None:
@@ -90,10 +93,10 @@ def take_serving_file(environ: MutableMapping[str, str] = os.environ) -> int | N
 class HandoverServer(uvicorn.Server):
     """uvicorn that can take over from the process before it, and hand over to the process after it."""
 
-    def __init__(self, config: uvicorn.Config, table: ConnectionTable, *, is_ready: ReadinessCheck) -> None:
+    def __init__(self, config: uvicorn.Config, table: ConnectionTable, *, find_problems: ReadinessCheck) -> None:
         super().__init__(config)
         self._table = table
-        self._is_ready = is_ready
+        self._find_problems = find_problems
         self._serving_file = take_serving_file()
         self._is_handing_over = False
 
@@ -131,7 +134,11 @@ class HandoverServer(uvicorn.Server):
 
         async def start_and_wait() -> None:
             await start()
-            while not (self.should_exit or lifespan.should_exit or await self._is_ready()):  # noqa: ASYNC110
+            said: Sequence[str] = ()
+            while not (self.should_exit or lifespan.should_exit) and (problems := await self._find_problems()):
+                if problems != said:
+                    log.info("takeover_waits", reasons=problems)
+                said = problems
                 await asyncio.sleep(READY_EVERY_SECONDS)
             if self.should_exit:
                 # Stopped before it took over: it must not accept what it would not answer.

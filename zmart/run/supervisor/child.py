@@ -38,6 +38,8 @@ LIVENESS_EVERY_SECONDS = 5.0
 LAST_OUTPUT_WITHIN_SECONDS = 2.0
 #: A start that takes this many times as long as it should is begun again.
 SLOWEST_STARTS = 3
+#: A process that takes over and needs this many times as long as it should is ended.
+SLOWEST_HANDOVERS = 2
 #: In a longer pause, connections are refused instead of kept waiting.
 LISTENER_HELD_SECONDS = 5.0
 
@@ -228,11 +230,11 @@ class ManagedService:
             finally:
                 os.close(writer)
             try:
-                async with asyncio.timeout(service.ready_within_seconds):
+                async with asyncio.timeout(within := SLOWEST_HANDOVERS * service.ready_within_seconds):
                     is_serving = await read_byte(reader)
                 reason = "it ended"
             except TimeoutError:
-                is_serving, reason = False, f"not ready within {service.ready_within_seconds:.0f} s"
+                is_serving, reason = False, f"not ready within {within:.0f} s"
             except asyncio.CancelledError:
                 await successor.kill()
                 await self._forget(successor)
@@ -244,7 +246,10 @@ class ManagedService:
         status = await successor.kill()
         await self._forget(successor)
         reason = reason if status == -signal.SIGKILL else self._describe_exit(status)
-        raise errors.Unavailable(f"The next process does not serve ({reason}); the one that runs goes on.")
+        raise errors.Unavailable(
+            f"The next process does not serve ({reason}); the one that runs goes on.",
+            help=f"See the reason: zmart logs {service.name}",
+        )
 
     def _on_handed_over(self, successor: RunningProcess) -> None:
         self.status.failures = 0
