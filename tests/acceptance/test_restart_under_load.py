@@ -16,7 +16,7 @@ import pytest
 import stack as stacks
 import websockets
 
-pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(280, func_only=True)]
+pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(900, func_only=True)]
 
 WITHIN_SECONDS = 60.0
 RESTARTED = ("api", "ws", "ingest", "api")
@@ -134,10 +134,15 @@ class Load:
             url.replace("http", "ws") + "/ws", proxy=None, compression=None, open_timeout=WITHIN_SECONDS
         ) as socket:
             await socket.send(json.dumps({"action": "subscribe", "topics": ["trades"], "since": position}))
-            async for text in socket:
-                message = json.loads(text)
-                if "messages" in message and message.get("type") != "subscribed":
-                    position = _store(message, got)
+            try:
+                while True:
+                    message = json.loads(await socket.recv())
+                    if "messages" in message and message.get("type") != "subscribed":
+                        position = _store(message, got)
+            except websockets.ConnectionClosed as closed:
+                # 1012: the service restarts.
+                if closed.rcvd is None or closed.rcvd.code != 1012:
+                    raise
         return position
 
 
