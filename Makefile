@@ -41,8 +41,8 @@ fuzz: setup ## Fuzz ingest (guided by coverage) and every API request; FUZZ_SECO
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python tests/fuzz/ingest_fuzz.py
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/pytest -q tests/integration/api/test_fuzzed_requests.py
 
-audit: setup ## Verify the chain of the log
-	@$(BIN)/zmart audit
+audit: setup ## Bill of materials, licences, secrets in the repository, advisories
+	@$(BIN)/python deploy/audit.py
 
 clean: ## Remove .venv and caches, never .state
 	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .sqlfluff_cache target

@@ -8,6 +8,7 @@ unbounded memory), and because it gives streams time to end. At the first signal
 client receives the queued frames and a `close` event, and connections that are still open after three seconds are cut
 off. Tasks that still block the process then, for example a connection to an unavailable Postgres or a cancellation that
 the driver lost, are logged, and the process exits without them: Postgres completes or rolls back every transaction.
+A restart hands over to the next process in the same way (`zmart.http.handover`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 import threading
@@ -30,11 +32,13 @@ from litestar import Litestar
 from zmart import errors, log, settings
 from zmart.db import poolers
 from zmart.http.connections import ConnectionTable, connections_for, raise_file_limit
+from zmart.http.handover import HandoverServer, take_listener
 
 from . import app
 from .dependencies import AppServices
 from .live import wire
 from .live.hub import PING_SECONDS
+from .routes import health
 
 logger = structlog.get_logger()
 
@@ -43,11 +47,11 @@ GRACEFUL_SECONDS = 3
 FORCED_EXIT_SECONDS = 9.0
 
 
-class ApiServer(uvicorn.Server):
+class ApiServer(HandoverServer):
     """uvicorn, extended to close the streams before connections are closed."""
 
-    def __init__(self, application: Litestar, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, application: Litestar, config: uvicorn.Config, table: ConnectionTable | None = None) -> None:
+        super().__init__(config, table or ConnectionTable(), find_problems=self._find_application_problems)
         self.application = application
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exit_timer: threading.Timer | None = None
@@ -77,6 +81,15 @@ class ApiServer(uvicorn.Server):
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.close_streams)
         super().handle_exit(sig, frame)
+
+    def begin_stop(self) -> None:
+        """Stop as at SIGTERM, streams first."""
+        self.handle_exit(signal.SIGTERM, None)
+        # The process was asked to hand over, not to end by a signal.
+        self._captured_signals.clear()
+
+    async def _find_application_problems(self) -> list[str]:
+        return await health.readiness_problems(self.application.state.services)
 
     def _force_exit(self) -> None:
         try:
@@ -129,7 +142,7 @@ def server(configuration: settings.Settings, service_name: app.ServiceName = "ap
         # The application reads X-Forwarded-For itself, with TRUSTED_PROXIES.
         proxy_headers=False,
     )
-    return ApiServer(application, config)
+    return ApiServer(application, config, table)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -139,11 +152,12 @@ def main(arguments: Sequence[str]) -> int:
         configuration = settings.load()
         log.configure(configuration, service=service_name)
         poolers.require_session_mode(configuration.postgres.foreign_dsns())
+        listener = take_listener()
         serving = server(configuration, service_name)
     except errors.ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    serving.run()
+    serving.run(None if listener is None else [listener])
     return 0 if serving.started else 1
 
 

@@ -5,9 +5,10 @@
 (ingest.commands.dead_letters), `webhook` checks the webhook that Helius has registered
 (ingest.sync.webhook_registration).
 
-There is one process, one event loop and one writer. A stop accepts no new connections, finishes the running requests,
-commits the queue and ends within five seconds with status 0. Unfinished deliveries were not acknowledged, so their
-sender delivers them again.
+There is one process, with one event loop and one writer. A stop accepts no new connections, finishes the running
+requests, commits the queue and ends within five seconds with status 0. Unfinished deliveries were not acknowledged, so
+their sender delivers them again. A restart hands over to the next process instead (zmart.http.handover); for a second,
+both commit, one after the other, as the log's lock has it.
 
 The server is uvicorn: it stops promptly without further code, and the commit limits ingest, not HTTP.
 """
@@ -29,7 +30,8 @@ from zmart import log as logs
 from zmart.db import locks, poolers, redis_notify
 from zmart.db.connection import connect
 from zmart.http.connections import ConnectionTable, connections_for, raise_file_limit
-from zmart.http.server import GracefulServer, bind_listener
+from zmart.http.handover import take_listener
+from zmart.http.server import ReplaceableServer, bind_listener
 from zmart.tasks import SharedResult
 
 from . import log_stats
@@ -40,7 +42,7 @@ from .notification_watch import NotificationWatch
 from .store import group_commit, mart_retries, writer
 from .sync import logs_subscribe, sources, task, webhook_registration
 from .sync.database import SyncDatabase
-from .webhook.app import Parts, create_app
+from .webhook.app import Parts, create_app, readiness_problems
 from .webhook.auth import Verifier
 
 log = structlog.get_logger()
@@ -58,7 +60,7 @@ def main() -> int:
         logs.configure(configured, service="ingest")
         parts = build_parts(configured)
         poolers.require_session_mode(configured.postgres.foreign_dsns())
-        listener = bind_listener(
+        listener = take_listener() or bind_listener(
             configured.hosts.ingest,
             configured.ports.ingest,
             server="Ingest",
@@ -135,7 +137,8 @@ def serve(parts: Parts, listener: socket.socket) -> None:
     )
     host, port = listener.getsockname()[:2]
     log.info("ingest_listening", host=host, port=port)
-    GracefulServer(config).run(sockets=[listener])
+
+    ReplaceableServer(config, table, find_problems=lambda: readiness_problems(parts)).run(sockets=[listener])
 
 
 if __name__ == "__main__":

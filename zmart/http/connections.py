@@ -57,6 +57,8 @@ class ConnectionTable:
         default_factory=lambda: collections.defaultdict(dict), init=False
     )
     _count: int = field(default=0, init=False)
+    #: Whether each response closes its connection, because another process serves from now on.
+    is_draining: bool = field(default=False, init=False)
 
     @property
     def count(self) -> int:
@@ -80,6 +82,13 @@ class ConnectionTable:
         self._count -= 1
         if not found:
             del self._by_address[connection.address]
+
+    def drain(self) -> None:
+        """Let each connection end with its next response."""
+        self.is_draining = True
+        for found in self._by_address.values():
+            for connection in found:
+                connection.end_after_response()
 
     def _make_room(self, address: str) -> bool:
         """Disconnect one that waits, of an address that holds at least as many as this one; return whether one did."""
@@ -157,7 +166,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_receiving_body = True
         self._body_began = self.waiting_since = self.loop.time()
         super().on_headers_complete()
+        if self.table.is_draining:
+            self.end_after_response()
         self._await_body()
+
+    def end_after_response(self) -> None:
+        """Close the connection after the response that is being made, if any, and say so in its headers."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Stop measuring the body."""

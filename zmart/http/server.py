@@ -12,13 +12,13 @@ import uvicorn
 
 from zmart import errors
 
+from .handover import HandoverServer
+
 #: How many connections may wait to be accepted.
 BACKLOG = 1_024
 
 
-class GracefulServer(uvicorn.Server):
-    """Uvicorn that ends with status 0 after a signal, instead of by the signal."""
-
+class _StoppedBySignals(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop at SIGTERM and SIGINT."""
@@ -29,6 +29,14 @@ class GracefulServer(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+
+
+class GracefulServer(_StoppedBySignals):
+    """uvicorn that ends with status 0 after a signal, instead of by the signal."""
+
+
+class ReplaceableServer(_StoppedBySignals, HandoverServer):
+    """The same, and it hands over to the next process of its service."""
 
 
 def bind_listener(host: str, port: int, *, server: str, help: str) -> socket.socket:

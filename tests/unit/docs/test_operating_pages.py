@@ -13,6 +13,7 @@ import pytest
 from test_citations import known_variables
 
 from zmart import settings
+from zmart.http import handover
 from zmart.run.supervisor import services
 from zmart.settings import loading
 from zmart.settings.environment import Environment
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGES = ROOT / "docs" / "operating"
 UNITS = ROOT / "deploy" / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
+SOCKETS = sorted(UNITS.glob("*.socket"))
 #: Pages that are procedures; their first line says which test checks them.
 PROCEDURES = (
     "install",
@@ -90,7 +92,7 @@ def test_a_procedure_says_what_checks_it(name: str) -> None:
 def test_the_pages_name_units_and_files_that_exist() -> None:
     """In commands, tables and text."""
     text = "".join(page(name) for name in ("README", *PROCEDURES))
-    units = set(re.findall(r"\b[\w-]+\.(?:service|timer|target)\b", text)) - FOREIGN_UNITS
+    units = set(re.findall(r"\b[\w-]+\.(?:service|socket|timer|target)\b", text)) - FOREIGN_UNITS
     assert {name for name in units if not (UNITS / name).is_file()} == set()
     paths = set(re.findall(r"\bdeploy/[\w./*-]+\w", text))
     assert len(paths) > 8
@@ -192,13 +194,26 @@ def test_the_install_page_describes_each_unit() -> None:
     assert {account for unit in SERVICES for account in values(unit, "User")} == accounts
 
 
+def test_a_socket_has_the_address_of_its_service() -> None:
+    """The default one, on which the pages and the proxies find it; and the process that stops lets requests finish."""
+    configured = settings.load({})
+    assert len(SOCKETS) == 3
+    for unit in SOCKETS:
+        name = unit.stem.removeprefix("zmart-")
+        host, port = getattr(configured.hosts, name), getattr(configured.ports, name)
+        assert values(unit, "ListenStream") == [f"{host}:{port}"]
+        # Otherwise a delivery would start the service again in the middle of an upgrade.
+        assert values(unit, "PartOf") == ["zmart.target"]
+        assert values(unit.with_suffix(".service"), "RestartKillSignal") == [handover.HANDOVER_SIGNAL.name]
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The units with the programs of this checkout, as the tool requires that they exist."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     folder = tmp_path_factory.mktemp("units")
-    for path in [*SERVICES, *UNITS.glob("*.timer"), *UNITS.glob("*.target")]:
+    for path in [*SERVICES, *SOCKETS, *UNITS.glob("*.timer"), *UNITS.glob("*.target")]:
         text = path.read_text().replace("/opt/zmart/.venv/bin", str(ROOT / ".venv" / "bin"))
         (folder / path.name).write_text(re.sub(r"^User=.*$", "User=root", text, flags=re.MULTILINE))
     return sorted(folder.iterdir())

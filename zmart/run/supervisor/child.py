@@ -2,6 +2,10 @@
 
 A first start that ends fails the whole start-up, because a configuration that cannot work should not be retried. A
 first start that is slow does not: its reason is shown, and what depends on it waits.
+
+A service with a listening socket keeps it here, so that connections wait while its process is started again. At a
+requested restart, the next process starts beside the one that runs, and takes over when it serves
+(`zmart.http.handover`); one that does not get so far is ended, and nothing has changed.
 """
 
 from __future__ import annotations
@@ -10,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +21,13 @@ from dataclasses import replace
 from typing import IO, TypeAlias
 
 from zmart import errors
+from zmart.http import handover
 from zmart.settings import RUN_VARIABLE
 
 from . import probes, process, restarts, state_file
 from .log_files import RotatedLog, Severity, severity
 from .reaper_process import ReaperProcess
+from .running import HeldListener, RunningProcess, describe_status, read_byte, read_line
 from .service import Service
 
 #: Writes a line for the operator: the service, the text, its severity.
@@ -33,6 +38,10 @@ LIVENESS_EVERY_SECONDS = 5.0
 LAST_OUTPUT_WITHIN_SECONDS = 2.0
 #: A start that takes this many times as long as it should is begun again.
 SLOWEST_STARTS = 3
+#: A process that takes over and needs this many times as long as it should is ended.
+SLOWEST_HANDOVERS = 2
+#: In a longer pause, connections are refused instead of kept waiting.
+LISTENER_HELD_SECONDS = 5.0
 
 
 class ManagedService:
@@ -59,7 +68,11 @@ class ManagedService:
         self._reaper = reaper
         self._reporter = report
         self._save = save
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running: RunningProcess | None = None
+        #: The process that serves already, in place of the one that is asked to end.
+        self._successor: RunningProcess | None = None
+        self._handover: asyncio.Task[None] | None = None
+        self._listener = HeldListener(service.name)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._is_stopping = False
@@ -75,7 +88,7 @@ class ManagedService:
     @property
     def has_process(self) -> bool:
         """Return whether a process of the service runs."""
-        return self._process is not None
+        return self._running is not None
 
     def start(self) -> None:
         """Start the service."""
@@ -85,6 +98,8 @@ class ManagedService:
         """Stop the process, first with its stop signal, and wait until the process group is gone."""
         self._is_stopping = True
         self._wake.set()
+        if self._handover is not None:
+            self._handover.cancel()
         self._terminate()
         if self._task is not None:
             await self._task
@@ -92,8 +107,16 @@ class ManagedService:
             self.first_ready.cancel()
 
     def request_restart(self, service: Service | None = None) -> None:
-        """Stop the process so that it is started again at once, as `service` if given; start it if it is down."""
-        self.service = service or self.service
+        """Replace the process by one of `service`, if given, or of the same service; start it if it is down.
+
+        The process hands over where it can; any other is stopped first.
+        """
+        service = service or self.service
+        if self._can_hand_over_to(service):
+            if self._handover is None:
+                self._handover = asyncio.create_task(self._hand_over(service), name=f"{service.name} handover")
+            return
+        self.service = service
         self._is_restart_requested = True
         self._wake.set()
         self._terminate()
@@ -108,9 +131,9 @@ class ManagedService:
         """Measure the memory in use, and restart the process when it is above its ceiling."""
         self._log.retry()
         ceiling = self.service.memory_ceiling_bytes
-        if self._process is None or self.status.state != "ready":
+        if self._running is None or self.status.state != "ready":
             return
-        used = self.status.memory_bytes = process.memory_bytes(self._process.pid)
+        used = self.status.memory_bytes = process.memory_bytes(self._running.child.pid)
         if ceiling is not None and used > ceiling:
             self._end(f"memory {_megabytes(used)} above the ceiling of {_megabytes(ceiling)}")
         if self._has_been_stable() and self.status.failures:
@@ -120,39 +143,123 @@ class ManagedService:
 
     async def _run(self) -> None:
         try:
-            while not self._is_stopping:
+            while not self._is_stopping or self._successor is not None:
                 await self._run_once()
-                if self._is_stopping or self.status.state == "done":
+                if self.status.state == "done":
                     break
-                await self._wait_before_restart()
+                if not self._is_stopping and self._successor is None:
+                    await self._wait_before_restart()
         except Exception as error:
             self._fail_startup(error)
         finally:
+            self._listener.close()
             if self.status.state not in {"done", "failed"}:
                 self._set_state("stopped")
 
     async def _run_once(self) -> None:
         """Run the process from start to end."""
         self._ready_at = None
-        self._set_state("starting", message="")
-        try:
-            running = await self._spawn()
-        except errors.ZmartError as error:
-            self._fail_launch(error)
-            return
-        except OSError as error:
-            self._fail_launch(errors.ConfigurationError(f"{self.service.name} cannot be started: {error.strerror}."))
-            return
-        ended = asyncio.get_running_loop().run_in_executor(self._threads, running.wait)
+        running = self._take_successor()
+        if running is None:
+            self._set_state("starting", message="")
+            try:
+                running = await self._spawn(self.service)
+            except errors.ZmartError as error:
+                self._fail_launch(error)
+                return
+            except OSError as error:
+                refused = f"{self.service.name} cannot be started: {error.strerror}."
+                self._fail_launch(errors.ConfigurationError(refused))
+                return
+        self._running = running
+        self._set_state(self.status.state, pid=running.child.pid)
+        if self._is_stopping:
+            self._terminate()
+        ended = asyncio.get_running_loop().run_in_executor(self._threads, running.child.wait)
         watch = asyncio.create_task(self._watch(ended))
         status = await ended
         watch.cancel()
+        self._running = None
+        await self._forget(running)
+        if self._handover is not None:
+            # The process ended before its successor served.
+            await asyncio.wait({self._handover})
+        if self._successor is None:
+            self._on_exit(status)
+        else:
+            self._on_handed_over(self._successor)
+
+    def _take_successor(self) -> RunningProcess | None:
+        successor, self._successor = self._successor, None
+        return successor
+
+    async def _forget(self, running: RunningProcess) -> None:
+        """Clean up after a process that has ended."""
         # Processes that the service left in its group have no parent any more.
-        process.signal_group(running.pid, signal.SIGKILL)
-        self._reaper.forget(running.pid)
-        self._process = None
-        await self._read_to_the_end()
-        self._on_exit(status)
+        process.signal_group(running.child.pid, signal.SIGKILL)
+        self._reaper.forget(running.child.pid)
+        await self._read_to_the_end(running)
+
+    # --- handing over -------------------------------------------------------------------------
+
+    def _can_hand_over_to(self, service: Service) -> bool:
+        """Return whether a process serves now whose listening socket the next one can use."""
+        is_same_address = service.listens is not None and service.listens == self._listener.port
+        return is_same_address and self._running is not None and self.status.state == "ready" and not self._is_stopping
+
+    async def _hand_over(self, service: Service) -> None:
+        """Start the next process, and ask the one that runs to end when the next one serves."""
+        try:
+            self._successor = await self._start_successor(service)
+        except errors.ZmartError as error:
+            self.refuse_restart(str(error))
+        except OSError as error:
+            self.refuse_restart(f"{service.name} cannot be started: {error.strerror}.")
+        else:
+            self.service = service
+            self._terminate(handover.HANDOVER_SIGNAL)
+        finally:
+            self._handover = None
+
+    async def _start_successor(self, service: Service) -> RunningProcess:
+        """Return the next process when it serves; raise Unavailable, with no process left, when it does not."""
+        reader, writer = os.pipe()
+        try:
+            try:
+                successor = await self._spawn(service, serving_file=writer)
+            finally:
+                os.close(writer)
+            try:
+                async with asyncio.timeout(within := SLOWEST_HANDOVERS * service.ready_within_seconds):
+                    is_serving = await read_byte(reader)
+                reason = "it ended"
+            except TimeoutError:
+                is_serving, reason = False, f"not ready within {within:.0f} s"
+            except asyncio.CancelledError:
+                await successor.kill()
+                await self._forget(successor)
+                raise
+        finally:
+            os.close(reader)
+        if is_serving:
+            return successor
+        status = await successor.kill()
+        await self._forget(successor)
+        reason = reason if status == -signal.SIGKILL else self._describe_exit(status)
+        raise errors.Unavailable(
+            f"The next process does not serve ({reason}); the one that runs goes on.",
+            help=f"See the reason: zmart logs {service.name}",
+        )
+
+    def _on_handed_over(self, successor: RunningProcess) -> None:
+        self.status.failures = 0
+        self.status.restarts += 1
+        self._reason = None
+        self._is_restart_requested = False
+        self._set_state("ready", message="", pid=successor.child.pid)
+        self._report("restart requested; the next process has taken over", "warning")
+
+    # --- one process --------------------------------------------------------------------------
 
     def _fail_launch(self, error: errors.ZmartError) -> None:
         """Fail the start-up; after it, report the error and let `_wait_before_restart` retry.
@@ -169,24 +276,28 @@ class ManagedService:
         if self.status.failures == 1:
             self._report(str(error), "error")
 
-    async def _spawn(self) -> subprocess.Popen[bytes]:
-        launch = await asyncio.to_thread(self.service.launch)
-        environment = {**launch.environment, RUN_VARIABLE: self._run_id}
+    async def _spawn(self, service: Service, *, serving_file: int | None = None) -> RunningProcess:
+        """Start a process; with `serving_file`, it writes there when it serves."""
+        launch = await asyncio.to_thread(service.launch)
+        files = {handover.SERVING_VARIABLE: serving_file}
+        if (listener := self._listener.open(service.listens)) is not None:
+            files[handover.LISTENER_VARIABLE] = listener.fileno()
+        passed = {name: number for name, number in files.items() if number is not None}
+        numbers = {name: str(number) for name, number in passed.items()}
+        environment = {**launch.environment, **numbers, RUN_VARIABLE: self._run_id}
         reader, writer = os.pipe()
         try:
-            running = process.start(replace(launch, environment=environment), output=writer)
+            child = process.start(
+                replace(launch, environment=environment), output=writer, passed_files=tuple(passed.values())
+            )
         except OSError:
             os.close(reader)
             raise
         finally:
             os.close(writer)
-        self._reaper.remember(running.pid, launch.stop_signal, self.service.grace_seconds)
-        self._launch, self._process = launch, running
-        self._reading = asyncio.create_task(self._read(os.fdopen(reader, "rb", buffering=0)))
-        self._set_state("starting", pid=running.pid)
-        if self._is_stopping:
-            self._terminate()
-        return running
+        self._reaper.remember(child.pid, launch.stop_signal, service.grace_seconds)
+        reading = asyncio.create_task(self._read(os.fdopen(reader, "rb", buffering=0)))
+        return RunningProcess(child=child, launch=launch, grace_seconds=service.grace_seconds, reading=reading)
 
     async def _read(self, pipe: IO[bytes]) -> None:
         """Copy the output to the log file, and lines of level warning and above to the terminal."""
@@ -194,15 +305,15 @@ class ManagedService:
         stream = asyncio.StreamReader(limit=1 << 16)
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
         try:
-            while line := await _read_line(stream):
+            while line := await read_line(stream):
                 self._log.write(line)
                 self._report_line(line.decode(errors="replace").rstrip())
         finally:
             transport.close()
 
-    async def _read_to_the_end(self) -> None:
+    async def _read_to_the_end(self, running: RunningProcess) -> None:
         """Read the rest of the pipe, with a time limit: a process that left the group may hold the pipe open."""
-        _, unfinished = await asyncio.wait({self._reading}, timeout=LAST_OUTPUT_WITHIN_SECONDS)
+        _, unfinished = await asyncio.wait({running.reading}, timeout=LAST_OUTPUT_WITHIN_SECONDS)
         for task in unfinished:
             task.cancel()
         self._log.close()
@@ -264,7 +375,7 @@ class ManagedService:
 
     async def _is_answering(self) -> bool:
         """Return whether the process is not stopped by a signal, and answers where that can be asked."""
-        if self._process is not None and process.is_stopped(self._process.pid):
+        if self._running is not None and process.is_stopped(self._running.child.pid):
             return False
         return self.service.liveness is None or await self.service.liveness()
 
@@ -287,7 +398,7 @@ class ManagedService:
         if not self.first_ready.done() and not self._is_stopping and not is_ended_by_us:
             self._fail_startup(
                 errors.Unavailable(
-                    f"{self.service.name} did not become ready: {_describe_status(status)}.{self._log.tail()}\n",
+                    f"{self.service.name} did not become ready: {describe_status(status)}.{self._log.tail()}\n",
                     help=f"See the complete log: zmart logs {self.service.name}",
                 )
             )
@@ -295,7 +406,7 @@ class ManagedService:
     def _describe_exit(self, status: int) -> str:
         """Return the exit code or signal, with the last error that the process printed."""
         line = self._log.last_error()
-        return f"{_describe_status(status)}: {line}" if line and status > 0 else _describe_status(status)
+        return f"{describe_status(status)}: {line}" if line and status > 0 else describe_status(status)
 
     def _fail_background(self, reason: str) -> None:
         """Record the failure of a background task, which is not retried."""
@@ -319,6 +430,8 @@ class ManagedService:
             self._set_state("restarting", message=self._describe_pause(why, decision))
             if self.status.failures == 1 or decision.is_alarming or self._ready_at is not None:
                 self._report(self.status.message, "error" if decision.is_alarming else "warning")
+            if decision.after_seconds > LISTENER_HELD_SECONDS:
+                self._listener.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), decision.after_seconds)
         if self._is_restart_requested:
@@ -346,16 +459,9 @@ class ManagedService:
             self._reason = reason
             self._terminate()
 
-    def _terminate(self) -> None:
-        running = self._process
-        if running is None or running.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            running.send_signal(self._launch.stop_signal)
-        # A stopped process does not act on a signal before it continues.
-        process.signal_group(running.pid, signal.SIGCONT)
-        loop = asyncio.get_running_loop()
-        loop.call_later(self.service.grace_seconds, _kill_if_alive, running)
+    def _terminate(self, number: signal.Signals | None = None) -> None:
+        if self._running is not None:
+            self._running.terminate(number)
 
     def _set_state(self, state: state_file.State, *, message: str | None = None, pid: int | None = -1) -> None:
         if state != self.status.state:
@@ -369,29 +475,6 @@ class ManagedService:
 
     def _report(self, text: str, level: Severity) -> None:
         self._reporter(self.service.name, text, level)
-
-
-async def _read_line(stream: asyncio.StreamReader) -> bytes:
-    """Return the next line, or the beginning of a line that is too long for the buffer."""
-    try:
-        return await stream.readuntil()
-    except asyncio.IncompleteReadError as end:
-        return end.partial
-    except asyncio.LimitOverrunError as overrun:
-        return await stream.readexactly(overrun.consumed)
-
-
-def _kill_if_alive(running: subprocess.Popen[bytes]) -> None:
-    if running.poll() is None:
-        process.signal_group(running.pid, signal.SIGKILL)
-
-
-def _describe_status(status: int) -> str:
-    if status >= 0:
-        return f"exit code {status}"
-    with contextlib.suppress(ValueError):
-        return f"killed by {signal.Signals(-status).name}"
-    return f"killed by signal {-status}"
 
 
 def _megabytes(amount: int) -> str:

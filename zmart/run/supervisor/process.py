@@ -87,8 +87,10 @@ class Launch:
     death_signal: signal.Signals = signal.SIGKILL
 
 
-def start(launch: Launch, *, output: int) -> subprocess.Popen[bytes]:
+def start(launch: Launch, *, output: int, passed_files: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
     """Start a program in its own process group, with its output going to the file descriptor `output`.
+
+    It also gets the open files `passed_files`, under the same numbers.
 
     Call it from a thread that lives as long as the child should. Raise OSError when the program cannot run.
     """
@@ -99,6 +101,7 @@ def start(launch: Launch, *, output: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
+        pass_fds=passed_files,
         process_group=0,
         preexec_fn=_child_setup(launch.death_signal),  # noqa: PLW1509 - it takes no lock
         **identity(launch.account),

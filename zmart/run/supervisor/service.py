@@ -48,6 +48,9 @@ class Service:
     #: Other services depend on it, so it stops after them.
     is_foundation: bool = False
     ports: tuple[Port, ...] = ()
+    #: The port whose listening socket the supervisor holds and passes to the process (`zmart.http.handover`). A
+    #: restart then refuses no connection.
+    listens: Port | None = None
     #: Shown when everything is ready.
     url: str | None = None
     memory_ceiling_bytes: int | None = MEMORY_CEILING_BYTES

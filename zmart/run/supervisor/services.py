@@ -139,7 +139,8 @@ class _ServicePlan:
             ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
             liveness=probes.http_liveness(connect_host(host), port, "/health"),
-            ports=(Port(variable="INGEST_PORT", host=host, number=port),),
+            ports=(listens := Port(variable="INGEST_PORT", host=host, number=port),),
+            listens=listens,
             url=f"{server_url(host, port)}/helius/webhook",
         )
 
@@ -177,7 +178,8 @@ class _ServicePlan:
             ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
             liveness=probes.http_liveness(connect_host(host), port, "/health"),
-            ports=(Port(variable="API_PORT", host=host, number=port),),
+            ports=(listens := Port(variable="API_PORT", host=host, number=port),),
+            listens=listens,
             url=server_url(host, port),
         )
 
@@ -194,7 +196,8 @@ class _ServicePlan:
             after=("migrate",),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
             liveness=probes.http_liveness(connect_host(host), port, "/health"),
-            ports=(Port(variable="WS_PORT", host=host, number=port),),
+            ports=(listens := Port(variable="WS_PORT", host=host, number=port),),
+            listens=listens,
             url=server_url(host, port, scheme="ws"),
         )
 
