@@ -107,6 +107,7 @@ def cluster_profile(configured: DevchainSettings) -> ClusterProfile:
         node_version=configured.node_version,
         has_transaction_index=configured.transaction_index,
         rent=Rent(configured.rent_lamports_per_byte),
+        lists_bodies=configured.lists_bodies,
         relaxes_fee_payer=configured.unexecuted_percent > 0,
     )
 
@@ -160,7 +161,13 @@ def build_server(configured: settings.Settings, options: argparse.Namespace) -> 
     if options.publish_metadata and chain.traders is not None:
         api_url = server_url(configured.hosts.api, configured.ports.api)
         chain.metadata_bot = MetadataBot(api_url, chain.traders)
-    return DevchainServer(chain, metrics_token=configured.api.metrics_token)
+    port = configured.devchain.grpc_port
+    return DevchainServer(
+        chain,
+        metrics_token=configured.api.metrics_token,
+        grpc_address=None if port is None else (configured.hosts.devchain, port),
+        grpc_token=configured.chain.grpc_token,
+    )
 
 
 def webhook_destination(configured: settings.Settings) -> Destination:

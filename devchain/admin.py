@@ -11,6 +11,7 @@ They are the `devchain_*` methods of its JSON-RPC, only for callers on this mach
     devchain_warp [seconds]                  move the clock forward
     devchain_behind [slots]                  respond as a node that is that far behind
     devchain_fault [{method, count, status, error, result, delay_seconds, lets_through ...}]
+    devchain_pages [{shuffles, repeats, drops, truncations, seed}]   faults of getTransactionsForAddress
     devchain_clear []                        remove all faults
     devchain_account [address, {lamports, owner, data}]   write an account, data in base64
 """
@@ -25,7 +26,7 @@ from typing import Any
 from . import accounts, arguments
 from .accounts import Account
 from .arguments import Params
-from .faults import RpcFault
+from .faults import PageFaults, RpcFault
 from .rpc import Rpc
 from .rpc_errors import NO_METHOD, RpcError
 from .service import DevelopmentChain
@@ -108,9 +109,15 @@ class Admin:
         self._rpc.faults.add(fault)
         return dataclasses.asdict(fault)
 
+    def pages(self, params: Params) -> dict[str, Any]:
+        """Simulate faults of the pages of getTransactionsForAddress until `clear`."""
+        self._rpc.node.page_faults = PageFaults(**params[0])
+        return dataclasses.asdict(self._rpc.node.page_faults)
+
     def clear(self, params: Params) -> bool:
         """Remove all faults, and report no slots behind."""
         self._rpc.faults.clear()
+        self._rpc.node.page_faults = PageFaults()
         self._rpc.node.slots_behind = 0
         return True
 
@@ -123,4 +130,4 @@ class Admin:
         return True
 
 
-METHODS = ("status", "fork", "skip", "advance", "freeze", "warp", "behind", "fault", "clear", "account")
+METHODS = ("status", "fork", "skip", "advance", "freeze", "warp", "behind", "fault", "pages", "clear", "account")

@@ -22,6 +22,7 @@ from zmart.http import metrics as http_metrics
 from zmart.settings import Secret
 
 from .admin import Admin
+from .grpc_server import GeyserServer
 from .metrics import DevchainMetrics
 from .rpc import Rpc
 from .service import DevelopmentChain
@@ -36,7 +37,14 @@ MAX_BODY_BYTES: Final = 50 * 1024
 class DevchainServer:
     """A chain behind an HTTP server."""
 
-    def __init__(self, chain: DevelopmentChain, *, metrics_token: Secret | None = None) -> None:
+    def __init__(
+        self,
+        chain: DevelopmentChain,
+        *,
+        metrics_token: Secret | None = None,
+        grpc_address: tuple[str, int] | None = None,
+        grpc_token: Secret | None = None,
+    ) -> None:
         self.chain = chain
         #: Allows reading metrics from other machines.
         self.metrics_token = metrics_token
@@ -45,7 +53,10 @@ class DevchainServer:
         self.hub = SubscriptionHub(chain.ledger)
         self.metrics = DevchainMetrics(chain, self.hub, self.rpc.methods)
         self.rpc.count_request = self.metrics.count_request
-        chain.listeners.append(self.hub.on_block)
+        #: Serves gRPC on `grpc_address`; without an address it is not started.
+        self.geyser = GeyserServer(chain.ledger, token=grpc_token)
+        self._grpc_address = grpc_address
+        chain.listeners += [self.hub.on_block, self.geyser.on_block]
         chain.skip_listeners.append(self.hub.on_skipped)
         self._began = time.monotonic()
         self._failure: BaseException | None = None
@@ -58,6 +69,8 @@ class DevchainServer:
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Litestar) -> AsyncIterator[None]:
         """Run the chain while the server runs."""
+        if self._grpc_address is not None:
+            await self.geyser.start(*self._grpc_address)
         task = asyncio.create_task(self.chain.run())
         task.add_done_callback(self._on_chain_end)
         try:
@@ -65,6 +78,7 @@ class DevchainServer:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            await self.geyser.stop()
 
     def _on_chain_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():

@@ -35,6 +35,10 @@ class ClusterProfile:
     #: Whether the node returns `transactionIndex`, as far as its version knows it.
     has_transaction_index: bool = True
     rent: Rent = field(default_factory=Rent)
+    #: Whether the node serves getTransactionsForAddress, as some providers do and Agave does not.
+    lists_bodies: bool = False
+    #: How many slots back that method reaches; None reaches the beginning.
+    body_window_slots: int | None = None
     #: Whether a transaction whose payer cannot pay may land without running (SIMD-0290).
     relaxes_fee_payer: bool = False
 

@@ -79,6 +79,34 @@ def _shuffle(bodies: list[tuple[float, list[Place]]], faults: WebhookFaults) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageFaults:
+    """The faults of getTransactionsForAddress; each number is a probability."""
+
+    #: The rows of a page are in another order.
+    shuffles: float = 0.0
+    #: A row is in its page twice.
+    repeats: float = 0.0
+    #: A row is missing.
+    drops: float = 0.0
+    #: A page ends in its middle and names no further page.
+    truncations: float = 0.0
+    seed: int = 0
+
+    def apply(self, rows: list[dict[str, Any]], token: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """Return the rows and the token of a page with its faults; the same page always has the same ones."""
+        if not rows:
+            return rows, token
+        draw = random.Random(f"{self.seed} {rows[0]['slot']} {len(rows)}")  # noqa: S311 - a simulation, not a secret
+        kept = [row for row in rows if draw.random() >= self.drops]
+        kept += [row for row in kept if draw.random() < self.repeats]
+        if draw.random() < self.shuffles:
+            draw.shuffle(kept)
+        if draw.random() < self.truncations:
+            return kept[: len(kept) // 2], None
+        return kept, token
+
+
+@dataclass(frozen=True, kw_only=True)
 class RpcFault:
     """A fault of the RPC for a number of calls."""
 

@@ -92,6 +92,16 @@ where m.address = :address
   and (m.slot, m.position) > (:until_slot, :until_position)
 order by m.slot desc, m.position desc limit :limit;
 
+-- name: bodies_of
+-- Transactions naming an account, oldest first, after a place and up to a slot.
+select t.slot, t.position, t.raw, t.outcome, b.time
+from mentions as m
+inner join transactions as t on t.slot = m.slot and t.position = m.position
+inner join blocks as b on b.slot = t.slot
+where m.address = :address
+  and (m.slot, m.position) > (:slot, :position) and m.slot <= :up_to
+order by m.slot, m.position limit :limit;
+
 -- name: undelivered_after
 -- Places of the program's transactions after one and up to a slot, in order.
 select slot, position from transactions

@@ -255,6 +255,11 @@ class LedgerStore:
             for signature, slot, index, time, err in self._db.execute(_SQL.mentions_of, parameters)
         ]
 
+    def bodies(self, address: Address, *, after: tuple[int, int], up_to: int, limit: int) -> list[LandedTransaction]:
+        """Return the transactions that name an account, oldest first, after a place and up to a slot."""
+        parameters = {"address": address, "slot": after[0], "position": after[1], "up_to": up_to, "limit": limit}
+        return [_landed_from_row(row) for row in self._db.execute(_SQL.bodies_of, parameters)]
+
     # Deliveries
 
     def undelivered_places(self, up_to_slot: int, limit: int) -> list[Place]:

@@ -20,6 +20,7 @@ import uvicorn
 
 from zmart.domain.ids import Address
 from zmart.http.server import bind_listener
+from zmart.settings import Secret
 
 from .app import DevchainServer, create_app
 from .delivery import Destination
@@ -41,6 +42,11 @@ class DevchainNode:
     def chain(self) -> DevelopmentChain:
         """Return the running chain."""
         return self.server.chain
+
+    @property
+    def grpc_url(self) -> str:
+        """Return the address of its gRPC server."""
+        return f"http://127.0.0.1:{self.server.geyser.port}"
 
     @property
     def ledger(self) -> Ledger:
@@ -69,6 +75,7 @@ async def serve(
     *,
     destination: Destination | None = None,
     program_id: Address = PROGRAM_ID,
+    grpc_token: Secret | None = None,
 ) -> AsyncIterator[DevchainNode]:
     """Serve a chain over HTTP until the block ends; without actors unless the options enable them."""
     chosen = options or Options(traders=False, pace=20.0)
@@ -77,7 +84,7 @@ async def serve(
     ports = [listener.getsockname()[1] for listener in sockets]
     url = f"http://127.0.0.1:{ports[0]}"
     chain.sender = RpcSender(url)
-    server = DevchainServer(chain)
+    server = DevchainServer(chain, grpc_address=("127.0.0.1", 0), grpc_token=grpc_token)
     running = _QuietServer(_config(server))
     task = asyncio.create_task(running.serve(sockets=sockets))
     try:

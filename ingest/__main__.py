@@ -19,7 +19,6 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -40,7 +39,7 @@ from .decode.decoder import Decoder
 from .keeper_watch import KeeperWatch
 from .notification_watch import NotificationWatch
 from .store import group_commit, mart_retries, writer
-from .sync import logs_subscribe, sources, task, webhook_registration
+from .sync import grpc_stream, logs_subscribe, sources, task, webhook_registration
 from .sync.database import SyncDatabase
 from .webhook.app import Parts, create_app, readiness_problems
 from .webhook.auth import Verifier
@@ -94,13 +93,14 @@ def build_parts(configured: settings.Settings) -> Parts:
     committing.tracer = tracing.open_tracer(configured, "ingest")
     redis_url = configured.api.broadcast_url
     committing.on_commit = redis_notify.Notifier(redis_url.reveal() if redis_url else None).notify
+    committing.metrics.race.expected = expected_sources(configured)
     sync_task = task.SyncTask.of(configured, committing)
     return Parts(
-        verifier=Verifier.of(configured.ingest),
+        verifier=Verifier.of(configured.ingest, has_other_source=configured.chain.grpc_url is not None),
         decoder=Decoder(configured.chain.program_id),
         pipeline=committing,
         sync_task=sync_task,
-        sources=build_sources(configured, has_moved=lambda: sync_task.has_moved),
+        sources=build_sources(configured, sync_task),
         database=SyncDatabase(dsn),
         environment=configured.chain.cluster.value,
         checks={"database": SharedResult(check_database, READINESS_SECONDS).get},
@@ -113,14 +113,38 @@ def build_parts(configured: settings.Settings) -> Parts:
     )
 
 
-def build_sources(
-    configured: settings.Settings, *, has_moved: Callable[[], bool] = lambda: False
-) -> list[sources.Source]:
-    """Return the sources of transactions besides deliveries; `has_moved` is that of LogsSubscription."""
-    if not configured.ingest.logs_subscribe:
-        return []
-    chain = configured.chain
-    return [logs_subscribe.LogsSubscription(chain.ws_url.reveal(), chain.program_id, has_moved=has_moved)]
+def expected_sources(configured: settings.Settings) -> frozenset[str]:
+    """Return the live sources that should report every transaction."""
+    has_proof = bool(configured.ingest.auth_headers or configured.ingest.webhook_secret)
+    is_on = {
+        "webhook": has_proof,
+        "grpc": configured.chain.grpc_url is not None,
+        "logs": configured.ingest.logs_subscribe,
+    }
+    return frozenset(name for name, used in is_on.items() if used)
+
+
+def build_sources(configured: settings.Settings, sync_task: task.SyncTask) -> list[sources.Source]:
+    """Return the sources of transactions besides deliveries; `sync_task` has the facts about chain and log."""
+    chain, found = configured.chain, list[sources.Source]()
+
+    def has_moved() -> bool:
+        return sync_task.has_moved
+
+    if chain.grpc_url is not None:
+        found.append(
+            grpc_stream.GrpcStream(
+                chain.grpc_url.reveal(),
+                chain.grpc_token.reveal() if chain.grpc_token else None,
+                chain.program_id,
+                proven_slot=sync_task.reconciler.proven_slot,
+                check_block=sync_task.reconciler.has_block,
+                has_moved=has_moved,
+            )
+        )
+    if configured.ingest.logs_subscribe:
+        found.append(logs_subscribe.LogsSubscription(chain.ws_url.reveal(), chain.program_id, has_moved=has_moved))
+    return found
 
 
 def serve(parts: Parts, listener: socket.socket) -> None:

@@ -19,12 +19,14 @@ from prometheus_client import Counter, Gauge, Histogram
 from zmart.http import metrics as http_metrics
 
 from .log_stats import LogStatsSample
+from .source_race import SourceRace
 
 #: From a single delivery to the largest batch.
 _BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 #: An answer that takes longer is slow: Helius waits one second, the network included.
 SLOW_ANSWER_SECONDS = 0.8
 _ANSWER_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, SLOW_ANSWER_SECONDS, 1, 2.5, 5)
+_LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 _WINDOW_SECONDS = 60
 
 
@@ -161,6 +163,14 @@ class Metrics:
             "answer_seconds", "From the arrival of a delivery to its answer.", _ANSWER_BUCKETS
         )
         self._slow_answers = self._counter("slow_answers", "Deliveries answered after more than 0.8 s.")
+        #: Which source reported a transaction first.
+        self.race = SourceRace()
+        first = self._counter("source_first", "Transactions that a source reported before every other.", ("source",))
+        lag = self._histogram(
+            "source_lag_seconds", "How much later than the first source another one was.", _LAG_BUCKETS, ("source",)
+        )
+        self.race.on_first = lambda source: first.labels(source).inc()
+        self.race.on_later = lambda source, seconds: lag.labels(source).observe(seconds)
         self.slow_answer_count = 0
         self.slowest_answer_seconds = 0.0
         self.batch_size = self._histogram("batch_transactions", "Per commit.", _BATCH_BUCKETS)
@@ -267,5 +277,5 @@ class Metrics:
     def _gauge(self, name: str, about: str, labels: tuple[str, ...] = ()) -> Gauge:
         return Gauge(f"zmart_ingest_{name}", about, labels, registry=self.registry)
 
-    def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"zmart_ingest_{name}", about, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, about: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()) -> Histogram:
+        return Histogram(f"zmart_ingest_{name}", about, labels, buckets=buckets, registry=self.registry)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from .. import arguments, ledger
 from ..arguments import Options
 from ..blocks import Block
+from ..faults import PageFaults
 from ..ledger import Ledger
 from ..rpc_errors import (
     CONTEXT_SLOT_NOT_REACHED,
@@ -25,6 +26,8 @@ class NodeView:
         self.cluster = chain.cluster
         #: Slots by which this node simulates being behind.
         self.slots_behind = 0
+        #: The faults of getTransactionsForAddress.
+        self.page_faults = PageFaults()
 
     def slot(self, options: Options) -> int:
         """Return the newest slot of the requested commitment; RpcError where it is below `minContextSlot`."""

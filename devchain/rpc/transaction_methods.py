@@ -9,9 +9,12 @@ from zmart.domain.ids import Address, Signature
 
 from .. import arguments, store, views
 from ..arguments import Options, Params
+from ..blocks import LandedTransaction
 from ..rpc_errors import (
+    BLOCK_CLEANED_UP,
     FILTER_NOT_FOUND,
     INVALID_PARAMS,
+    NO_METHOD,
     RpcError,
 )
 from .node_view import NodeView
@@ -60,6 +63,9 @@ class TransactionMethods:
         landed = self._node.ledger.find(arguments.read_signature(params[0]))
         if landed is None or landed.slot > self._node.closed_slot(options):
             return None
+        return self._body(landed, options)
+
+    def _body(self, landed: LandedTransaction, options: Options) -> dict[str, Any]:
         fields = views.transaction_json(landed, options)
         return {"blockTime": landed.block_time, "slot": landed.slot, **self._index_fields(landed.index), **fields}
 
@@ -82,6 +88,39 @@ class TransactionMethods:
             }
             for found in self._mentions(address, options, limit, top)
         ]
+
+    def get_transactions_for_address(self, params: Params) -> dict[str, Any]:
+        """Return a page of the transactions that name an account, with bodies, oldest first.
+
+        Only this form of the method is served: Helius knows more options (solana.md 6).
+        """
+        if not self._node.cluster.lists_bodies:
+            raise RpcError(NO_METHOD, "Method not found")
+        options = arguments.read_options(params, 1)
+        address, limit = arguments.read_address(params[0]), options.get("limit") or MAX_SIGNATURES
+        if not 1 <= limit <= MAX_SIGNATURES:
+            raise RpcError(INVALID_PARAMS, f"Invalid limit; max {MAX_SIGNATURES}")
+        if options.get("transactionDetails") != "full" or options.get("sortOrder") != "asc":
+            raise RpcError(INVALID_PARAMS, "Invalid params: transactionDetails full and sortOrder asc are served")
+        slots = (options.get("filters") or {}).get("slot") or {}
+        from_slot, up_to = slots.get("gte", 0), self._node.closed_slot(options)
+        self._require_window(from_slot)
+        after = (from_slot, -1)
+        if token := options.get("paginationToken"):
+            slot, _, position = str(token).partition(":")
+            after = (int(slot), int(position))
+        stored = self._node.ledger.store
+        up_to = min(up_to, slots.get("lte", up_to))
+        found = [] if stored is None else stored.bodies(address, after=after, up_to=up_to, limit=limit)
+        rows = [self._body(landed, options) for landed in found]
+        token = f"{found[-1].slot}:{found[-1].index}" if len(found) == limit else None
+        rows, token = self._node.page_faults.apply(rows, token)
+        return {"data": rows, "paginationToken": token}
+
+    def _require_window(self, from_slot: int) -> None:
+        window = self._node.cluster.body_window_slots
+        if window is not None and from_slot < self._node.ledger.slot - window:
+            raise RpcError(BLOCK_CLEANED_UP, f"Slot {from_slot} is older than the history of this node")
 
     def _mentions(self, address: Address, options: Options, limit: int, top: int) -> Sequence[store.AddressMention]:
         if self._node.ledger.store is None:

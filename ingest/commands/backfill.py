@@ -172,6 +172,8 @@ class Backfill:
         self._progress_bars = progress_bars
         self._page = page
         self._fetcher = Fetcher(client, Decoder(program_id), pipeline, database)
+        #: Reads ranges in pages, where a node offers that.
+        self.body_pages = self._fetcher.pages
         self._block_order = BlockOrderResolver(client, pipeline, database)
 
     async def fill(self, slots: SlotRange) -> BackfillResult:

@@ -82,7 +82,8 @@ class Decoder:
     """Decodes items for one program."""
 
     def __init__(self, program_id: str) -> None:
-        self._program_id = program_id
+        #: The program whose transactions it decodes.
+        self.program_id = self._program_id = program_id
         self._program_id_bytes = program_id.encode()
 
     def decode_body(self, body: bytes) -> DecodedDelivery:

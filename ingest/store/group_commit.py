@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STOPPED_MESSAGE = "Ingest stopped before this was committed."
+#: Sources that report every transaction as it happens, body included.
+PUSHING_SOURCES = frozenset({"webhook", "grpc"})
 #: Delay of the responses for a batch when the next batch is ready. Without it, these responses and the requests that
 #: follow them would delay sending the next batch, while Postgres is idle.
 HEAD_START_SECONDS = 0.003
@@ -160,7 +162,7 @@ class Pipeline:
         self.limits = limits or BatchLimits()
         self.metrics = metrics or Metrics()
         self.budget = ByteBudget(self.limits.budget_bytes)
-        #: Time of the last commit of webhook transactions, on the monotonic clock.
+        #: Time of the last commit of transactions of PUSHING_SOURCES, on the monotonic clock.
         self.delivered_at: float | None = None
         #: Set by every commit with transactions; the sync task clears it.
         self.has_committed = asyncio.Event()
@@ -236,6 +238,7 @@ class Pipeline:
         """
         if not self.is_open:
             raise errors.Unavailable("Ingest is stopping.", help="Deliver again shortly.")
+        self.metrics.race.record(source, (row.signature for row in transactions), wanted)
         reservation = self._reservation(reservation)
         try:
             reservation.grow(size_bytes)
@@ -419,7 +422,7 @@ class Pipeline:
             await self._trace(self.tracer, batch, cast("AppendResult", appended), time.perf_counter() - began)
         if transactions:
             self.has_committed.set()
-        if transactions and batch[0].source == "webhook":
+        if transactions and batch[0].source in PUSHING_SOURCES:
             self.delivered_at = time.monotonic()
         self.metrics.count_commit(
             batch[0].source,

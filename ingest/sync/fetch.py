@@ -6,6 +6,7 @@ signature may disagree. Each of these leaves a row in raw.pending_signatures, an
 
     found            written with source fetch, walk or backfill; the row is deleted
     differs          the finalized version replaces ours, or ours stays (`Writer.replace`)
+    many in a range  a page of bodies at a time, where a node serves getTransactionsForAddress (`body_pages`)
     unknown          requested again later, with twice the delay each time; a signature that only a delivery named
                      becomes a dead letter after MAX_ATTEMPTS attempts
     node error       proves nothing about the transaction: requested again after the delay that the node asks for
@@ -35,6 +36,7 @@ from ..decode.decoder import DecodedDelivery, DecodedItem, Decoder, PendingSigna
 from ..records import DeadLetter, TransactionRow
 from ..store.group_commit import Pipeline
 from ..store.writer import MAX_INDEX_IN_BLOCK
+from .body_pages import BodyPages
 from .database import SyncDatabase, sql
 from .sources import Intake
 
@@ -99,14 +101,19 @@ class Fetcher:
         self._pipeline = pipeline
         self._intake = Intake(decoder, pipeline)
         self._database = database
+        self.pages = BodyPages(client, decoder.program_id, self._intake, database)
         #: Transactions fetched since the start.
         self.fetched = 0
 
     async def fetch_due(self, limit: int = ROUND_SIZE) -> int:
         """Fetch the signatures that are due, the oldest slot first; return how many were written.
 
-        Raises NodeError if no node answers, and the errors of the writer.
+        Many at once are read in pages where a node offers that (`BodyPages`), then up to `limit` one by one. Raises
+        NodeError if no node answers, and the errors of the writer.
         """
+        if from_pages := await self.pages.fetch_due():
+            self.fetched += from_pages
+            return from_pages
         rows = await self._database.fetch_all(sql.due_signatures, limit=limit)
         written = 0
         due = [DueSignature(*row) for row in rows]

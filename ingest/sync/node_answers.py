@@ -8,6 +8,7 @@ nothing is concluded: that is a contradiction.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -140,3 +141,13 @@ class FinalizedBlocks:
             except _NOT_SERVED:
                 self._found[slot] = None
         return self._found[slot]
+
+
+async def has_block(client: chain.ChainClient, slot: int, blockhash: str) -> bool | None:
+    """Return whether a slot's block has this hash; None where no node serves the block now."""
+    for node in client.each_node():
+        with contextlib.suppress(*_SKIPPED, *_NOT_SERVED):
+            block = await node.block_signatures(slot, commitment=await client.read_commitment())
+            if block is not None:
+                return block.blockhash == blockhash
+    return None

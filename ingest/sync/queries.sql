@@ -80,6 +80,10 @@ select
         select from raw.transactions as t where t.slot <= raw.finalized_through() and t.retracted_at is null
     );
 
+-- name: final_slot
+-- The last slot in which log and finalized chain are equal.
+select raw.finalized_through();
+
 -- name: holds_anything
 -- Whether the log holds a success up to a slot, which a complete list has to contain.
 select exists(
@@ -284,6 +288,27 @@ from raw.pending_signatures
 where next_attempt_at <= clock_timestamp()
 order by slot nulls first, requested_at
 limit %(limit)s;
+
+-- name: due_listed
+-- Due signatures that the chain lists above a slot, the oldest slot first.
+select
+    signature,
+    slot,
+    reason
+from raw.pending_signatures
+where next_attempt_at <= clock_timestamp() and slot > %(after)s and reason <> 'differs'
+order by slot, signature
+limit %(limit)s;
+
+-- name: count_stored
+-- How many transactions the log has between two slots; at most `limit`.
+select count(*)
+from (
+    select
+    from raw.transactions
+    where slot between %(from_slot)s and %(to_slot)s
+    limit %(limit)s
+) as t;
 
 -- name: postpone
 -- A fetch failed; each further attempt waits longer.

@@ -44,7 +44,7 @@ from zmart.chain.cluster_facts import BLOCKHASH_BLOCKS
 from ..store.group_commit import Pipeline
 from ..store.writer import MAX_INDEX_IN_BLOCK, CoverageProof
 from .database import SyncDatabase, sql
-from .node_answers import MOST_ASKED, ask_blocks, ask_statuses
+from .node_answers import MOST_ASKED, ask_blocks, ask_statuses, has_block
 
 log = structlog.get_logger()
 
@@ -123,6 +123,15 @@ class Reconciler:
             raise rpc_errors.NodeBehind(f"The node's list ends at slot {lowest}, above slots that were proven before.")
         self._highest[commitment] = max(self._highest[commitment], top)
         return ListedRange(commitment=commitment, floor=final, top=top, height=height)
+
+    async def proven_slot(self) -> int | None:
+        """Return the last slot in which log and finalized chain are equal; None before the first one."""
+        (final,) = await self._database.fetch_one(sql.final_slot)
+        return None if final is None else int(final)
+
+    async def has_block(self, slot: int, blockhash: str) -> bool | None:
+        """Return whether a slot's block has this hash; None where no node serves the block now."""
+        return await has_block(self._client, slot, blockhash)
 
     async def _require_reachable(self, node: chain.ChainClient, top: int, commitment: Commitment) -> None:
         """Check that the chain can have reached the node's slot, and store the lowest slot that the nodes report.

@@ -43,6 +43,7 @@ from .block_order import BlockOrderResolver
 from .database import SyncDatabase, sql
 from .fetch import Fetcher
 from .gaps import GapWatch, OpenGaps
+from .race_check import SourceRaceCheck
 from .reconcile import Commitment, ListedRange, Reconciler
 from .slow_answers import SlowAnswerCheck
 from .webhook_registration import WebhookRegistrationCheck
@@ -182,6 +183,7 @@ class SyncTask:
         self._reusable_lists: dict[Commitment, tuple[ListedRange, int, float]] = {}
         self._registration = registration
         self._slow_answers = SlowAnswerCheck(pipeline.metrics)
+        self._race = SourceRaceCheck(pipeline.metrics.race)
         self._next_walk = self._next_probe = self._next_registration = self._next_report = 0.0
         #: When the log became impossible to verify, on the monotonic clock; None while it can be verified.
         self._unverified_since: float | None = None
@@ -255,6 +257,7 @@ class SyncTask:
             self._next_report = now + self.intervals.probe_seconds
             await self.fetcher.report()
             await self._slow_answers.update_alert(self._database)
+            await self._race.update_alerts(self._database)
         await self._identify()
         await self.fetcher.fetch_due()
         now = time.monotonic()

@@ -207,6 +207,7 @@ async def ready(request: AnyRequest, state: State) -> Answer:
         completeness = dataclasses.asdict(parts.sync_task.completeness)
         content["completeness"] = completeness if has_texts else completeness | {"reason": None}
     content["per_minute"] = parts.metrics.rates()
+    content["sources"] = parts.metrics.race.as_json()
     if parts.log_stats is not None:
         content["size"] = await _read_size(parts.log_stats)
     return Response(content, status_code=503 if reasons else 200)

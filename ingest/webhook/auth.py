@@ -2,7 +2,8 @@
 
 Helius returns, verbatim, the `authHeader` a webhook was registered with; it signs nothing (protocol.md 8.3). Senders of
 our own may sign instead: HMAC-SHA256 of the raw body, in hex, in `x-helius-signature`. Either proof suffices, at least
-one has to be configured, and there is no mode that requires neither. A comparison takes the same time whichever part is
+one has to be configured, and there is no mode that requires neither: without one, where transactions come by gRPC,
+every delivery is refused. A comparison takes the same time whichever part is
 wrong.
 """
 
@@ -20,8 +21,10 @@ SIGNATURE_HEADER = "x-helius-signature"
 class Verifier:
     """Verifies deliveries; holds every value that is accepted during a rotation."""
 
-    def __init__(self, headers: Sequence[str] = (), secret: str | None = None) -> None:
-        if not headers and not secret:
+    def __init__(
+        self, headers: Sequence[str] = (), secret: str | None = None, *, has_other_source: bool = False
+    ) -> None:
+        if not headers and not secret and not has_other_source:
             raise errors.ConfigurationError(
                 "Ingest cannot verify deliveries: no proof is configured.",
                 help="Set HELIUS_AUTH_HEADER to the authHeader of the webhook, or HELIUS_WEBHOOK_SECRET to the key "
@@ -31,11 +34,15 @@ class Verifier:
         self._secret = secret.encode() if secret else None
 
     @classmethod
-    def of(cls, configured: settings.IngestSettings) -> Verifier:
-        """Return the verifier for a configuration. Raises ConfigurationError if the configuration accepts nothing."""
+    def of(cls, configured: settings.IngestSettings, *, has_other_source: bool = False) -> Verifier:
+        """Return the verifier for a configuration.
+
+        Raises ConfigurationError if the configuration accepts nothing, unless transactions come from another source:
+        then every delivery is refused.
+        """
         secret = configured.webhook_secret
         headers = [header.reveal() for header in configured.auth_headers]
-        return cls(headers, secret.reveal() if secret else None)
+        return cls(headers, secret.reveal() if secret else None, has_other_source=has_other_source)
 
     def is_authorized(self, authorization: str | None) -> bool:
         """Return whether an `Authorization` header is one of ours; the body does not matter then."""

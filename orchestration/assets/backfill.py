@@ -56,7 +56,7 @@ class BackfillConfig(dg.Config):
     """The limits on a run's requests to the node."""
 
     #: Maximum number of requests; a history of n transactions takes about n + n / 1,000 and one for each of its
-    #: blocks.
+    #: blocks; with pages of bodies about n / 500.
     requests: int = 20_000
     #: Requests per second; 8 suits a public node.
     per_second: float = 8.0

@@ -32,6 +32,8 @@ MAX_ACCOUNTS: Final = 100
 MAX_STATUSES: Final = 256
 MAX_SIGNATURES: Final = 1_000
 MAX_FEE_ADDRESSES: Final = 128
+#: How long a node that does not know a method of a provider is not asked for it again.
+METHOD_RECHECK_SECONDS: Final = 21_600.0
 #: The newest transaction version that this release reads, and the limit that every request states. With 0 a node
 #: responds with -32015 for each version-1 transaction (14 to 42 % of mainnet's within weeks of September 2026). Old
 #: nodes accept 1, too (solana.md 1).
@@ -146,6 +148,15 @@ class SignatureInfo(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     block_time: int | None = None
     #: Its index in the block, from nodes since Agave 4.0; None from older ones.
     transaction_index: int | None = None
+
+
+class TransactionPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One page of an account's transactions with their bodies, the oldest first."""
+
+    #: The transactions, each in the form of `getTransaction`.
+    data: tuple[msgspec.Raw, ...]
+    #: Asks for the next page; None after the last one.
+    pagination_token: str | None = None
 
 
 class BlockSignatures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -305,6 +316,23 @@ class ChainClient(Protocol):
         """Return one page of an account's transactions, newest first, failed ones included; see `iterate_history`.
 
         Raise CursorUnknown where the node does not know `before` or `until`; older nodes return an empty page instead.
+        """
+        ...
+
+    async def transactions_for_address(
+        self,
+        address: str,
+        *,
+        commitment: Commitment,
+        from_slot: int,
+        to_slot: int,
+        token: str | None = None,
+        limit: int = MAX_SIGNATURES,
+    ) -> TransactionPage:
+        """Return one page of an account's transactions between two slots, both included, with bodies, oldest first.
+
+        Few providers serve this. Raise MethodUnavailable where no node does; a node that lacks it is asked once in
+        METHOD_RECHECK_SECONDS. A token belongs to one node, so page through `pin_node()` or one of `each_node()`.
         """
         ...
 

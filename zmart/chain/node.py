@@ -55,6 +55,8 @@ class RpcNode:
         self.genesis_hash: str | None = None
         #: Until then, by the monotonic clock, other nodes are called first.
         self.deprioritized_until = 0.0
+        #: Until when a method that this node lacks is not asked for again, by the monotonic clock.
+        self._missing_until: dict[str, float] = {}
         self._program_id = program_id
         self._pacer = pacer
         self._timeout_seconds = timeout_seconds
@@ -70,6 +72,16 @@ class RpcNode:
     def deprioritize(self, seconds: float) -> None:
         """Prefer other nodes for a while."""
         self.deprioritized_until = time.monotonic() + seconds
+
+    def require_method(self, method: str) -> None:
+        """Raise MethodUnavailable, without a request, if the node has answered lately that it lacks the method."""
+        if time.monotonic() < self._missing_until.get(method, float("-inf")):
+            raise rpc_errors.MethodUnavailable(f"{self.name} does not serve {method}.")
+
+    def note_missing(self, method: str, seconds: float) -> None:
+        """Note that the node lacks a method; a note that is still valid is not prolonged."""
+        if time.monotonic() >= self._missing_until.get(method, float("-inf")):
+            self._missing_until[method] = time.monotonic() + seconds
 
     async def call(self, method: str, params: Sequence[Any], type: type[_T]) -> _T:
         """Return the result of a method as `type`; raise an error of `rpc_errors`, or Overloaded from the pacer."""

@@ -18,6 +18,7 @@ from zmart.domain.ids import Signature, Slot
 
 from . import client, cluster_facts, rpc_errors, transactions
 from .cluster_facts import ClusterFacts, ConsensusModel
+from .cluster_guard import ClusterGuard
 from .node import TIMEOUT_SECONDS, RpcNode
 from .request_pacer import RequestPacer
 from .rpc_responses import (
@@ -58,7 +59,7 @@ class RpcClient:
             RpcNode(url, program_id=program_id, pacer=pacer, timeout_seconds=timeout_seconds)
             for url in dict.fromkeys(urls)
         )
-        self._cluster = _ClusterGuard(is_enabled=len(self._nodes) > 1)
+        self._cluster = ClusterGuard(is_enabled=len(self._nodes) > 1)
         self._facts = ClusterFacts()
 
     @classmethod
@@ -322,6 +323,28 @@ class RpcClient:
         options = _options(commitment, min_context_slot, limit=limit, before=before, until=until)
         return await self._call("getSignaturesForAddress", [address, options], tuple[client.SignatureInfo, ...])
 
+    async def transactions_for_address(
+        self,
+        address: str,
+        *,
+        commitment: client.Commitment,
+        from_slot: int,
+        to_slot: int,
+        token: str | None = None,
+        limit: int = client.MAX_SIGNATURES,
+    ) -> client.TransactionPage:
+        """Call `getTransactionsForAddress`, which Helius and QuickNode define."""
+        options = {
+            **_options(commitment, None, limit=limit, paginationToken=token),
+            "transactionDetails": "full",
+            "sortOrder": "asc",
+            "encoding": "json",
+            "maxSupportedTransactionVersion": client.MAX_TRANSACTION_VERSION,
+            "filters": {"slot": {"gte": from_slot, "lte": to_slot}, "status": "any", "tokenAccounts": "none"},
+        }
+        method = "getTransactionsForAddress"
+        return await self._call(method, [address, options], client.TransactionPage, is_optional=True, asks_once=True)
+
     async def request_airdrop(self, address: str, lamports: int, *, commitment: client.Commitment) -> Signature:
         """Call `requestAirdrop`."""
         return Signature(await self._call("requestAirdrop", [address, lamports, _options(commitment, None)], str))
@@ -383,18 +406,31 @@ class RpcClient:
 
     # Choice of the node
 
-    async def _call(self, method: str, params: Sequence[Any], type: type[_T], *, is_optional: bool = False) -> _T:
+    async def _call(
+        self,
+        method: str,
+        params: Sequence[Any],
+        type: type[_T],
+        *,
+        is_optional: bool = False,
+        asks_once: bool = False,
+    ) -> _T:
         """Return the first usable response; raise the error of the most preferred node where every node fails.
 
-        A node that fails an optional call keeps its place for all others: providers filter such methods.
+        A node that fails an optional call keeps its place for all others: providers filter such methods. With
+        `asks_once`, a node that lacks the method is not asked again for a while.
         """
         failures: list[rpc_errors.NodeError | rpc_errors.ApiKeyRejected] = []
         for node in self._nodes_by_preference():
             try:
+                if asks_once:
+                    node.require_method(method)
                 await self._cluster.check(node)
                 return await node.call(method, params, type)
             except (rpc_errors.NodeError, rpc_errors.ApiKeyRejected) as error:
                 failures.append(error)
+                if asks_once and isinstance(error, rpc_errors.MethodUnavailable):
+                    node.note_missing(method, client.METHOD_RECHECK_SECONDS)
                 # A node that lacks one method may serve every other one.
                 if not is_optional and not isinstance(error, rpc_errors.MethodUnavailable):
                     node.deprioritize(_pause_seconds(error))
@@ -412,31 +448,6 @@ _KEY_REJECTED_SECONDS: Final = 60.0
 
 def _pause_seconds(error: rpc_errors.NodeError | rpc_errors.ApiKeyRejected) -> float:
     return error.retry_after_seconds if isinstance(error, rpc_errors.NodeError) else _KEY_REJECTED_SECONDS
-
-
-class _ClusterGuard:
-    """Checks that all nodes of one client are of the same cluster."""
-
-    def __init__(self, *, is_enabled: bool) -> None:
-        self._is_enabled = is_enabled
-        self._first: RpcNode | None = None
-
-    async def check(self, node: RpcNode) -> None:
-        """Raise ConfigurationError where the node is of another cluster than the first node that was called."""
-        if not self._is_enabled or node is self._first:
-            return
-        if node.genesis_hash is None:
-            node.genesis_hash = await node.call("getGenesisHash", [], str)
-        self._first = self._first or node
-        if node.genesis_hash != self._first.genesis_hash:
-            ours, theirs = (
-                client.cluster_by_genesis_hash(str(self._first.genesis_hash)),
-                client.cluster_by_genesis_hash(node.genesis_hash),
-            )
-            raise errors.ConfigurationError(
-                f"{self._first.name} is on {ours}, {node.name} on {theirs} (genesis hash {node.genesis_hash}).",
-                help="Set SOLANA_RPC_URL and HELIUS_RPC_URL to nodes of one cluster.",
-            )
 
 
 #: How many samples are averaged; each covers a minute.

@@ -182,6 +182,10 @@ def _format_ingest(report: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         sources = ", ".join(f"{source} {count:,}" for source, count in sorted(by_source.items()))
         text = f"{sum(by_source.values()):,} {unit}" + (f" ({sources})" if sources else "")
         rows.append(("" if place else "a minute", text))
+    rows += [
+        ("" if place else "sources", _format_source(name, one))
+        for place, (name, one) in enumerate((report.get("sources") or {}).items())
+    ]
     size = report.get("size") or {}
     if (total := size.get("bytes")) is not None and total >= 0:
         bytes_per_million = size.get("bytes_per_million_events")
@@ -192,6 +196,16 @@ def _format_ingest(report: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         )
         rows.append(("size", f"{total / 1e6:,.0f} MB, {growth}"))
     return rows
+
+
+def _format_source(name: str, standing: Mapping[str, Any]) -> str:
+    """Return how a source did in the last five minutes, compared with the others."""
+    parts = [f"first for {standing['first']:,}"]
+    if standing["later"]:
+        parts.append(f"later for {standing['later']:,}, by {1e3 * standing['median_lag_seconds']:,.0f} ms (median)")
+    if standing["missed"]:
+        parts.append(f"{standing['missed']:,} not reported")
+    return f"{name}: {'; '.join(parts)}"
 
 
 _CONSENSUS = {

@@ -102,6 +102,10 @@ class ChainSettings:
     admin_keypair_path: Path | None
     helius_api_key: Secret | None
     helius_rpc_url: Secret | None
+    #: A server of the Yellowstone gRPC protocol; it may contain a key. None without one.
+    grpc_url: Secret | None
+    #: Its key (`x-token`).
+    grpc_token: Secret | None
 
     @property
     def is_localnet(self) -> bool:
@@ -187,6 +191,10 @@ class DevchainSettings:
     webhook_index: str
     #: The rent exemption of one byte.
     rent_lamports_per_byte: int
+    #: The port of gRPC; None serves none.
+    grpc_port: int | None
+    #: Whether the node serves getTransactionsForAddress.
+    lists_bodies: bool
     #: Percent of the demo trades that come from other wallets in transactions of version 1.
     v1_percent: int
     #: Percent of the demo trades that a vault makes by a call from its program.

@@ -153,6 +153,8 @@ def _chain(env: Environment, ports: PortSettings, hosts: HostSettings) -> ChainS
         admin_keypair_path=env.optional_path("ADMIN_KEYPAIR_PATH"),
         helius_api_key=env.secret("HELIUS_API_KEY"),
         helius_rpc_url=env.secret_url("HELIUS_RPC_URL", ("http", "https")),
+        grpc_url=env.secret_url("SOLANA_GRPC_URL", ("http", "https")),
+        grpc_token=env.secret("SOLANA_GRPC_TOKEN"),
     )
 
 
@@ -267,6 +269,8 @@ def _devchain(env: Environment) -> DevchainSettings:
             "DEVCHAIN_WEBHOOK_INDEX", ("within-block", "transaction", "both", "none"), "within-block"
         ),
         rent_lamports_per_byte=env.count("DEVCHAIN_RENT_PER_BYTE", 5_080, low=1),
+        grpc_port=env.integer("DEVCHAIN_GRPC_PORT", None, low=1, high=65_535),
+        lists_bodies=env.flag("DEVCHAIN_LISTS_BODIES", default=True),
         v1_percent=env.percent("DEVCHAIN_V1_PERCENT", 15),
         vault_percent=env.percent("DEVCHAIN_VAULT_PERCENT", 3),
         unexecuted_percent=env.percent("DEVCHAIN_UNEXECUTED_PERCENT", 0),

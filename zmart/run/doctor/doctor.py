@@ -26,6 +26,7 @@ import psycopg
 from zmart import errors
 from zmart import settings as configuration
 from zmart.chain import addresses, codec, helius, rpc, signer
+from zmart.chain.geyser.stream import GeyserClient
 from zmart.db import migrate, poolers, queries
 from zmart.db.connection import connect_sync, translate_errors
 from zmart.settings import ROLES, Role, Settings, server_url
@@ -97,12 +98,14 @@ class _SettingsExamination:
         yield from self._state()
         yield from doctor_checks.check_ports(list(self._ports()))
         yield from self._database()
-        yield from doctor_checks.check_webhook(self.settings.ingest, self.settings.chain.cluster)
         chain = self.settings.chain
+        has_grpc = chain.grpc_url is not None
+        yield from doctor_checks.check_webhook(self.settings.ingest, chain.cluster, has_grpc=has_grpc)
         yield from doctor_checks.check_keepers(
             self.settings.keepers, chain.cluster, has_admin=chain.admin_keypair_path is not None
         )
         yield from asyncio.run(self._registration())
+        yield from asyncio.run(self._grpc())
         yield from asyncio.run(self._chain())
 
     @property
@@ -244,6 +247,20 @@ class _SettingsExamination:
             )
         )
 
+    # gRPC
+
+    async def _grpc(self) -> list[Finding]:
+        url, token = self.settings.chain.grpc_url, self.settings.chain.grpc_token
+        if url is None:
+            return doctor_checks.report_skipped("grpc", "SOLANA_GRPC_URL is not set; transactions come by webhook.")
+        try:
+            async with GeyserClient(url.reveal(), token.reveal() if token else None) as client:
+                await client.connect()
+                version, first = await client.version(), await client.first_replayable_slot()
+        except errors.ZmartError as error:
+            return [Finding(check="grpc", answer="no", message=str(error))]
+        return doctor_checks.check_grpc(url.reveal(), version, first, has_token=token is not None)
+
     # Helius
 
     async def _registration(self) -> list[Finding]:
@@ -314,6 +331,7 @@ _FILE_SECRETS = frozenset(
     {
         *("DATABASE_URL", "DATABASE_URL_INGEST", "DATABASE_URL_API", "DATABASE_URL_KEEPER", "DATABASE_URL_ANALYST"),
         *("PGPASSWORD", "BACKEND_AUTHORITY_PRIVATE_KEY", "HELIUS_AUTH_HEADER", "HELIUS_WEBHOOK_SECRET"),
+        *("SOLANA_GRPC_URL", "SOLANA_GRPC_TOKEN"),
         *("HELIUS_API_KEY", "HELIUS_RPC_URL", "JWT_SECRET", "BROADCAST_URL", "METRICS_TOKEN"),
         *("IPFS_API_URL", "IPFS_PINNING_URL", "IPFS_PINNING_TOKEN", "IPFS_GATEWAY_URL", "ALERT_WEBHOOK_URL"),
     }

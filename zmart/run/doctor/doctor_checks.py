@@ -451,12 +451,28 @@ def check_keepers(keepers: settings.KeeperSettings, cluster: Cluster, *, has_adm
     return check.finish(f"Approvals are sent by {who}.")
 
 
-def check_webhook(ingest: settings.IngestSettings, cluster: Cluster) -> list[Finding]:
-    """Check that deliveries have to prove their origin."""
+def check_grpc(url: str, version: str, first_slot: int | None, *, has_token: bool) -> list[Finding]:
+    """Check a gRPC server that has answered with its version and the first slot that it replays."""
+    check = Check("grpc")
+    parts = urlsplit(url)
+    if has_token and parts.scheme == "http" and not settings.is_loopback(parts.hostname or ""):
+        check.warn("SOLANA_GRPC_TOKEN is sent without encryption.", "Use an https:// address in SOLANA_GRPC_URL.")
+    if first_slot is None:
+        check.warn(
+            "The server does not say that it replays slots: what happens between two connections is left to the walk.",
+            "Use a server with replay (LaserStream, or replay_stored_slots of the plugin).",
+        )
+    return check.finish(f"The server answers ({version[:60]}) and replays from slot {first_slot}.")
+
+
+def check_webhook(ingest: settings.IngestSettings, cluster: Cluster, *, has_grpc: bool = False) -> list[Finding]:
+    """Check that deliveries have to prove their origin; `has_grpc` is whether transactions come by gRPC, too."""
     check = Check("webhook")
     proofs = [*ingest.auth_headers, *([ingest.webhook_secret] if ingest.webhook_secret else [])]
     if not proofs and cluster is Cluster.LOCALNET:
         return check.finish("No proof is configured; on localnet `zmart up` generates one.")
+    if not proofs and has_grpc:
+        return check.finish("No proof is configured: every delivery is refused, and transactions come by gRPC.")
     if not proofs:
         step = "Set HELIUS_AUTH_HEADER to the header of the webhook at Helius, or set HELIUS_WEBHOOK_SECRET."
         check.fail("No proof of deliveries is configured, so ingest would reject all of them.", step)

@@ -365,6 +365,8 @@ def _generated_secrets(settings: Settings, selected: set[str]) -> dict[str, str]
     """Return generated values for required secrets that are not set; raise ConfigurationError except on localnet."""
     missing = []
     no_proof = not settings.ingest.auth_headers and settings.ingest.webhook_secret is None
+    # Without a webhook, transactions may come by gRPC.
+    no_proof = no_proof and (settings.chain.grpc_url is None or settings.chain.is_localnet)
     if no_proof and selected & {"ingest", "devchain"}:
         missing.append("HELIUS_AUTH_HEADER")
     if not settings.api.jwt_secrets and selected & {"api", "ws"}:
