@@ -45,6 +45,7 @@ from .routes import (
     contract,
     discovery,
     discussions,
+    exports,
     health,
     holders,
     ipfs,
@@ -108,6 +109,7 @@ _TAGS = {
     "auth": "Signing in with a wallet.",
     "acting": "Transactions for a wallet to sign, and their status.",
     "push": "Push of events as they happen.",
+    "exports": "Parquet files of the log and the marts.",
     "status": "The state of the log, its completeness and its finality.",
 }
 
@@ -134,6 +136,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         *discussions.HANDLERS,
         *leaderboard.HANDLERS,
         *me.HANDLERS,
+        *exports.HANDLERS,
         *sql.HANDLERS,
         *metadata.HANDLERS,
         *ipfs.HANDLERS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from . import checks, dbt_manifest, jobs, keeper_jobs, retention, schedules, sensors
-from .assets import accounts, backfill, docs, keepers, log, marts, snapshots
+from .assets import accounts, backfill, docs, exports, keepers, log, marts, snapshots
 from .resources import DatabaseResource, Dbt
 
 
@@ -22,6 +22,7 @@ def define(database: DatabaseResource | None = None) -> dg.Definitions:
             *accounts.assets(),
             *snapshots.assets(),
             *docs.assets(),
+            *exports.assets(),
         ],
         asset_checks=[*checks.checks(models), *accounts.checks()],
         jobs=[*jobs.jobs(models), *keeper_jobs.jobs(), *retention.jobs(), *accounts.jobs(), *snapshots.jobs()],
@@ -32,7 +33,7 @@ def define(database: DatabaseResource | None = None) -> dg.Definitions:
             *accounts.schedules(),
             *snapshots.schedules(),
         ],
-        sensors=[*sensors.sensors(), *backfill.sensors(), *keeper_jobs.sensors()],
+        sensors=[*sensors.sensors(), *backfill.sensors(), *exports.sensors(), *keeper_jobs.sensors()],
         resources={"database": database, "dbt": dg.ResourceDefinition(lambda _: Dbt(database=database))},
         # A process per step would take 14 s where this takes 0.3 s.
         executor=dg.in_process_executor,

@@ -257,3 +257,18 @@ from marts.ballots_as_of(%(slot)s, %(market_no)s) as b inner join raw.markets_se
 select * from marts.protocol_config
 where order_key < (coalesce(%(slot)s::bigint, 549755813886) + 1) << 24
 order by order_key;
+
+-- name: next_export_range
+-- The end of the next range of entries to export: as many whole appends as fit, once they are full or old enough.
+select
+    case
+        when h.head >= %(after)s + %(size)s
+            then coalesce(
+                (select max(c.last_seq) from raw.commits as c where c.last_seq > %(after)s and c.last_seq <= %(after)s + %(size)s),
+                (select min(c.last_seq) from raw.commits as c where c.last_seq > %(after)s)
+            )
+        when f.at < clock_timestamp() - make_interval(secs => %(seconds)s) then h.head
+    end
+from (select coalesce(max(c.last_seq), 0) as head from raw.commits as c) as h
+inner join raw.feed as f on f.seq = %(after)s + 1
+where h.head > %(after)s;

@@ -48,6 +48,9 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "from": Parameter("2026-01-31T12:00:00Z"),
     "to": Parameter("2026-02-01T00:00:00Z"),
     "after": Parameter(17),
+    "first_day": Parameter("2026-01-01"),
+    "last_day": Parameter("2026-12-31"),
+    "path": Parameter("epoch=0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11/log/seq=000000000001-000000100000/manifest.json"),
     "last_valid_block_height": Parameter(301_442_257),
     "target_cost": Parameter("1000000000"),
     "shares": Parameter("5000000000"),
@@ -65,6 +68,8 @@ OTHER_MEDIA_TYPES: Final[dict[str, dict[str, Any]]] = {
     "runSql": {"text/csv": {"type": "string", "description": "A header line, then one line per row; format=csv."}},
     "stream": {"text/event-stream": _STREAM},
     "showDocument": {"application/octet-stream": {"type": "string", "format": "binary"}},
+    "getExportedFile": {"application/octet-stream": {"type": "string", "format": "binary"}},
+    "getStatement": {"text/csv": {"type": "string", "description": "A header, then a line per trade or payout."}},
 }
 _OF_OPERATION: Final = {("listDiscussions", "name"): _MARKET}
 _TEXTS: Final = {

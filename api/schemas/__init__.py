@@ -107,6 +107,7 @@ from .discussions import (
     Thread,
     Threads,
 )
+from .exports import ExportedFile, ExportedSegment, Exports
 from .leaderboard import (
     Leaderboard,
     Period,
@@ -233,6 +234,9 @@ __all__ = [
     "Edit",
     "Edits",
     "Exact",
+    "ExportedFile",
+    "ExportedSegment",
+    "Exports",
     "FieldProblem",
     "Health",
     "Holder",

@@ -4,9 +4,10 @@ It imports none of the services. An error is one sentence and the next step, wit
 `--debug` adds the traceback.
 
 Each module contains the commands of one subject: the services and their state (`services`, `status`, `doctor`), the log
-and its marts (`log`, `database`), backups (`backup`), work on chain and after it (`keepers`, `snapshots`, `alerts`),
-keys to try it with (`wallets`), the API contract (`openapi`), and the statements of the API (`sql`). A command itself
-imports modules that only it needs and that take long to import, so that `zmart --help` stays fast.
+and its marts (`log`, `database`), backups (`backup`), files for analysts (`export`), work on chain and after it
+(`keepers`, `snapshots`, `alerts`), keys to try it with (`wallets`), the API contract (`openapi`), and the statements of
+the API (`sql`). A command itself imports modules that only it needs and that take long to import, so that
+`zmart --help` stays fast.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from . import (
     database,
     doctor,
     expected_errors,
+    export,
     keepers,
     log,
     openapi,
@@ -39,7 +41,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
     *(log.replay, log.backfill, log.gap, log.dead_letters, log.webhook),
     *(database.dsn, database.psql, database.migrate, database.rebuild, database.dbt, audit.audit),
-    *(backup.backup, backup.restore),
+    *(backup.backup, backup.restore, export.export),
     *(keepers.keeper, snapshots.snapshot, alerts.alert_group),
     *(wallets.key, wallets.demo_wallets, openapi.openapi, sql.sql),
 )

@@ -10,19 +10,45 @@ from pathlib import Path
 
 import click
 
+from zmart import errors
 from zmart import settings as configuration
 
 from . import parameters, subprocesses
+from .backup import show_steps
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def replay(file: Path) -> None:
-    """Ingest webhook bodies from FILE.
+@click.argument("source")
+@click.option("--epoch", help="The epoch to import, if SOURCE holds several.")
+def replay(source: str, epoch: str | None) -> None:
+    """Replay webhook bodies or an exported log.
 
-    Each line of FILE holds one JSON array. The bodies go through the pipeline of the webhook without HTTP.
+    SOURCE is a file whose lines each hold one JSON array of webhook bodies: they go through the pipeline of the webhook
+    without HTTP. Or it is a place of `zmart export`, a folder or s3://BUCKET/PREFIX: its log is imported into this
+    database, which must be empty. The chain is computed again, and the marts are rebuilt.
     """
-    _run_ingest("replay", str(file))
+    if source.startswith("s3://") or Path(source).is_dir():
+        _import_log(source, epoch)
+        return
+    if not Path(source).is_file():
+        raise errors.NotFound(f"There is no file or folder {source}.", help="Check the path.")
+    _run_ingest("replay", source)
+
+
+def _import_log(source: str, epoch: str | None) -> None:
+    from zmart.run.export import importer, store
+
+    settings = configuration.load()
+    with show_steps() as report:
+        result = importer.replay(
+            settings.postgres.dsn(),
+            store.open_location(source, settings.export),
+            epoch=epoch,
+            report=report,
+            report_rebuild=lambda line: None,
+        )
+    click.echo(f"imported {result.entries:,} entries of epoch {result.source_epoch}, {result.known:,} were known")
+    click.echo(f"chain value {result.value}, computed again; marts rebuilt")
 
 
 @click.command()

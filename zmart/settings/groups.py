@@ -279,6 +279,20 @@ class IpfsSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """The place of exported files; the other fields apply to S3 only, under the names of the AWS tools."""
+
+    #: A folder, or `s3://BUCKET/PREFIX`; None without exports.
+    url: str | None
+    #: Another S3 server than Amazon's.
+    endpoint_url: str | None
+    region: str | None
+    access_key_id: Secret | None
+    secret_access_key: Secret | None
+    session_token: Secret | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DagsterSettings:
     """Who may use Dagster's web interface."""
 
@@ -306,6 +320,7 @@ class Settings:
     keepers: KeeperSettings
     ipfs: IpfsSettings
     dagster: DagsterSettings
+    export: ExportSettings
     #: The address to which alerts are posted; they are always written to ops.alerts.
     alert_webhook_url: Secret | None
     #: The collector of OpenTelemetry traces; None switches tracing off.

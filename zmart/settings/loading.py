@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast, get_args
@@ -17,6 +18,7 @@ from .groups import (
     ChainSettings,
     DagsterSettings,
     DevchainSettings,
+    ExportSettings,
     HostSettings,
     IngestSettings,
     IpfsSettings,
@@ -78,6 +80,7 @@ def read(env: Environment) -> Settings:
         keepers=_keepers(env, chain.cluster),
         dagster=_dagster(env),
         ipfs=_ipfs(env),
+        export=_export(env),
         alert_webhook_url=env.secret_url("ALERT_WEBHOOK_URL", ("http", "https")),
         otlp_endpoint=env.url("OTEL_EXPORTER_OTLP_ENDPOINT", ("http", "https")),
         otlp_headers=env.secret("OTEL_EXPORTER_OTLP_HEADERS"),
@@ -328,4 +331,18 @@ def _ipfs(env: Environment) -> IpfsSettings:
         pinning_url=env.secret_url("IPFS_PINNING_URL", ("http", "https")),
         pinning_token=env.secret("IPFS_PINNING_TOKEN"),
         gateway_url=env.secret_url("IPFS_GATEWAY_URL", ("http", "https")),
+    )
+
+
+def _export(env: Environment) -> ExportSettings:
+    url = env.text("EXPORT_URL")
+    if url is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#]*)?|(file:)?/.*|~/.*", url):
+        env.refuse("EXPORT_URL", "an absolute path of a folder, or s3://BUCKET/PREFIX")
+    return ExportSettings(
+        url=url,
+        endpoint_url=env.url("AWS_ENDPOINT_URL", ("http", "https")),
+        region=env.text("AWS_REGION"),
+        access_key_id=env.secret("AWS_ACCESS_KEY_ID"),
+        secret_access_key=env.secret("AWS_SECRET_ACCESS_KEY"),
+        session_token=env.secret("AWS_SESSION_TOKEN"),
     )

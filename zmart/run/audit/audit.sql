@@ -28,7 +28,10 @@ select
     e.clock,
     e.payload,
     case f.kind
-        when 'ballot' then (select b.message || E'\n' || b.signature from app.ballots as b where b.seq = f.seq)
+        -- An imported ballot has no text (zmart/run/export/importer.py).
+        when 'ballot' then (
+            select nullif(b.message || E'\n' || b.signature, E'\n') from app.ballots as b where b.seq = f.seq
+        )
         when 'comment' then (
             select c.content from app.comments as c
             where
