@@ -41,6 +41,7 @@ from .routes import (
     activity,
     auth,
     ballots,
+    batches,
     charts,
     contract,
     discovery,
@@ -131,6 +132,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         *health.HANDLERS,
         *metrics.HANDLERS,
         *markets.HANDLERS,
+        *batches.HANDLERS,
         *charts.HANDLERS,
         *discovery.HANDLERS,
         *discussions.HANDLERS,
@@ -212,7 +214,7 @@ async def _before_request(request: Request[Any, Any, State]) -> None:
 
 async def _notify_after_write(request: Request[Any, Any, State]) -> None:
     # The write is committed by now; if Postgres transports the change signal, this does nothing.
-    if request.method not in _METHODS_WITHOUT_BODY:
+    if request.method not in _METHODS_WITHOUT_BODY and not request.route_handler.opt.get("is_read"):
         request.app.state.notifier.notify()
 
 

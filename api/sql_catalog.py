@@ -26,7 +26,7 @@ from zmart import errors
 from . import schemas, writes
 from .live import reader
 from .reads import pagination, statements
-from .routes import activity, charts, discussions, leaderboard, lifecycle, users
+from .routes import activity, batches, charts, discussions, leaderboard, lifecycle, users
 
 _INSTANT = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 _MARKET = "0" * 63 + "1"
@@ -55,6 +55,7 @@ EXAMPLES: Mapping[str, Any] = {
     "limit": 20,
     "market": _MARKET,
     "market_id": _MARKET,
+    "market_names": f"{_MARKET} {_WALLET}",
     "message": "A signed text.",
     "next_hash": bytes(32),
     "nonce": "nonce",
@@ -82,6 +83,7 @@ EXAMPLES: Mapping[str, Any] = {
     "trades": 10,
     "vote": "up",
     "wallet": _WALLET,
+    "wallet_names": _WALLET,
     "wanted": 1,
     "width_seconds": 3600,
     "window": 60,
@@ -139,6 +141,12 @@ def _variants() -> Iterator[tuple[str, str, str]]:
         yield "leaderboard", ranking, leaderboard.leaderboard_statement(ranking)
     yield "candles", "filled", charts.candles_statement(is_filled=True)
     yield "candles", "traded", charts.candles_statement(is_filled=False)
+    yield "market_batch", "sparklines", batches.markets_statement(25)
+    yield "market_batch_rows", "sparklines", batches.market_rows_statement(25)
+    yield "candle_batch", "filled", batches.candles_statement(is_filled=True)
+    yield "candle_batch", "traded", batches.candles_statement(is_filled=False)
+    yield "position_batch", "all", batches.positions_statement(is_of_one_market=False)
+    yield "position_batch", "market", batches.positions_statement(is_of_one_market=True)
     yield "price_history", "newest", charts.price_history_statement(_page())
     yield "lifecycle", "market", lifecycle.lifecycle_statement()
     yield "positions", "list", users.positions_statement(is_empty_found=True)

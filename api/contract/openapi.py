@@ -48,7 +48,7 @@ _CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "blockhash_unknown": ("relayTransaction",),
     "account_in_use": ("acting",),
     "chain_unavailable": ("acting",),
-    "unfit_window": ("listCandles",),
+    "unfit_window": ("listCandles", "batchCandles"),
     "unfit_sql": ("runSql",),
     "unknown_topic": ("stream",),
     "too_many_streams": ("stream",),
@@ -136,6 +136,8 @@ def _operation(path: str, source: Document, handler: HTTPRouteHandler, problems:
         operation["x-alias-of"] = name
     if parameters := [_parameter(one, name) for one in source.get("parameters", ())]:
         operation["parameters"] = parameters
+    # A read that needs a body has the position of its rows in the same headers, and no 304.
+    is_read = bool(handler.opt.get("is_read"))
     if "requestBody" in source:
         content = source["requestBody"]["content"]["application/json"]
         example = examples.request(name)
@@ -143,7 +145,7 @@ def _operation(path: str, source: Document, handler: HTTPRouteHandler, problems:
             "required": True,
             "content": {"application/json": {"schema": _schema(content["schema"]), "example": example}},
         }
-    operation["responses"] = dict(sorted(_responses(name, source, problems).items()))
+    operation["responses"] = dict(sorted(_responses(name, source, problems, is_read=is_read).items()))
     if security := source.get("security"):
         operation["security"] = [*security, *_LEGACY]
     elif name == "stream":
@@ -170,12 +172,12 @@ def _parameter(source: Document, operation: str) -> Document:
     return parameter | {"example": examples.parameter(source["name"], operation, schema)}
 
 
-def _responses(name: str, source: Document, problems: Document) -> Document:
+def _responses(name: str, source: Document, problems: Document, *, is_read: bool) -> Document:
     documents: Document = {}
     for status, response in source["responses"].items():
         number = int(status)
         if number < 300:
-            documents[status] = _success(name, number, response, is_read="304" in source["responses"])
+            documents[status] = _success(name, number, response, is_read=is_read or "304" in source["responses"])
         elif number == 304:
             documents[status] = {"description": response["description"], "headers": _header_refs("Zmart-Seq", "ETag")}
         elif "application/json" in response.get("content", {}) and number != 400:

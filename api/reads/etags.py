@@ -15,11 +15,14 @@ from litestar.types import Scope
 
 _CLIENT_TAGS: contextvars.ContextVar[str | None] = contextvars.ContextVar("known_tags", default=None)
 _DIGITS = 24
+#: A read by POST has no 304: RFC 9110 defines it for these methods alone.
+_CONDITIONAL_METHODS = frozenset({"GET", "HEAD"})
 
 
 def read_if_none_match(scope: Scope) -> None:
     """Store the caller's If-None-Match tags for this request."""
-    header_values = [value for name, value in scope["headers"] if name == b"if-none-match"]
+    is_conditional = scope.get("method") in _CONDITIONAL_METHODS
+    header_values = [value for name, value in scope["headers"] if name == b"if-none-match" and is_conditional]
     _CLIENT_TAGS.set(b",".join(header_values).decode("latin-1") if header_values else None)
 
 

@@ -75,7 +75,12 @@ def price_history_statement(page: pagination.PageRequest) -> str:
 
 def candles_statement(*, is_filled: bool) -> str:
     """Return the statement for a window of candles, with or without those that have no trade."""
-    return statements.compose("candles", buckets=statements.part("buckets_filled" if is_filled else "buckets_traded"))
+    return statements.compose("candles", buckets=candle_buckets(is_filled=is_filled))
+
+
+def candle_buckets(*, is_filled: bool) -> str:
+    """Return the part that lists the starts of a market's candles."""
+    return statements.part("buckets_filled" if is_filled else "buckets_traded")
 
 
 HANDLERS = [show_price_history, list_candles]

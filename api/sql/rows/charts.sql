@@ -41,3 +41,59 @@ to_timestamp((
     select least(e.clock, 253402300799) from raw.events as e
     where e.retracted_at is null order by e.order_key desc limit 1
 ))
+
+-- name: candle_series
+-- The candles of market m in a window, the newest last, as one array; each is combined from its minutes.
+select coalesce((
+    select json_agg(json_build_object(
+        'bucket_at', b.start_at,
+        'open', coalesce(c.open, l.close)::text,
+        'high', coalesce(c.high, l.close)::text,
+        'low', coalesce(c.low, l.close)::text,
+        'close', coalesce(c.close, l.close)::text,
+        'open_price', round(coalesce(c.open, l.close) / 1000000000.0, 9),
+        'high_price', round(coalesce(c.high, l.close) / 1000000000.0, 9),
+        'low_price', round(coalesce(c.low, l.close) / 1000000000.0, 9),
+        'close_price', round(coalesce(c.close, l.close) / 1000000000.0, 9),
+        'volume', coalesce(c.volume, 0)::text,
+        'buy_volume', coalesce(c.buy_volume, 0)::text,
+        'shares_volume', coalesce(c.shares_volume, 0)::text,
+        'trades_count', c.trades_count,
+        'is_carried', c.trades_count = 0
+    ) order by b.start_at)
+    from ({buckets}) as b
+    cross join lateral (
+        select
+            (min(array[c.open_key, c.open]))[2] as open,
+            max(c.high) as high,
+            min(c.low) as low,
+            (max(array[c.close_key, c.close]))[2] as close,
+            sum(c.volume) as volume,
+            sum(c.buy_volume) as buy_volume,
+            sum(c.shares_volume) as shares_volume,
+            coalesce(sum(c.trades_count), 0)::bigint as trades_count
+        from marts.candles_1m as c
+        where c.market_no = m.market_no and c.bucket_at >= b.start_at and c.bucket_at < b.start_at + {width}
+    ) as c
+    left join lateral (
+        select e.close from marts.candles_1m as e
+        where c.trades_count = 0 and e.market_no = m.market_no and e.bucket_at < b.start_at
+        order by e.bucket_at desc limit 1
+    ) as l on true
+), '[]') as candles
+from (
+    -- Gaps are filled up to the newest instant of the log, of any market.
+    select greatest(m.last_trade_at, {known_at}) as known_at, (
+        select e.bucket_at from marts.candles_1m as e
+        where e.market_no = m.market_no order by e.bucket_at limit 1
+    ) as minute_at
+) as k
+cross join lateral (
+    select
+        date_bin({width}, least(%(to_at)s::timestamptz - interval '1 microsecond', k.known_at), {origin}) as last_at,
+        date_bin({width}, k.minute_at, {origin}) as first_at,
+        -- The first candle that begins at or after `from`.
+        date_bin(
+            {width}, %(from_at)s::timestamptz + {width} - interval '1 microsecond', {origin}
+        ) as from_at
+) as w

@@ -13,6 +13,8 @@ from .types import (
     Ack,
     BallotText,
     BuyShares,
+    CandleBatch,
+    CandleBatchRequest,
     Candles,
     CastBallot,
     CastVotes,
@@ -29,6 +31,8 @@ from .types import (
     Lifecycle,
     Market,
     MarketActivity,
+    MarketBatch,
+    MarketBatchRequest,
     MarketPage,
     MarketStats,
     MarketTradePage,
@@ -43,6 +47,8 @@ from .types import (
     Platform,
     PnlHistory,
     Portfolio,
+    PositionBatch,
+    PositionBatchRequest,
     PostReport,
     PostResult,
     PriceHistory,
@@ -50,6 +56,8 @@ from .types import (
     ProposalCounts,
     Protocol,
     Quote,
+    QuoteBatch,
+    QuoteBatchRequest,
     Reaction,
     Readiness,
     RecordedBallot,
@@ -140,6 +148,13 @@ class Requests:
         Exchange a signed text for tokens. Every field of the text is checked, and its nonce is single use.
         """
         return cast("Session", await self._transport.request("POST", "/api/auth/verify", body=body))
+
+    async def batch_candles(self, **body: Unpack[CandleBatchRequest]) -> CandleBatch:
+        """Get candles of several markets.
+
+        Return the newest candles of the same window for each market, in the order of the request, in one snapshot.
+        """
+        return cast("CandleBatch", await self._transport.request("POST", "/api/candles/batch", body=body))
 
     async def post_discussion(self, **body: Unpack[NewMarketPost]) -> PostResult:
         """Create a post.
@@ -305,6 +320,14 @@ class Requests:
             "NewestActivities",
             await self._transport.request("GET", "/api/markets/activity", query={"type": type, "limit": limit}),
         )
+
+    async def batch_markets(self, **body: Unpack[MarketBatchRequest]) -> MarketBatch:
+        """Get up to 100 markets.
+
+        Return markets in the order of the request, with their newest prices and your own positions, in one snapshot.
+        The positions are those of the wallet of the access token; without a token there are none.
+        """
+        return cast("MarketBatch", await self._transport.request("POST", "/api/markets/batch", body=body))
 
     async def list_categories(self) -> Categories:
         """List the largest categories.
@@ -501,6 +524,16 @@ class Requests:
             ),
         )
 
+    async def batch_quotes(self, market: str, **body: Unpack[QuoteBatchRequest]) -> QuoteBatch:
+        """Calculate the prices of several trades.
+
+        Calculate trades of one market from one state of it, each as if it were the next one. A trade that the program
+        would refuse has its refusal in the result, as with GET .../quote.
+        """
+        return cast(
+            "QuoteBatch", await self._transport.request("POST", f"/api/markets/{_quoted(market)}/quotes", body=body)
+        )
+
     async def list_related(self, market: str, *, limit: int | None = None) -> RelatedMarkets:
         """List similar markets.
 
@@ -572,6 +605,13 @@ class Requests:
                 "GET", f"/api/markets/{_quoted(market)}/votes", query={"type": type, "limit": limit, "offset": offset}
             ),
         )
+
+    async def batch_positions(self, **body: Unpack[PositionBatchRequest]) -> PositionBatch:
+        """Get positions of several wallets.
+
+        Return each wallet's positions in the order of the request, in one snapshot; all of it is public chain data.
+        """
+        return cast("PositionBatch", await self._transport.request("POST", "/api/positions/batch", body=body))
 
     async def list_positions_legacy(
         self, wallet: str, *, limit: int | None = None, offset: int | None = None

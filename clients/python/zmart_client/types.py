@@ -158,6 +158,42 @@ class Candle(TypedDict):
     """No trade in this interval; all prices are the previous close."""
 
 
+CandleBatch = TypedDict(
+    "CandleBatch",
+    {
+        "interval": "Literal['1d', '1h', '1m', '5m']",
+        "series": "list[CandleSeries]",
+        "missing": "list[str]",
+        "from": "str | None",
+        "to": "str | None",
+        "limit": "int",
+        "as_of": "AsOf",
+    },
+)
+"""The candles of several markets in the order of the request, all read at one position of the log."""
+
+
+CandleBatchRequest = TypedDict(
+    "CandleBatchRequest",
+    {
+        "markets": "list[str]",
+        "interval": "NotRequired[Literal['1d', '1h', '1m', '5m']]",
+        "from": "NotRequired[str | None]",
+        "to": "NotRequired[str | None]",
+        "limit": "NotRequired[int]",
+        "fill": "NotRequired[bool]",
+    },
+)
+"""A window of candles of several markets; markets times `limit` is at most 10,000."""
+
+
+class CandleSeries(TypedDict):
+    """The candles of one market, the newest last."""
+
+    market_id: str
+    candles: list[Candle]
+
+
 Candles = TypedDict(
     "Candles",
     {
@@ -522,6 +558,27 @@ class Health(TypedDict):
     environment: str
 
 
+class HeldPosition(TypedDict):
+    """The signed-in wallet's position in a market, in lamports and billionths of a share."""
+
+    market_id: str
+    shares_yes: str
+    """An integer as text, because it may exceed 2**53."""
+    shares_no: str
+    """An integer as text, because it may exceed 2**53."""
+    total_invested: str
+    """An integer as text, because it may exceed 2**53."""
+    current_value: str
+    """An integer as text, because it may exceed 2**53."""
+    claimable: str
+    """An integer as text, because it may exceed 2**53."""
+    realized_pnl: str
+    """An integer as text, because it may exceed 2**53."""
+    unrealized_pnl: str
+    """An integer as text, because it may exceed 2**53."""
+    has_claimed: bool
+
+
 class Holder(TypedDict):
     """A wallet that holds shares of a market."""
 
@@ -726,6 +783,26 @@ class MarketActivity(TypedDict):
     next_cursor: str | None
     as_of: AsOf
     market_id: str
+
+
+class MarketBatch(TypedDict):
+    """Markets in the order of the request, all read at one position of the log."""
+
+    markets: list[MarketWithPrices]
+    positions: list[HeldPosition]
+    """Those of the access token's wallet in these markets; none without one."""
+    missing: list[str]
+    """The requested names that are no market."""
+    as_of: AsOf
+
+
+class MarketBatchRequest(TypedDict):
+    """The markets of a page."""
+
+    markets: list[str]
+    """Ids of 64 hexadecimal digits, or addresses; each one once."""
+    points: NotRequired[Literal[0, 10, 25, 50, 100]]
+    """Most prices of each sparkline."""
 
 
 class MarketBrief(TypedDict):
@@ -947,6 +1024,78 @@ class MarketVotes(TypedDict):
     market_id: str
     type: Literal["dispute", "proposal"]
     as_of: AsOf
+
+
+class MarketWithPrices(TypedDict):
+    """A market with its newest prices."""
+
+    id: str
+    """The market id: 64 hexadecimal digits."""
+    on_chain_address: str
+    question: str
+    """A placeholder with the id until the creator has set one."""
+    description: str | None
+    category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
+    tags: list[str]
+    end_date: str | None
+    state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
+    """The same as state."""
+    state_code: int
+    """The program's number of the state."""
+    outcome: Literal["INVALID", "NO", "YES"] | None
+    """Null until finalized."""
+    creator_wallet: str
+    creator: str
+    b_parameter: int
+    b_parameter_exact: str
+    """The integer beside it, exactly."""
+    liquidityParameter: int
+    initial_liquidity: int | None
+    initial_liquidity_exact: str | None
+    current_liquidity: int | None
+    current_liquidity_exact: str | None
+    shares_yes: int
+    shares_yes_exact: str
+    """The integer beside it, exactly."""
+    shares_no: int
+    shares_no_exact: str
+    """The integer beside it, exactly."""
+    totalShares: int
+    total_volume: int
+    total_volume_exact: str
+    """The integer beside it, exactly."""
+    trades_count: int
+    price_yes: int | None
+    """Billionths; null below the smallest tradable liquidity."""
+    current_price_yes: float | None
+    current_price_no: float | None
+    priceYes: float | None
+    priceNo: float | None
+    proposed_outcome: bool | None
+    final_outcome: bool | None
+    """Null before the end and for INVALID; see outcome."""
+    was_disputed: bool
+    is_cancelled: bool
+    created_at: str
+    approved_at: str | None
+    activated_at: str | None
+    resolution_proposed_at: str | None
+    dispute_initiated_at: str | None
+    resolved_at: str | None
+    finalized_at: str | None
+    cancelled_at: str | None
+    last_trade_at: str | None
+    updated_at: str
+    """When the log received the newest entry that changed this row."""
+    createdAt: str
+    activatedAt: str | None
+    resolutionTime: str | None
+    finalizedAt: str | None
+    last_seq: int
+    """The newest log entry that changed this row."""
+    sparkline: list[float]
+    """Price of YES after the newest trades, the latest last."""
 
 
 class MetadataResult(TypedDict):
@@ -1303,6 +1452,25 @@ class PortfolioTotals(TypedDict):
     """An integer as text, because it may exceed 2**53."""
 
 
+class PositionBatch(TypedDict):
+    """The positions of several wallets in the order of the request, all read at one position of the log."""
+
+    wallets: list[PositionsOfWallet]
+    limit: int
+    as_of: AsOf
+
+
+class PositionBatchRequest(TypedDict):
+    """Wallets whose positions are read; wallets times `limit` is at most 10,000."""
+
+    wallets: list[str]
+    """Addresses in base58, each one once."""
+    market: NotRequired[str | None]
+    """Only positions in this market: its id or address."""
+    limit: NotRequired[int]
+    """Most positions of each wallet."""
+
+
 class PositionState(TypedDict):
     """The shares of a wallet in a market."""
 
@@ -1341,6 +1509,13 @@ class PositionUpdateMessage(TypedDict):
     market_id: str | None
     timestamp: str
     data: PositionState
+
+
+class PositionsOfWallet(TypedDict):
+    """The positions of one wallet, the latest traded first."""
+
+    wallet: str
+    positions: list[PortfolioPosition]
 
 
 class PostReport(TypedDict):
@@ -1565,6 +1740,29 @@ class Quote(TypedDict):
     """The smallest target_cost, or number of shares, that works now; null if none does."""
     warnings: list[Caution]
     as_of: AsOf
+
+
+class QuoteBatch(TypedDict):
+    """The results in the order of the request, all from one state of the market."""
+
+    quotes: list[Quote]
+    as_of: AsOf
+
+
+class QuoteBatchRequest(TypedDict):
+    """Trades to calculate independently of one another, each against the market as it is now."""
+
+    quotes: list[QuoteRequest]
+
+
+class QuoteRequest(TypedDict):
+    """One trade to calculate: a purchase has `target_cost`, a sale has `shares`, and never both."""
+
+    outcome: Literal["NO", "YES"]
+    target_cost: NotRequired[str | None]
+    """For a purchase: the most you pay in lamports, fees included."""
+    shares: NotRequired[str | None]
+    """For a sale: shares, in billionths."""
 
 
 class RankedWallet(TypedDict):

@@ -60,6 +60,16 @@ export class Requests {
   }
 
   /**
+   * Get candles of several markets.
+   *
+   * Return the newest candles of the same window for each market, in the order of the request, in one
+   * snapshot.
+   */
+  async batchCandles(body: types.CandleBatchRequest): Promise<types.CandleBatch> {
+    return (await this.transport.request("POST", `/api/candles/batch`, { body })) as types.CandleBatch;
+  }
+
+  /**
    * Create a post.
    *
    * Create a post or a reply, with the market in the body.
@@ -177,6 +187,16 @@ export class Requests {
    */
   async listNewestActivity(query: { type?: "trade" | "resolution" | "creation"; limit?: number } = {}): Promise<types.NewestActivities> {
     return (await this.transport.request("GET", `/api/markets/activity`, { query })) as types.NewestActivities;
+  }
+
+  /**
+   * Get up to 100 markets.
+   *
+   * Return markets in the order of the request, with their newest prices and your own positions, in one
+   * snapshot. The positions are those of the wallet of the access token; without a token there are none.
+   */
+  async batchMarkets(body: types.MarketBatchRequest): Promise<types.MarketBatch> {
+    return (await this.transport.request("POST", `/api/markets/batch`, { body })) as types.MarketBatch;
   }
 
   /**
@@ -320,6 +340,16 @@ export class Requests {
   }
 
   /**
+   * Calculate the prices of several trades.
+   *
+   * Calculate trades of one market from one state of it, each as if it were the next one. A trade that the
+   * program would refuse has its refusal in the result, as with GET .../quote.
+   */
+  async batchQuotes(market: string, body: types.QuoteBatchRequest): Promise<types.QuoteBatch> {
+    return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/quotes`, { body })) as types.QuoteBatch;
+  }
+
+  /**
    * List similar markets.
    *
    * List the newest ACTIVE markets, those of the same category first; empty if the market is not known.
@@ -372,6 +402,16 @@ export class Requests {
    */
   async listMarketVotes(market: string, query: { type?: "proposal" | "dispute"; limit?: number; offset?: number } = {}): Promise<types.MarketVotes> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/votes`, { query })) as types.MarketVotes;
+  }
+
+  /**
+   * Get positions of several wallets.
+   *
+   * Return each wallet's positions in the order of the request, in one snapshot; all of it is public chain
+   * data.
+   */
+  async batchPositions(body: types.PositionBatchRequest): Promise<types.PositionBatch> {
+    return (await this.transport.request("POST", `/api/positions/batch`, { body })) as types.PositionBatch;
   }
 
   /**

@@ -141,6 +141,39 @@ export interface Candle {
   is_carried: boolean;
 }
 
+/** The candles of several markets in the order of the request, all read at one position of the log. */
+export interface CandleBatch {
+  interval: "1d" | "1h" | "1m" | "5m";
+  series: CandleSeries[];
+  /** The requested names that are no market. */
+  missing: string[];
+  from: string | null;
+  to: string | null;
+  limit: number;
+  as_of: AsOf;
+}
+
+/** A window of candles of several markets; markets times `limit` is at most 10,000. */
+export interface CandleBatchRequest {
+  /** Ids of 64 hexadecimal digits, or addresses; each one once. */
+  markets: string[];
+  interval?: "1d" | "1h" | "1m" | "5m";
+  /** Unix seconds or ISO 8601 (UTC). */
+  from?: string | null;
+  /** End of the window, exclusive; default: the newest event. */
+  to?: string | null;
+  /** Candles of each market, the newest of the window. */
+  limit?: number;
+  /** Also candles without a trade; they carry the previous close. */
+  fill?: boolean;
+}
+
+/** The candles of one market, the newest last. */
+export interface CandleSeries {
+  market_id: string;
+  candles: Candle[];
+}
+
 /** A market's candles, the newest last. */
 export interface Candles {
   market_id: string;
@@ -459,6 +492,26 @@ export interface Health {
   environment: string;
 }
 
+/** The signed-in wallet's position in a market, in lamports and billionths of a share. */
+export interface HeldPosition {
+  market_id: string;
+  /** An integer as text, because it may exceed 2**53. */
+  shares_yes: string;
+  /** An integer as text, because it may exceed 2**53. */
+  shares_no: string;
+  /** An integer as text, because it may exceed 2**53. */
+  total_invested: string;
+  /** An integer as text, because it may exceed 2**53. */
+  current_value: string;
+  /** An integer as text, because it may exceed 2**53. */
+  claimable: string;
+  /** An integer as text, because it may exceed 2**53. */
+  realized_pnl: string;
+  /** An integer as text, because it may exceed 2**53. */
+  unrealized_pnl: string;
+  has_claimed: boolean;
+}
+
 /** A wallet that holds shares of a market. */
 export interface Holder {
   user_wallet: string;
@@ -654,6 +707,24 @@ export interface MarketActivity {
   next_cursor: string | null;
   as_of: AsOf;
   market_id: string;
+}
+
+/** Markets in the order of the request, all read at one position of the log. */
+export interface MarketBatch {
+  markets: MarketWithPrices[];
+  /** Those of the access token's wallet in these markets; none without one. */
+  positions: HeldPosition[];
+  /** The requested names that are no market. */
+  missing: string[];
+  as_of: AsOf;
+}
+
+/** The markets of a page. */
+export interface MarketBatchRequest {
+  /** Ids of 64 hexadecimal digits, or addresses; each one once. */
+  markets: string[];
+  /** Most prices of each sparkline. */
+  points?: 0 | 10 | 25 | 50 | 100;
 }
 
 /** A market in a list. */
@@ -862,6 +933,77 @@ export interface MarketVotes {
   market_id: string;
   type: "dispute" | "proposal";
   as_of: AsOf;
+}
+
+/** A market with its newest prices. */
+export interface MarketWithPrices {
+  /** The market id: 64 hexadecimal digits. */
+  id: string;
+  on_chain_address: string;
+  /** A placeholder with the id until the creator has set one. */
+  question: string;
+  description: string | null;
+  category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
+  tags: string[];
+  end_date: string | null;
+  state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The same as state. */
+  status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
+  /** The program's number of the state. */
+  state_code: number;
+  /** Null until finalized. */
+  outcome: "INVALID" | "NO" | "YES" | null;
+  creator_wallet: string;
+  creator: string;
+  b_parameter: number;
+  /** The integer beside it, exactly. */
+  b_parameter_exact: string;
+  liquidityParameter: number;
+  initial_liquidity: number | null;
+  initial_liquidity_exact: string | null;
+  current_liquidity: number | null;
+  current_liquidity_exact: string | null;
+  shares_yes: number;
+  /** The integer beside it, exactly. */
+  shares_yes_exact: string;
+  shares_no: number;
+  /** The integer beside it, exactly. */
+  shares_no_exact: string;
+  totalShares: number;
+  total_volume: number;
+  /** The integer beside it, exactly. */
+  total_volume_exact: string;
+  trades_count: number;
+  /** Billionths; null below the smallest tradable liquidity. */
+  price_yes: number | null;
+  current_price_yes: number | null;
+  current_price_no: number | null;
+  priceYes: number | null;
+  priceNo: number | null;
+  proposed_outcome: boolean | null;
+  /** Null before the end and for INVALID; see outcome. */
+  final_outcome: boolean | null;
+  was_disputed: boolean;
+  is_cancelled: boolean;
+  created_at: string;
+  approved_at: string | null;
+  activated_at: string | null;
+  resolution_proposed_at: string | null;
+  dispute_initiated_at: string | null;
+  resolved_at: string | null;
+  finalized_at: string | null;
+  cancelled_at: string | null;
+  last_trade_at: string | null;
+  /** When the log received the newest entry that changed this row. */
+  updated_at: string;
+  createdAt: string;
+  activatedAt: string | null;
+  resolutionTime: string | null;
+  finalizedAt: string | null;
+  /** The newest log entry that changed this row. */
+  last_seq: number;
+  /** Price of YES after the newest trades, the latest last. */
+  sparkline: number[];
 }
 
 /** The stored metadata. */
@@ -1204,6 +1346,23 @@ export interface PortfolioTotals {
   profit: string;
 }
 
+/** The positions of several wallets in the order of the request, all read at one position of the log. */
+export interface PositionBatch {
+  wallets: PositionsOfWallet[];
+  limit: number;
+  as_of: AsOf;
+}
+
+/** Wallets whose positions are read; wallets times `limit` is at most 10,000. */
+export interface PositionBatchRequest {
+  /** Addresses in base58, each one once. */
+  wallets: string[];
+  /** Only positions in this market: its id or address. */
+  market?: string | null;
+  /** Most positions of each wallet. */
+  limit?: number;
+}
+
 /** The shares of a wallet in a market. */
 export interface PositionState {
   market_id: string;
@@ -1240,6 +1399,12 @@ export interface PositionUpdateMessage {
   market_id: string | null;
   timestamp: string;
   data: PositionState;
+}
+
+/** The positions of one wallet, the latest traded first. */
+export interface PositionsOfWallet {
+  wallet: string;
+  positions: PortfolioPosition[];
 }
 
 /** The reason for a report of a post. */
@@ -1449,6 +1614,26 @@ export interface Quote {
   smallest: string | null;
   warnings: Caution[];
   as_of: AsOf;
+}
+
+/** The results in the order of the request, all from one state of the market. */
+export interface QuoteBatch {
+  quotes: Quote[];
+  as_of: AsOf;
+}
+
+/** Trades to calculate independently of one another, each against the market as it is now. */
+export interface QuoteBatchRequest {
+  quotes: QuoteRequest[];
+}
+
+/** One trade to calculate: a purchase has `target_cost`, a sale has `shares`, and never both. */
+export interface QuoteRequest {
+  outcome: "NO" | "YES";
+  /** For a purchase: the most you pay in lamports, fees included. */
+  target_cost?: string | null;
+  /** For a sale: shares, in billionths. */
+  shares?: string | null;
 }
 
 /** A wallet with its rank. */

@@ -13,13 +13,13 @@ async def body(client: httpx.AsyncClient, path: str, shape: Any) -> Any:
     response = await client.get(path)
     assert response.status_code == 200, response.text
     decoded = msgspec.json.decode(response.content, type=shape)
-    assert _names(msgspec.to_builtins(decoded)) == _names(response.json())
+    assert names_of(msgspec.to_builtins(decoded)) == names_of(response.json())
     assert response.headers["content-type"] == "application/json"
     return response.json()
 
 
-def _names(value: Any) -> Any:
+def names_of(value: Any) -> Any:
     """Return the names in a value, at every depth."""
     if isinstance(value, dict):
-        return {name: _names(inner) for name, inner in value.items()}
-    return [_names(inner) for inner in value] if isinstance(value, list) else None
+        return {name: names_of(inner) for name, inner in value.items()}
+    return [names_of(inner) for inner in value] if isinstance(value, list) else None

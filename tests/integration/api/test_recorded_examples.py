@@ -204,6 +204,11 @@ class _Recorder:
         ((trader, market),) = self.played.fetch_all(
             "select user_wallet, market_id from marts.positions order by trades_count desc limit 1"
         )
+        await self.call("batchMarkets", {"markets": [market], "points": 10})
+        await self.call("batchCandles", {"markets": [market], "interval": "1h", "limit": 10})
+        await self.call("batchPositions", {"wallets": [trader], "limit": 10})
+        active = self.played.market("ACTIVE") or market
+        await self.call("batchQuotes", {"quotes": [{"outcome": "YES", "target_cost": "1000000000"}]}, market=active)
         queries = {"showQuote": {"outcome": "YES", "target_cost": "1000000000"}}
         for name, (method, _, _) in self.operations.items():
             if method == "get" and name not in self.recorded and name not in {"stream", "showDocument"}:
