@@ -35,11 +35,14 @@ _WALLET = "11111111111111111111111111111111"
 #: A plausible value for each parameter, of the type that the API sends.
 EXAMPLES: Mapping[str, Any] = {
     "after": 0,
+    "body": b"{}",
     "bucket": "127.0.0.1",
     "by": "profit",
     "category": "crypto",
+    "claim_seconds": 60,
     "cid": "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n",
     "content": "A comment.",
+    "content_type": "application/json",
     "creator": _WALLET,
     "cursor_key": "1",
     "cursor_no": 1,
@@ -51,11 +54,16 @@ EXAMPLES: Mapping[str, Any] = {
     "from_at": _INSTANT - datetime.timedelta(days=1),
     "has_texts": False,
     "interval": "1h",
+    "keep_seconds": 86400,
+    "key": "a key",
+    "key_id": "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11",
     "kind": "proposal",
     "limit": 20,
     "market": _MARKET,
     "market_id": _MARKET,
     "message": "A signed text.",
+    "most": 20,
+    "name": "A name.",
     "next_hash": bytes(32),
     "nonce": "nonce",
     "nonce_expires_at": _INSTANT,
@@ -72,9 +80,13 @@ EXAMPLES: Mapping[str, Any] = {
     "reason": "A reason.",
     "refresh_hash": bytes(32),
     "replies": 3,
+    "request_hash": bytes(32),
+    "scopes": ["read"],
+    "secret_hash": bytes(32),
     "signature": "1" * 88,
     "sort": "newest",
     "state_code": 2,
+    "status": 201,
     "tags": ["example"],
     "to_at": _INSTANT,
     "topics": ["markets", f"market:{_MARKET}", f"user:{_WALLET}"],
@@ -88,6 +100,7 @@ EXAMPLES: Mapping[str, Any] = {
 }
 #: Parameters whose type depends on the statement.
 _OTHER_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "find_api_key": {"secret_hash": "00" * 32},
     "markets.next_page": {"cursor_key": "2026-01-31 12:00:00+00"},
     "writes.cast_ballot": {"vote": True},
 }

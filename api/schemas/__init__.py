@@ -7,6 +7,18 @@ them; beyond 2**53 only the `_exact` string beside each number is correct.
 
 from __future__ import annotations
 
+from .account import (
+    AccountLimits,
+    AccountTier,
+    ApiKey,
+    ApiKeys,
+    CreatedApiKey,
+    KeyName,
+    KeyScope,
+    KeyScopes,
+    NewApiKey,
+    RevokedApiKey,
+)
 from .acting import (
     Amount,
     AnchoredHash,
@@ -194,6 +206,8 @@ from .wallets import (
 )
 
 __all__ = [
+    "AccountLimits",
+    "AccountTier",
     "Ack",
     "Activity",
     "ActivityPage",
@@ -202,6 +216,8 @@ __all__ = [
     "AlertKind",
     "Amount",
     "AnchoredHash",
+    "ApiKey",
+    "ApiKeys",
     "AsOf",
     "BallotKind",
     "BallotText",
@@ -224,6 +240,7 @@ __all__ = [
     "ConfigSources",
     "Content",
     "CreateMarket",
+    "CreatedApiKey",
     "Deadline",
     "Discussion",
     "Discussions",
@@ -240,6 +257,9 @@ __all__ = [
     "Instant",
     "Integer",
     "Interval",
+    "KeyName",
+    "KeyScope",
+    "KeyScopes",
     "Lag",
     "Leaderboard",
     "Lifecycle",
@@ -255,6 +275,7 @@ __all__ = [
     "MetadataResult",
     "ModelStatus",
     "NamedQuery",
+    "NewApiKey",
     "NewMarketPost",
     "NewMetadata",
     "NewPost",
@@ -302,6 +323,7 @@ __all__ = [
     "RestLastSeen",
     "RestUser",
     "RestVisit",
+    "RevokedApiKey",
     "ScheduledMart",
     "SellShares",
     "Session",
