@@ -27,16 +27,18 @@ from zmart.http import connections
 from zmart.settings import Settings
 
 from . import dependencies, errors, parameters, writes
+from .auth import api_keys
 from .auth.service import AuthService
 from .contract import openapi
 from .live.hub import CLIENT_READS, Hub
 from .live.notifications import ChangeSignal
 from .live.reader import LogReader
 from .metrics import ApiMetrics
-from .middleware import access_log, rate_limit, refused_origins, security_headers
+from .middleware import access_log, idempotency, rate_limit, refused_origins, security_headers, tiers
 from .reads import etags, readiness
 from .reads.database import ReadDatabase, raw_json_adapters
 from .routes import (
+    account,
     acting,
     activity,
     auth,
@@ -80,8 +82,6 @@ STATEMENT_TIMEOUT_SECONDS = 5.0
 CONNECTION_WAIT_SECONDS = 2.0
 #: Timeout of one call to a node; building a transaction makes three calls.
 NODE_SECONDS = 5.0
-#: No request needs more; a signed transaction has 1,644 characters, an SQL statement a few thousand.
-MOST_BODY_BYTES = 256 * 1024
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Above this number of waiting requests, an immediate 503 is better than a longer queue.
 MAX_WAITING_REQUESTS = 500
@@ -108,6 +108,7 @@ _TAGS = {
     "wallets": "User positions, and what wallets did.",
     "discussions": "Comments under markets.",
     "auth": "Signing in with a wallet.",
+    "account": "API keys and limits of a wallet.",
     "acting": "Transactions for a wallet to sign, and their status.",
     "push": "Push of events as they happen.",
     "exports": "Parquet files of the log and the marts.",
@@ -156,6 +157,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         *pages.HANDLERS,
         *contract.HANDLERS,
         *auth.HANDLERS,
+        *account.HANDLERS,
         *acting.HANDLERS,
         *ballots.HANDLERS,
         *transactions.HANDLERS,
@@ -164,12 +166,17 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
     counted = ApiMetrics()
     application = Litestar(
         handlers,
-        middleware=[lambda app: rate_limit.RateLimitMiddleware(app, settings)]
-        if settings.api.rate_limit_per_minute
-        else [],
+        middleware=[
+            *(
+                [lambda app: rate_limit.RateLimitMiddleware(app, settings)]
+                if settings.api.rate_limit_per_minute
+                else []
+            ),
+            lambda app: idempotency.IdempotencyMiddleware(app, account.MOST_BODY_BYTES),
+        ],
         dependencies=provided.providers(),
         exception_handlers=errors.HANDLERS,
-        request_max_body_size=MOST_BODY_BYTES,
+        request_max_body_size=account.MOST_BODY_BYTES,
         before_request=_before_request,
         after_response=_notify_after_write,
         before_send=[security_headers.security_headers_hook(settings.api.trusted_proxies)],
@@ -183,6 +190,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
                 "ETag",
                 "Retry-After",
                 "X-Request-Id",
+                "Idempotency-Replayed",
                 *rate_limit.HEADERS,
             ],
         ),
@@ -251,16 +259,19 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         )
         wallet_writes = await stack.enter_async_context(writes.open_wallet_writes(dsn, database.invalidate_cache))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
-        app.state.limiter = rate_limit.RateLimiter(
-            rate_limit.postgres_lease(database, settings.api.rate_limit_per_minute)
-        )
+        app.state.limiters = {
+            tier: rate_limit.RateLimiter(rate_limit.postgres_lease(database, tiers.per_minute(tier, settings)))
+            for tier in tiers.FACTORS
+        }
+        app.state.second_limiter = rate_limit.SecondLimiter()
+        keys = api_keys.ApiKeys(api_keys.find_in_database(database.rows))
         app.state.services = app.state.dependencies.services = dependencies.AppServices(
             settings=settings,
             database=database,
             readiness=tasks.SharedResult(lambda: readiness.read(database), readiness.SHARED_SECONDS),
             hub=hub,
             writes=wallet_writes,
-            auth=AuthService(settings, wallet_writes),
+            auth=AuthService(settings, wallet_writes, keys),
             chain=node,
             metrics=counted,
             started_at=time.monotonic(),
@@ -271,6 +282,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.sql_executor = await stack.enter_async_context(executor.open_executor(settings))
         hub_task = asyncio.create_task(hub.run())
         stack.push_async_callback(tasks.cancel_and_wait, hub_task)
+        stack.push_async_callback(tasks.cancel_and_wait, asyncio.create_task(keys.run()))
         stack.callback(hub.close)
         yield
 

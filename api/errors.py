@@ -92,6 +92,10 @@ class Unprocessable(errors.InvalidInput):
     """The request is well formed, but not acceptable."""
 
 
+class IdempotencyKeyReused(Unprocessable):
+    """This Idempotency-Key came with another request; use a new key for each request."""
+
+
 class SignInDisabled(errors.Unavailable):
     """Sign-in is disabled because JWT_SECRET is not set."""
 
@@ -109,6 +113,7 @@ _STATUS_AND_CODE: tuple[tuple[type[errors.ZmartError], int, str], ...] = (
     (TokenExpired, 401, "token_expired"),
     (NotSignedIn, 401, "not_signed_in"),
     (Forbidden, 403, "forbidden"),
+    (IdempotencyKeyReused, 422, "idempotency_key_reused"),
     (Unprocessable, 422, "unprocessable"),
     (SignInDisabled, 503, "sign_in_off"),
     (rpc_errors.NodeError, 503, "chain_unavailable"),

@@ -10,6 +10,8 @@ A function rejects a call with an SQLSTATE of this project, ZM followed by the H
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import dataclasses
 import functools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -37,6 +39,20 @@ _REFUSALS: Mapping[str, type[zmart_errors.ZmartError]] = {
     "ZM409": zmart_errors.Conflict,
     "ZM422": errors.Unprocessable,
 }
+
+
+@dataclasses.dataclass
+class IdempotentWrite:
+    """The Idempotency-Key of the running request, and whether its write has been recorded."""
+
+    key: str
+    is_recorded: bool = False
+
+
+#: Set while a request with an Idempotency-Key runs (middleware.idempotency).
+idempotent_write: contextvars.ContextVar[IdempotentWrite | None] = contextvars.ContextVar(
+    "idempotent_write", default=None
+)
 
 
 class WalletWrites:
@@ -81,6 +97,11 @@ class WalletWrites:
         async with self._connections.connection() as connection:
             # Local to the transaction: the next user of the connection starts without a wallet.
             await connection.execute("select set_config('zmart.wallet', %s, true)", [wallet])
+            running = idempotent_write.get()
+            if running is not None and not running.is_recorded:
+                # In the transaction of the write: both are committed, or neither is.
+                await connection.execute(_text("mark_idempotent_write"), {"key": running.key})
+                running.is_recorded = True
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchone()
 
@@ -118,6 +139,10 @@ def names() -> tuple[str, ...]:
 @functools.cache
 def statement(name: str) -> str:
     """Return a statement of writes.sql."""
+    return _text(name)
+
+
+def _text(name: str) -> str:
     text: str = getattr(queries.load("api", "writes.sql"), name)
     return text
 

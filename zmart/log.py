@@ -34,6 +34,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     (re.compile(r"\b(Bearer|Basic) [A-Za-z0-9._~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
+    (re.compile(r"\bzmk_[A-Za-z0-9_-]+"), MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"), MASK),
 )
 #: Shorter secrets would mask ordinary words.

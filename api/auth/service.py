@@ -14,7 +14,7 @@ from zmart.domain.ids import Address
 from zmart.settings import LOOPBACK, Settings
 
 from .. import errors, writes
-from . import legacy, nonces, sessions, signatures, siws, tickets, tokens
+from . import api_keys, legacy, nonces, sessions, signatures, siws, tickets, tokens
 from .keys import SigningKeys
 
 _SIGN_IN_HELP: Final = "Send Authorization: Bearer with an access token; sign-in starts at GET /api/auth/nonce."
@@ -23,7 +23,7 @@ _SIGN_IN_HELP: Final = "Send Authorization: Bearer with an access token; sign-in
 class AuthService:
     """Authenticates callers. Without JWT_SECRET sign-in is disabled, and every token or nonce raises SignInDisabled."""
 
-    def __init__(self, settings: Settings, wallet_writes: writes.WalletWrites) -> None:
+    def __init__(self, settings: Settings, wallet_writes: writes.WalletWrites, keys: api_keys.ApiKeys) -> None:
         secrets = settings.api.jwt_secrets
         self.legacy = settings.api.legacy_auth
         self.chain_id = settings.chain.cluster.value
@@ -38,6 +38,7 @@ class AuthService:
             wallet_writes,
         )
         self.sessions = sessions.Sessions(wallet_writes)
+        self.api_keys = keys
         token = settings.api.metrics_token
         self._metrics_authorization = f"Bearer {token.reveal()}".encode() if token else None
         self._operators = settings.api.operator_wallets
@@ -79,6 +80,14 @@ class AuthService:
             ),
         )
         return await self.sessions.open(wallet, self.nonces.check(message.nonce or ""))
+
+    async def claims_of_key_in_header(self, authorization: str) -> api_keys.KeyClaims | None:
+        """Return the claims of an API key in an Authorization header, None if it has none; raise NotSignedIn."""
+        scheme, _, credentials = authorization.partition(" ")
+        key = credentials.strip()
+        if scheme.lower() != "bearer" or not api_keys.is_api_key(key):
+            return None
+        return await self.api_keys.claims_of(key)
 
     def claims_of_header(self, authorization: str) -> tokens.Claims | None:
         """Return the claims of a bearer token in an Authorization header, None for other schemes; raise NotSignedIn."""

@@ -13,7 +13,8 @@ from litestar.params import Dependency
 
 from zmart.domain.ids import Address
 
-from .. import writes
+from .. import errors, writes
+from .api_keys import KeyClaims, Scope
 from .service import AuthService
 
 #: The value of `security=` for a handler that takes FromSignedIn.
@@ -25,8 +26,8 @@ class SignedInWallet:
     """An authenticated wallet, with the means to write as this wallet."""
 
     wallet: Address
-    #: `token`, or one of the older signature forms, which are bound to no request (protocol.md 6).
-    proof_kind: Literal["token", "header", "body"]
+    #: `token`, `key`, or one of the older signature forms, which are bound to no request (protocol.md 6).
+    proof_kind: Literal["token", "key", "header", "body"]
     writes: writes.WalletWrites
     #: Expiry of the access token; the older proofs have none.
     expires_at: datetime.datetime | None = None
@@ -48,9 +49,29 @@ async def authenticate_request(
     """Return the wallet of a request; raise NotSignedIn if it has no proof or an invalid one."""
     authorization = request.headers.get("authorization")
     if authorization:
+        if (key := await auth.claims_of_key_in_header(authorization)) is not None:
+            _require_scope(key, request)
+            return SignedInWallet(wallet=key.wallet, proof_kind="key", writes=wallet_writes)
         if (claims := auth.claims_of_header(authorization)) is not None:
             return SignedInWallet(
                 wallet=claims.wallet, proof_kind="token", writes=wallet_writes, expires_at=claims.expires_at
             )
         return SignedInWallet(wallet=auth.wallet_of_header(authorization), proof_kind="header", writes=wallet_writes)
     return SignedInWallet(wallet=auth.wallet_of_body(await request.body()), proof_kind="body", writes=wallet_writes)
+
+
+def scope_of(handler: Any) -> Scope | None:
+    """Return the scope that a handler requires of API keys: `read` for GET, else `write`, unless it declares another.
+
+    None means that the handler accepts no API key.
+    """
+    default: Scope = "read" if "GET" in handler.http_methods else "write"
+    scope: Scope | None = handler.opt.get("scope", default)
+    return scope
+
+
+def _require_scope(key: KeyClaims, request: Request[Any, Any, State]) -> None:
+    scope = scope_of(request.route_handler)
+    if scope is None:
+        raise errors.Forbidden("An API key cannot do this. Sign in with the wallet.")
+    key.require_scope(scope)

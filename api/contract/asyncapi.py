@@ -48,6 +48,7 @@ _CLOSES: Final[Mapping[int, str]] = {
     websocket_session.CLOSE_POLICY: "Too many messages.",
     websocket_session.CLOSE_INTERNAL_ERROR: "The client answered no ping, or the server failed.",
     websocket_session.CLOSE_SLOW: "The client read too slowly; reconnect with your position.",
+    websocket_session.CLOSE_KEY_REVOKED: "The API key of the connection was revoked or has expired.",
     1009: f"A message had more than {wire.MOST_BYTES} bytes.",
     1007: "A message was not UTF-8.",
 }
@@ -147,7 +148,7 @@ def _query() -> Document:
         "topics": f"Comma-separated list of {topics.KNOWN_TOPICS}; at most {topics.MAX_TOPICS}.",
         "since": "A `position` to resume from.",
     }
-    shown |= {"token": "An access token.", "ticket": "A ticket of POST /api/auth/ticket."}
+    shown |= {"token": "An access token or an API key.", "ticket": "A ticket of POST /api/auth/ticket."}
     return {name: {"type": "string", "description": text} for name, text in shown.items()}
 
 
@@ -284,10 +285,11 @@ def _protocol_schemas() -> Document:
         "ResyncEvent": _object("Your position is not in this log.", {"reason": reason, **_POSITION_FIELDS}),
         "CloseEvent": _object(
             "The stream ends; reconnect with your last id.",
-            {"reason": {"enum": ["shutdown", "slow", "token_expired"]}},
+            {"reason": {"enum": ["shutdown", "slow", "token_expired", "key_revoked"]}},
         ),
         "Subscribe": _object(
-            "Subscribe to topics. `since` is a `position` to resume from, in the first subscription only.",
+            "Subscribe to topics. `since` is a `position` from which these topics resume."
+            " Each subscription has its own.",
             {"action": {"const": "subscribe"}},
             optional={"topics": names, "market_id": text, "since": text, **proof},
         ),

@@ -42,6 +42,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "name": Parameter("17"),
     "signature": Parameter("5h6xBEauJ3PK6SWCZ1PGjBvj8vDdWG3KpwATGy1ARAXFSDwt8GFXM7W5Ncn16wmqokgpiKRLuS83KUxyZyv2sUYv"),
     "cid": Parameter("QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"),
+    "key_id": Parameter("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"),
     "q": Parameter("rain lisbon"),
     "state": Parameter("ACTIVE"),
     "cursor": Parameter("WyIyMDI2LTAxLTMxIiw3XQ"),

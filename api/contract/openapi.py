@@ -27,8 +27,10 @@ from litestar.serialization import encode_json
 from zmart.http import statuses
 
 from .. import errors, response_docs, schemas
-from ..auth.signed_in import SECURITY
+from ..auth.signed_in import SECURITY, scope_of
+from ..middleware import idempotency
 from ..middleware.rate_limit import HEADERS as LIMITS
+from ..middleware.rate_limit import weight_of
 from . import examples
 
 Document = dict[str, Any]
@@ -52,7 +54,8 @@ _CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "unfit_sql": ("runSql",),
     "unknown_topic": ("stream",),
     "too_many_streams": ("stream",),
-    "sign_in_off": ("auth", "acting", "discussions", "push", "runSql", "showMe", "setMarketMetadata"),
+    "sign_in_off": ("auth", "account", "acting", "discussions", "push", "runSql", "showMe", "setMarketMetadata"),
+    "idempotency_key_reused": ("postDiscussion", "postUnderMarket", "createMarket"),
     "unprocessable": ("discussions", "acting", "setMarketMetadata"),
     # Streams send these as events, because a browser's EventSource cannot read a status.
     "foreign_epoch": (),
@@ -91,7 +94,7 @@ def _complete(app: Litestar) -> Document:
     found["servers"] = [{"url": "/", "description": "This server."}]
     found["paths"] = {
         path: {
-            method: _operation(path, operation, handlers[path, method], problems)
+            method: _operation(path, method, operation, handlers[path, method], problems)
             for method, operation in sorted(operations.items())
         }
         for path, operations in sorted(paths.items())
@@ -118,7 +121,7 @@ def _handlers(app: Litestar) -> Iterator[tuple[tuple[str, str], HTTPRouteHandler
 # --- operations -------------------------------------------------------------------------------
 
 
-def _operation(path: str, source: Document, handler: HTTPRouteHandler, problems: Document) -> Document:
+def _operation(path: str, method: str, source: Document, handler: HTTPRouteHandler, problems: Document) -> Document:
     canonical = _canonical(handler)
     name = _camel(handler.fn.__name__)
     is_legacy = path != canonical
@@ -138,6 +141,9 @@ def _operation(path: str, source: Document, handler: HTTPRouteHandler, problems:
         operation["parameters"] = parameters
     # A read that needs a body has the position of its rows in the same headers, and no 304.
     is_read = bool(handler.opt.get("is_read"))
+    if handler.opt.get("idempotent"):
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+        operation["x-idempotent"] = True
     if "requestBody" in source:
         content = source["requestBody"]["content"]["application/json"]
         example = examples.request(name)
@@ -146,8 +152,12 @@ def _operation(path: str, source: Document, handler: HTTPRouteHandler, problems:
             "content": {"application/json": {"schema": _schema(content["schema"]), "example": example}},
         }
     operation["responses"] = dict(sorted(_responses(name, source, problems, is_read=is_read).items()))
+    # What a request takes of the caller's allowance (docs/api.md, Limits).
+    operation["x-cost"] = weight_of(handler, method.upper(), path)
     if security := source.get("security"):
         operation["security"] = [*security, *_LEGACY]
+        # The scope that an API key needs; null if it accepts none.
+        operation["x-scope"] = scope_of(handler)
     elif name == "stream":
         operation["security"] = [{}, *SECURITY, {"stream_ticket": []}]
     return operation
@@ -308,6 +318,17 @@ def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 # --- shared by the whole document -------------------------------------------------------------
 
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": (
+        "A new text of your choice for each request. The same request with the same key, within a day, gets the answer "
+        "of the first one and creates nothing twice; another request with the key gets 422 (idempotency_key_reused)."
+    ),
+    "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST, "pattern": "^[!-~]+$"},
+    "example": "5f0c2a9e-7d41-4b63-8a0e-1f2d3c4b5a69",
+}
 _LEGACY: Final[list[dict[str, list[str]]]] = [{"signature_header": []}]
 _SECURITY: Final = {
     "access_token": {
@@ -315,7 +336,8 @@ _SECURITY: Final = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": (
-            "The access token of POST /api/auth/verify or /api/auth/refresh. Without a token, operations that "
+            "The access token of POST /api/auth/verify or /api/auth/refresh, or an API key of POST /api/account/keys "
+            "with the scope in x-scope. Without a token, operations that "
             "accept it also take an older proof while LEGACY_AUTH is on: the header of signature_header, or "
             "`message`, `signature` and `wallet` in the body, over 'Sign this message to authenticate with ZMART: "
             "<ms>'."
@@ -358,8 +380,9 @@ _HEADERS: Final = {
     "X-Request-Id": _header(
         "The id of the request in our access log; yours, if you sent a plain one.", "5f0c2a9e7d41b638"
     ),
-    "RateLimit-Limit": _header("Requests per minute for this client.", "100"),
-    "RateLimit-Remaining": _header("Requests left.", "0"),
+    "RateLimit-Limit": _header("The cost of requests per minute for this client.", "100"),
+    "RateLimit-Remaining": _header("What is left of it.", "0"),
+    "RateLimit-Cost": _header("The cost of this request: x-cost of the operation.", "1"),
     "RateLimit-Reset": _header("Seconds until the limit resets.", "17"),
 }
 

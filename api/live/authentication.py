@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 from zmart.domain.ids import Address
 
+from ..auth.api_keys import ApiKeys, KeyClaims, is_api_key
+
 
 class VerifiedClaims(Protocol):
     """The claims of a valid token."""
@@ -47,6 +49,8 @@ class Identity(NamedTuple):
 
     wallet: Address
     expires_at: datetime.datetime
+    #: The API key that authenticated it; None for tokens and tickets.
+    key: KeyClaims | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -55,14 +59,19 @@ class Identity(NamedTuple):
 
 
 class StreamAuthenticator:
-    """Authenticates a wallet by its token or its ticket."""
+    """Authenticates a wallet by its token, its API key or its ticket."""
 
-    def __init__(self, tokens: TokenVerifier, tickets: TicketRedeemer) -> None:
+    def __init__(self, tokens: TokenVerifier, tickets: TicketRedeemer, api_keys: ApiKeys) -> None:
         self._tokens = tokens
         self._tickets = tickets
+        #: Verifies keys, and closes the streams of those that end.
+        self.api_keys = api_keys
 
     async def authenticate(self, *, token: str | None = None, ticket: str | None = None) -> Identity | None:
         """Return the identity, or None without token and ticket; raise NotSignedIn or TokenExpired if invalid."""
+        if token and is_api_key(token):
+            key = await self.api_keys.claims_of(token)
+            return Identity(key.wallet, key.expires_at, key)
         if token:
             claims = self._tokens.claims_of(token)
             return Identity(claims.wallet, claims.expires_at)

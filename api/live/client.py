@@ -17,7 +17,7 @@ from zmart.db import feed
 
 from .frames import Frame, FrameBatch, coalesce
 
-CloseReason: TypeAlias = Literal["slow", "shutdown"]
+CloseReason: TypeAlias = Literal["slow", "shutdown", "key_revoked"]
 ResyncReason: TypeAlias = Literal["foreign_epoch", "future_position", "mark_mismatch"]
 #: Accepts a batch immediately and returns True, or returns False.
 Outlet: TypeAlias = Callable[[FrameBatch], bool]
@@ -96,7 +96,7 @@ class StreamClient:
         """Close the stream. At shutdown the client still receives the queued frames."""
         if self._closed is None:
             self._closed = reason
-            if reason == "slow":
+            if reason != "shutdown":
                 self._frames = []
             self._notify()
 

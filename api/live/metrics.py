@@ -45,7 +45,7 @@ class PushMetrics:
         self.refused = self._counter("refused_streams", "Streams refused because of a limit.")
         self.closed = Counter(
             "zmart_push_closed_streams",
-            "Streams ended: left (by the client), slow or shutdown.",
+            "Streams ended: left (by the client), slow, shutdown or key_revoked.",
             ("reason",),
             registry=self._registry,
         )

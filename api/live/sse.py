@@ -4,7 +4,7 @@
     id: position           event: welcome  the same shape without messages: the start of the stream
     id: position           event: resync   {"reason", "epoch", "seq", "position"}: read the state again, continue here
                            event: close    {"reason"}: reconnect with the last id (slow, shutdown,
-                                           token_expired: with a new token)
+                                           token_expired: with a new token; key_revoked: with another API key)
     id: position           (no data)       every 15 s of silence, so that an idle client's position advances
 
 The browser sends the last id back by itself (`Last-Event-ID`). An id is sent only after everything up to it, so the
@@ -14,8 +14,11 @@ entries after it are exactly those that the client has not received.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeAlias
 
 import structlog
 from sse_starlette import EventSourceResponse
@@ -24,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from zmart.db import feed
 
+from ..auth.api_keys import KeyClaims
 from .authentication import Identity
 from .client import ResyncRequired, StreamClient, StreamClosed
 from .frames import Frame, FrameBatch, position_fields
@@ -37,6 +41,39 @@ SEND_SECONDS = 20.0
 SHUTDOWN_GRACE_SECONDS = 2.0
 #: Delay before a browser reconnects.
 RETRY_MILLISECONDS = 1000
+
+
+class StartPositions:
+    """Leaves out what a client has already received, if its topics resume from several positions."""
+
+    def __init__(self, starts: Sequence[tuple[frozenset[str], feed.FeedPosition]]) -> None:
+        self._seq_by_topic: dict[str, int] = {}
+        for topics, since in starts:
+            for topic in topics:
+                self._seq_by_topic[topic] = min(since.seq, self._seq_by_topic.get(topic, since.seq))
+        #: Distinct positions, the earliest first.
+        self.positions = sorted({since for _, since in starts}, key=lambda since: since.seq)
+        self._newest = self.positions[-1].seq if len(self.positions) > 1 else -1
+
+    def filter(self, frames: list[Frame]) -> list[Frame]:
+        """Return the frames with the messages after the positions of their topics."""
+        if not frames or frames[0].position.seq > self._newest:
+            return frames
+        remaining = []
+        for frame in frames:
+            seq = frame.position.seq
+            messages = tuple(
+                message
+                for message in frame.messages
+                if any(self._seq_by_topic.get(topic, seq) < seq for topic in message.topics)
+            )
+            if messages:
+                remaining.append(Frame(frame.position, messages))
+        return remaining
+
+
+#: Closes a stream when its API key ends, for as long as a block lasts.
+WatchKey: TypeAlias = Callable[[KeyClaims, StreamClient], AbstractContextManager[None]]
 
 
 class SseResponse(EventSourceResponse):
@@ -63,15 +100,20 @@ async def events(
     hub: Hub,
     topics: frozenset[str],
     address: str,
-    since: feed.FeedPosition | None,
+    starts: StartPositions | None,
     identity: Identity | None = None,
+    *,
+    watch: WatchKey | None = None,
 ) -> AsyncIterator[bytes]:
     """Yield the events in order until the client leaves or is closed, or its authentication expires."""
-    with hub.register(StreamClient(topics, address)) as client:
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(hub.register(StreamClient(topics, address)))
+        if identity is not None and identity.key is not None and watch is not None:
+            stack.enter_context(watch(identity.key, client))
         try:
-            async for chunk in _initial_events(hub, client, since):
+            async for chunk in _initial_events(hub, client, starts):
                 yield chunk
-            async for chunk in _live_events(hub, client, identity):
+            async for chunk in _live_events(hub, client, identity, starts):
                 yield chunk
             reason = "token_expired"
         except StreamClosed as closed:
@@ -79,22 +121,27 @@ async def events(
         yield _event(event="close", data=json.dumps({"reason": reason}))
 
 
-async def _initial_events(hub: Hub, client: StreamClient, since: feed.FeedPosition | None) -> AsyncIterator[bytes]:
+async def _initial_events(hub: Hub, client: StreamClient, starts: StartPositions | None) -> AsyncIterator[bytes]:
     """Yield the start of the stream, or the missed entries of a client that resumes."""
-    if since is None:
+    if starts is None:
         start = await hub.subscribe(client)
         yield _event(event="welcome", position=start, data=Frame(start, ()).text)
         return
     yield _event(retry=RETRY_MILLISECONDS)
     try:
+        since, *later = starts.positions
+        for position in later:
+            await hub.check_position(position, client)
         async for frames in hub.resume(client, since):
-            if frames:
-                yield _chunk(frames)
+            if missed := starts.filter(frames):
+                yield _chunk(missed)
     except ResyncRequired as resync:
         yield _resync(resync.reason, await hub.subscribe(client))
 
 
-async def _live_events(hub: Hub, client: StreamClient, identity: Identity | None) -> AsyncIterator[bytes]:
+async def _live_events(
+    hub: Hub, client: StreamClient, identity: Identity | None, starts: StartPositions | None
+) -> AsyncIterator[bytes]:
     """Yield new events, or a ping when there are none; end when the identity's authentication expires."""
     while identity is None or identity.seconds_left > 0:
         try:
@@ -106,7 +153,10 @@ async def _live_events(hub: Hub, client: StreamClient, identity: Identity | None
         except ResyncRequired as resync:
             yield _resync(resync.reason, resync.found)
         else:
-            yield _chunk(frames)
+            if starts is not None:
+                frames = starts.filter(frames)
+            if frames:
+                yield _chunk(frames)
 
 
 def _take_timeout(identity: Identity | None) -> float:

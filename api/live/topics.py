@@ -14,9 +14,11 @@ from zmart import errors as zmart_errors
 from zmart.domain import ids
 
 from .. import errors
+from .authentication import Identity
 
-#: More topics would make one subscription slow down the routing for all clients.
-MAX_TOPICS = 100
+#: The most topics of one connection. An entry is routed from its own few topics to the subscriptions of each, so its
+#: cost does not depend on this number; snapshots and missed entries of so many topics are weighed (budgets.py).
+MAX_TOPICS = 1_000
 
 _PLAIN = frozenset({"markets", "trades", "status"})
 _ABOUT: dict[str, Callable[[str], str]] = {
@@ -61,13 +63,15 @@ def parse_one(name: str) -> str:
         raise errors.UnknownTopic(f"There is no topic {shown!r}. Use: {KNOWN_TOPICS}.") from None
 
 
-def resolve_me(topics: frozenset[str], wallet: str | None) -> frozenset[str]:
-    """Replace `me` by the wallet's private topic; raise NotSignedIn if there is no wallet."""
+def resolve_me(topics: frozenset[str], identity: Identity | None) -> frozenset[str]:
+    """Replace `me` by the wallet's private topic; raise NotSignedIn without one, Forbidden if its key cannot read."""
     if ME not in topics:
         return topics
-    if wallet is None:
+    if identity is None:
         raise errors.NotSignedIn("The topic me needs a token or a ticket.", help="Sign in at /api/auth.")
-    return topics - {ME} | {_private_topic(wallet)}
+    if identity.key is not None:
+        identity.key.require_scope("read")
+    return topics - {ME} | {_private_topic(identity.wallet)}
 
 
 def without_private(topics: frozenset[str]) -> frozenset[str]:

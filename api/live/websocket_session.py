@@ -7,8 +7,9 @@ all topics since S, until the client is at the hub's position and is subscribed 
 also has its place in the order, and nothing is sent twice or left out.
 
 Close codes: 1012 at shutdown and 1013 when a stream limit is reached; the client can reconnect after both. 4002 when
-the client reads too slowly; 1008 when it sends too many messages; 1009 when a message is too big, 1007 when it is not
-UTF-8, 1011 after an internal error. The server never uses 1000, because older clients do not reconnect after it.
+the client reads too slowly; 4003 when its API key was revoked or has expired; 1008 when it sends too many messages;
+1009 when a message is too big, 1007 when it is not UTF-8, 1011 after an internal error. The server never uses 1000,
+because older clients do not reconnect after it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ CLOSE_FULL: Final = 1013
 CLOSE_POLICY: Final = 1008
 CLOSE_INTERNAL_ERROR: Final = 1011
 CLOSE_SLOW: Final = 4002
-_CODES: dict[CloseReason, int] = {"shutdown": CLOSE_RESTART, "slow": CLOSE_SLOW}
+CLOSE_KEY_REVOKED: Final = 4003
+_CODES: dict[CloseReason, int] = {
+    "shutdown": CLOSE_RESTART,
+    "slow": CLOSE_SLOW,
+    "key_revoked": CLOSE_KEY_REVOKED,
+}
 
 #: A peer that accepts no replayed frames for this long is too slow.
 SEND_SECONDS = 20.0
@@ -99,6 +105,8 @@ class WebSocketSession:
         finally:
             if self._expiry is not None:
                 self._expiry.cancel()
+            if self._identity is not None and self._identity.key is not None:
+                self._authenticator.api_keys.discard_stream(self._identity.key, self._client)
 
     # --- messages from the client -----------------------------------------------------------------
 
@@ -176,11 +184,18 @@ class WebSocketSession:
                 "The token belongs to another wallet",
                 "A connection serves one wallet. Open another connection.",
             )
+        if self._identity is not None and self._identity.key is not None:
+            self._authenticator.api_keys.discard_stream(self._identity.key, self._client)
         self._identity = found
+        if found.key is not None:
+            # The whole connection ends with the key.
+            self._authenticator.api_keys.add_stream(found.key, self._client)
         self._expire_later()
 
     def _expire_later(self) -> None:
         assert self._identity is not None
+        if self._identity.key is not None:
+            return
         if self._expiry is not None:
             self._expiry.cancel()
         self._expiry = asyncio.get_running_loop().call_later(max(0.0, self._identity.seconds_left), self._expire)
@@ -209,13 +224,6 @@ class WebSocketSession:
             raise MessageRejected(
                 "too_many_topics", "Too many topics", f"A connection takes at most {topics.MAX_TOPICS} topics."
             )
-        if action.since is not None and self._client.topics:
-            raise MessageRejected(
-                "since_comes_first",
-                "since is possible with the first subscription only",
-                "Missed frames can no longer be sent in order. Send all topics in the first subscription, or "
-                "reconnect.",
-            )
         self._dialect = self._dialect or action.dialect
         # The client still receives its earlier topics while it waits for its budget.
         await self._spend(budgets.SUBSCRIPTION + budgets.snapshot_weight(len(added)))
@@ -234,9 +242,11 @@ class WebSocketSession:
     def _parse_topics(self, names: tuple[str, ...], market_id: str | None) -> frozenset[str]:
         try:
             named = topics.parse_all(names)
-            return topics.resolve_me(named, self._identity.wallet if self._identity else None)
+            return topics.resolve_me(named, self._identity)
         except errors.NotSignedIn as error:
             raise MessageRejected("not_signed_in", "Not signed in", str(error)) from None
+        except errors.Forbidden as error:
+            raise MessageRejected("forbidden", "Not allowed", str(error)) from None
         except topics.TooManyTopics as error:
             raise MessageRejected("too_many_topics", "Too many topics", str(error)) from None
         except errors.UnknownTopic as error:
@@ -250,6 +260,8 @@ class WebSocketSession:
         offered_until = self._hub.unsubscribe(self._client) if earlier else None
         self._is_replaying = True
         since = await self._check_since(action.since)
+        # The topics that are already subscribed have received everything up to their own position.
+        is_first = not earlier
         while True:
             try:
                 await self.send_and_drain(self._client.take_now())
@@ -259,7 +271,14 @@ class WebSocketSession:
                         await self.send_and_drain(frames)
                 self._client.topics = new_topics
                 self._acknowledge(action, snapshot, since)
-                async for frames in self._hub.resume(self._client, since or snapshot.position):
+                start = since or snapshot.position
+                if since is not None and not is_first:
+                    # The added topics alone up to the position of the others, then all of them from there.
+                    async for frames in self._hub.replay(self._client, since, snapshot.position, added):
+                        await self.send_and_drain(frames)
+                    self._transport.write(packet(Frame(snapshot.position, ()).text))
+                    start = snapshot.position
+                async for frames in self._hub.resume(self._client, start):
                     await self.send_and_drain(frames)
             except ResyncRequired as resync:
                 # The log was replaced by another one during the read: start again, in the new one.

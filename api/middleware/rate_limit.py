@@ -2,7 +2,9 @@
 
 Every address and every signed-in wallet has an allowance per minute, and each request takes its weight from both: a
 read 1, a write 5, unless the handler declares another weight (`opt={"weight": 10}`). A window begins with the caller's
-first request, so the windows of all callers do not reset at the same time.
+first request, so the windows of all callers do not reset at the same time. A request with an API key of a higher tier
+(tiers.py) takes its weight from the allowance of its wallet alone. API keys also have a limit per second, which each
+process counts for itself.
 
 A query to Postgres for every request would cost as much as most responses. So a process leases a block of the
 allowance, a quarter of the remainder, and counts in memory. This needs few queries at first and leaves little unused
@@ -25,19 +27,24 @@ from zmart.http import client_address
 from zmart.settings import Settings
 
 from .. import errors
+from ..auth.api_keys import KeyClaims, is_api_key
 from ..reads import statements
 from ..reads.batching import RequestBatcher
-from . import access_log
+from . import access_log, tiers
+from .tiers import Tier
 
 WINDOW_SECONDS: Final = 60
 #: Response headers about the caller's allowance.
-HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-_LIMIT, _REMAINING, _RESET = (name.lower().encode() for name in HEADERS)
+HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Cost")
+_LIMIT, _REMAINING, _RESET, _COST = (name.lower().encode() for name in HEADERS)
 #: Legacy paths outside /api that count; everything else outside it is free: health, console, documents.
 _LEGACY_PATHS: Final = ("/markets", "/positions", "/rest/", "/trades")
 _READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _READ_WEIGHT: Final = 1
 _WRITE_WEIGHT: Final = 5
+_SECOND: Final = 1.0
+#: The name under which a request's scope holds its CallerState.
+CALLER_STATE: Final = "rate_limit_caller"
 #: Maximum number of buckets in memory; above it, expired buckets are dropped, and all if that is not enough.
 MOST_BUCKETS: Final = 20_000
 
@@ -61,6 +68,18 @@ class BucketState(NamedTuple):
     allowed: bool
     remaining: int
     resets_in_seconds: float
+
+
+class CallerState(NamedTuple):
+    """The limits of a request's caller, and what is left of them."""
+
+    #: None for a caller that is not signed in.
+    wallet: str | None
+    #: None without an API key.
+    key: KeyClaims | None
+    tier: Tier
+    weight: int
+    bucket: BucketState
 
 
 class _BucketEntry:
@@ -129,6 +148,28 @@ class RateLimiter:
         return entry
 
 
+class SecondLimiter:
+    """Counts the weights of the current second of each API key, in this process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        #: For each key, the start of its second and the weight that it has used since.
+        self._used: dict[str, tuple[float, int]] = {}
+
+    def take(self, key: str, weight: int, per_second: int) -> float:
+        """Take a weight; return 0, or the seconds to wait if the second has too little left."""
+        now = self._clock()
+        began, used = self._used.get(key, (now, 0))
+        if now - began >= _SECOND:
+            began, used = now, 0
+        if used + weight > per_second:
+            return began + _SECOND - now
+        if len(self._used) >= MOST_BUCKETS and key not in self._used:
+            self._used = {name: entry for name, entry in self._used.items() if now - entry[0] < _SECOND}
+        self._used[key] = began, used + weight
+        return 0.0
+
+
 def _take_tokens(entry: _BucketEntry, weight: int, now: float) -> BucketState:
     allowed = entry.tokens >= weight
     if allowed:
@@ -162,23 +203,25 @@ class RateLimitMiddleware:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._limit = b"%d" % settings.api.rate_limit_per_minute
+        self._settings = settings
         self._proxies = settings.api.trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count a request; refuse it, or pass it on and add the remaining allowance to the response."""
-        weight = _weight(scope)
+        weight = weight_of_request(scope)
         if not weight:
             await self._app(scope, receive, send)
             return
-        bucket_state = await self._take_from_buckets(scope, weight)
-        if bucket_state is None:
+        caller = await self._take_from_buckets(scope, weight)
+        if caller is None:
             await self._app(scope, receive, send)
             return
-        rate_headers = self._headers(bucket_state)
-        if not bucket_state.allowed:
+        scope["state"][CALLER_STATE] = caller
+        rate_headers = self._headers(caller)
+        delay = caller.bucket.resets_in_seconds if not caller.bucket.allowed else self._seconds_to_wait(scope, caller)
+        if delay:
             readable = {name.decode(): value.decode() for name, value in rate_headers}
-            raise errors.TooManyRequests(bucket_state.resets_in_seconds, readable)
+            raise errors.TooManyRequests(delay, readable)
 
         async def send_with_rate_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -187,23 +230,32 @@ class RateLimitMiddleware:
 
         await self._app(scope, receive, send_with_rate_headers)
 
-    def _headers(self, bucket_state: BucketState) -> tuple[tuple[bytes, bytes], ...]:
+    def _headers(self, caller: CallerState) -> tuple[tuple[bytes, bytes], ...]:
         return (
-            (_LIMIT, self._limit),
-            (_REMAINING, b"%d" % bucket_state.remaining),
-            (_RESET, b"%d" % math.ceil(bucket_state.resets_in_seconds)),
+            (_LIMIT, b"%d" % tiers.per_minute(caller.tier, self._settings)),
+            (_REMAINING, b"%d" % caller.bucket.remaining),
+            (_RESET, b"%d" % math.ceil(caller.bucket.resets_in_seconds)),
+            (_COST, b"%d" % caller.weight),
         )
 
-    async def _take_from_buckets(self, scope: Scope, weight: int) -> BucketState | None:
+    def _seconds_to_wait(self, scope: Scope, caller: CallerState) -> float:
+        if caller.key is None:
+            return 0.0
+        seconds: SecondLimiter = scope["litestar_app"].state.second_limiter
+        return seconds.take(caller.key.wallet, caller.weight, tiers.per_second(caller.tier, self._settings))
+
+    async def _take_from_buckets(self, scope: Scope, weight: int) -> CallerState | None:
         """Return the tighter state of the address's and the wallet's buckets; None if nothing can be counted."""
         state = scope["litestar_app"].state
-        limiter: RateLimiter = state.limiter
-        buckets = [f"ip {client_address.network(client_address.address(scope, self._proxies))}"]
-        wallet = _wallet(scope, state.services.auth)
-        if wallet is not None:
-            buckets.append(f"wallet {wallet}")
+        address = f"ip {client_address.network(client_address.address(scope, self._proxies))}"
         tightest: BucketState | None = None
         try:
+            wallet, key = await caller_of(scope, state.services.auth)
+            tier = "basic" if key is None else tiers.tier_of(key.wallet, self._settings)
+            limiter: RateLimiter = state.limiters[tier]
+            if tier != "basic":
+                return CallerState(wallet, key, tier, weight, await limiter.take(f"{tier} {wallet}", weight))
+            buckets = [address] if wallet is None else [address, f"wallet {wallet}"]
             for bucket in buckets:
                 bucket_state = await limiter.take(bucket, weight)
                 if tightest is None or bucket_state.remaining < tightest.remaining or not bucket_state.allowed:
@@ -212,31 +264,46 @@ class RateLimitMiddleware:
                     break
         except zmart_errors.Transient:
             return None
-        return tightest
+        assert tightest is not None
+        return CallerState(wallet, key, "basic", weight, tightest)
 
 
-def _weight(scope: Scope) -> int:
+def weight_of_request(scope: Scope) -> int:
     """Return the weight of a request; 0 if it is free."""
-    if not access_log.is_http(scope):
-        return 0
-    declared: int | None = scope["route_handler"].opt.get("weight")
+    return weight_of(scope["route_handler"], scope["method"], scope["path"]) if access_log.is_http(scope) else 0
+
+
+def weight_of(handler: Any, method: str, path: str) -> int:
+    """Return the weight of a handler's requests; 0 if they are free."""
+    declared: int | None = handler.opt.get("weight")
     if declared is not None:
         return declared
-    if not scope["path"].startswith(("/api/", *_LEGACY_PATHS)):
+    if not path.startswith(("/api/", *_LEGACY_PATHS)):
         return 0
-    return _READ_WEIGHT if scope["method"] in _READ_METHODS else _WRITE_WEIGHT
+    return _READ_WEIGHT if method in _READ_METHODS else _WRITE_WEIGHT
 
 
-def _wallet(scope: Scope, auth: Any) -> str | None:
+def _bearer(scope: Scope) -> str | None:
+    """Return the bearer token or API key of a request."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, token = value.decode("latin-1").partition(" ")
-            if scheme.lower() != "bearer":
-                return None
-            try:
-                found: str = auth.wallet_of(token.strip())
-            except zmart_errors.ZmartError:
-                # The handler raises this error itself if it needs the wallet.
-                return None
-            return found
+            return token.strip() if scheme.lower() == "bearer" else None
     return None
+
+
+async def caller_of(scope: Scope, auth: Any) -> tuple[str | None, KeyClaims | None]:
+    """Return the wallet and the API key of a request; raise Transient if the key cannot be looked up."""
+    token = _bearer(scope)
+    if token is None:
+        return None, None
+    try:
+        if is_api_key(token):
+            key: KeyClaims = await auth.api_keys.claims_of(token)
+            return key.wallet, key
+        return auth.wallet_of(token), None
+    except zmart_errors.Transient:
+        raise
+    except zmart_errors.ZmartError:
+        # The handler raises this error itself if it needs the wallet.
+        return None, None

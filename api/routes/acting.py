@@ -29,8 +29,8 @@ from ..schemas import acting as shapes
 #: The least liquidity that a market may declare, in lamports (protocol.md 5.2).
 LEAST_LIQUIDITY: Final = 1_000_000_000
 #: Allows 20 trades and 10 markets per minute of the usual 100 (protocol.md 5.4).
-_TRADE_WEIGHT: Final = {"weight": 5}
-_MARKET_WEIGHT: Final = {"weight": 10}
+_TRADE_WEIGHT: Final = {"weight": 5, "scope": "trade"}
+_MARKET_WEIGHT: Final = {"weight": 10, "scope": "trade", "idempotent": True}
 _SIGN: Final = (
     "Sign unsigned_transaction with your wallet within expires_in_seconds, then send it or POST it to "
     "/api/transactions. After that time prepare it again."

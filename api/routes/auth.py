@@ -99,6 +99,7 @@ async def sign_out(auth: FromAuth, data: shapes.RefreshToken) -> shapes.SignOutR
     tags=["auth"],
     summary="Create a ticket for one stream",
     security=SECURITY,
+    opt={"scope": None},
     responses=response_docs.problems(401),
 )
 async def issue_ticket(auth: FromAuth, signed_in: FromSignedIn) -> shapes.Ticket:

@@ -28,6 +28,9 @@ from . import acting
 
 #: Allows 10 ballots per minute of the usual 100.
 _WEIGHT: Final = {"weight": 10}
+_TO_SIGN: Final = {"weight": 10, "scope": "trade"}
+#: Proofs that are bound to this server, unlike the older ones.
+_BOUND: Final = ("token", "key")
 #: Prefixes of ballot ids in the earlier vote aggregator.
 _ID_PREFIXES: Final[dict[ballots.Kind, str]] = {"proposal": "P", "dispute": "D"}
 _BALLOT_TEXT_REQUIRED: Final = "A dispute ballot needs a signed text that names it: see GET /api/votes/message."
@@ -93,7 +96,7 @@ async def cast_dispute_ballot(services: FromServices, data: shapes.CastBallot) -
     tags=["acting"],
     summary="Build a proposal vote to sign",
     security=SECURITY,
-    opt=_WEIGHT,
+    opt=_TO_SIGN,
     status_code=200,
     responses=response_docs.problems(401, 403, 404, 409),
 )
@@ -107,7 +110,7 @@ async def vote_on_proposal(
     data: shapes.VoteOnProposal,
 ) -> shapes.UnsignedOnMarket | shapes.CastVotes:
     """Return a vote on chain to sign (with a token), or cast a ballot at once (with an older proof, LEGACY_AUTH)."""
-    if signed_in.proof_kind == "token":
+    if signed_in.proof_kind in _BOUND:
         return await acting.vote_on_chain(
             "submit_proposal_vote", preparer, database, signed_in.wallet, market, data.approve
         )
@@ -119,7 +122,7 @@ async def vote_on_proposal(
     tags=["acting"],
     summary="Build a dispute vote to sign",
     security=SECURITY,
-    opt=_WEIGHT,
+    opt=_TO_SIGN,
     status_code=200,
     responses=response_docs.problems(401, 403, 404, 409),
 )
@@ -131,7 +134,7 @@ async def vote_on_dispute(
     data: shapes.VoteOnDispute,
 ) -> shapes.UnsignedOnMarket:
     """Return a vote on chain to sign. The older proofs are not enough to vote on a dispute."""
-    if signed_in.proof_kind != "token":
+    if signed_in.proof_kind not in _BOUND:
         raise errors.Forbidden(_BALLOT_TEXT_REQUIRED)
     return await acting.vote_on_chain(
         "submit_dispute_vote", preparer, database, signed_in.wallet, market, data.support_dispute

@@ -18,6 +18,7 @@ from ..reads.database import ReadDatabase
 
 #: The weight of a post in the wallet's allowance per minute.
 _WEIGHT = {"weight": 10}
+_CREATION = {"weight": 10, "idempotent": True}
 _NOT_FOUND = "Discussion not found"
 
 View = Annotated[
@@ -104,7 +105,7 @@ async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas
     summary="Create a post under a market",
     security=SECURITY,
     responses=response_docs.problems(401, 404, 413),
-    opt=_WEIGHT,
+    opt=_CREATION,
 )
 async def post_under_market(
     database: FromDatabase, signed_in: FromSignedIn, market: parameters.MarketName, data: schemas.NewPost
@@ -119,7 +120,7 @@ async def post_under_market(
     summary="Create a post",
     security=SECURITY,
     responses=response_docs.problems(401, 404, 413),
-    opt=_WEIGHT,
+    opt=_CREATION,
 )
 async def post_discussion(
     database: FromDatabase, signed_in: FromSignedIn, data: schemas.NewMarketPost

@@ -55,7 +55,7 @@ def require_sql_console(connection: ASGIConnection[Any, Any, Any, State], _: Bas
     security=SECURITY,
     guards=[require_sql_console],
     responses={200: ResponseSpec(schemas.SqlAnswer, description="Rows"), **response_docs.problems(401, 404, 413)},
-    opt={"weight": 10},
+    opt={"weight": 10, "scope": "read"},
 )
 async def run_sql(state: State, signed_in: FromSignedIn, data: schemas.SqlQuery) -> Response[Any]:
     """Run one SELECT as the role analyst, read-only, for at most two seconds; return JSON or CSV.

@@ -37,7 +37,7 @@ async def serve_websocket(socket: Socket, services: FromServices) -> None:
     await socket.accept()
     session = WebSocketSession(
         hub=services.hub,
-        authenticator=StreamAuthenticator(services.auth.tokens, services.auth.tickets),
+        authenticator=StreamAuthenticator(services.auth.tokens, services.auth.tickets, services.auth.api_keys),
         transport=transport,
         address=address,
     )
@@ -45,8 +45,12 @@ async def serve_websocket(socket: Socket, services: FromServices) -> None:
 
 
 def _query_parameters(socket: Socket) -> dict[str, str]:
-    """Return the query parameters of the connection's URL that are used."""
-    return {name: value for name, value in socket.query_params.items() if name in client_messages.QUERY_PARAMETERS}
+    """Return the query parameters of the connection's URL that are used; a bearer token in the headers is one too."""
+    parameters = {
+        name: value for name, value in socket.query_params.items() if name in client_messages.QUERY_PARAMETERS
+    }
+    scheme, _, token = socket.headers.get("authorization", "").partition(" ")
+    return parameters | {"token": token.strip()} if scheme.lower() == "bearer" else parameters
 
 
 def _is_origin_allowed(socket: Socket, settings: Settings) -> bool:

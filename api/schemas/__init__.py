@@ -7,6 +7,18 @@ them; beyond 2**53 only the `_exact` string beside each number is correct.
 
 from __future__ import annotations
 
+from .account import (
+    AccountLimits,
+    AccountTier,
+    ApiKey,
+    ApiKeys,
+    CreatedApiKey,
+    KeyName,
+    KeyScope,
+    KeyScopes,
+    NewApiKey,
+    RevokedApiKey,
+)
 from .acting import (
     Amount,
     AnchoredHash,
@@ -210,6 +222,8 @@ from .wallets import (
 )
 
 __all__ = [
+    "AccountLimits",
+    "AccountTier",
     "Ack",
     "Activity",
     "ActivityPage",
@@ -218,6 +232,8 @@ __all__ = [
     "AlertKind",
     "Amount",
     "AnchoredHash",
+    "ApiKey",
+    "ApiKeys",
     "AsOf",
     "BallotKind",
     "BallotText",
@@ -243,6 +259,7 @@ __all__ = [
     "ConfigSources",
     "Content",
     "CreateMarket",
+    "CreatedApiKey",
     "Deadline",
     "Discussion",
     "Discussions",
@@ -263,6 +280,9 @@ __all__ = [
     "Instant",
     "Integer",
     "Interval",
+    "KeyName",
+    "KeyScope",
+    "KeyScopes",
     "Lag",
     "Leaderboard",
     "Lifecycle",
@@ -281,6 +301,7 @@ __all__ = [
     "MetadataResult",
     "ModelStatus",
     "NamedQuery",
+    "NewApiKey",
     "NewMarketPost",
     "NewMetadata",
     "NewPost",
@@ -334,6 +355,7 @@ __all__ = [
     "RestLastSeen",
     "RestUser",
     "RestVisit",
+    "RevokedApiKey",
     "ScheduledMart",
     "SellShares",
     "Session",

@@ -5,6 +5,10 @@
 select granted, remaining, resets_in
 from app.lease_allowance(%(bucket)s, %(limit)s, %(wanted)s, %(window)s);
 
+-- name: find_api_key
+-- The valid API key with this SHA-256, in hex; one row of nulls if there is none.
+select key_id, wallet, scopes, expires_at from app.find_api_key(%(secret_hash)s);
+
 -- name: followed_transaction
 -- One transaction as in the log, with its events.
 select {stated}, (

@@ -34,6 +34,8 @@ create policy insert_own on app.reactions for insert to zmart_owner with check (
 create policy insert_own on app.flags for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.sessions for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.redeemed_nonces for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.api_keys for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.idempotency_keys for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 
 -- A wallet changes only its own rows. Ballots, edits, flags and nonces never change.
 create policy update_own on app.wallets for update to zmart_owner
@@ -46,9 +48,14 @@ create policy update_own on app.reactions for update to zmart_owner
 using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
 create policy update_own on app.sessions for update to zmart_owner
 using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
+create policy update_own on app.api_keys for update to zmart_owner
+using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
+create policy update_own on app.idempotency_keys for update to zmart_owner
+using (wallet_no = app.current_wallet_no()) with check (wallet_no = app.current_wallet_no());
 
--- A reaction is the only row that a wallet can delete.
+-- Reactions, and claims of requests that changed nothing, are the only rows that a wallet can delete.
 create policy delete_own on app.reactions for delete to zmart_owner using (wallet_no = app.current_wallet_no());
+create policy delete_own on app.idempotency_keys for delete to zmart_owner using (wallet_no = app.current_wallet_no());
 
 -- Sessions, nonces and flags are private. Sessions and nonces are read by functions of the owner only, because any login
 -- of zmart_api can set zmart.wallet to any wallet; the functions need the token itself.
@@ -68,3 +75,9 @@ create policy delete_expired on app.sessions for delete to zmart_owner
 using (expires_at < clock_timestamp() - interval '1 hour');
 create policy delete_expired on app.redeemed_nonces for delete to zmart_owner
 using (expires_at < clock_timestamp() - interval '1 hour');
+
+-- API keys and the answers to repeated requests are private, too. The call that presents a key's hash finds its row.
+create policy read_own on app.api_keys for select to zmart_owner using (wallet_no = app.current_wallet_no());
+create policy read_own on app.idempotency_keys for select to zmart_owner using (wallet_no = app.current_wallet_no());
+create policy find_presented on app.api_keys for select to zmart_owner
+using (secret_hash = decode(current_setting('zmart.api_key_hash', true), 'hex'));

@@ -155,6 +155,9 @@ class ApiSettings:
     metrics_token: Secret | None
     #: Wallets whose access tokens show what is for operators only.
     operator_wallets: frozenset[Address]
+    #: Wallets whose API keys have the limits of the tiers pro and maker.
+    pro_wallets: frozenset[Address]
+    maker_wallets: frozenset[Address]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -195,6 +195,8 @@ def _api(env: Environment, hosts: HostSettings, chain: ChainSettings) -> ApiSett
         response_cache_mib=env.count("RESPONSE_CACHE_MIB", 64, low=0),
         metrics_token=env.proof("METRICS_TOKEN"),
         operator_wallets=env.addresses("OPERATOR_WALLETS"),
+        pro_wallets=env.addresses("PRO_WALLETS"),
+        maker_wallets=env.addresses("MAKER_WALLETS"),
     )
 
 

@@ -37,12 +37,22 @@ class ApiError(Exception):
 
 
 class Zmart(Requests):
-    """The API at an address. Use it in `async with`, or call `close()`."""
+    """The API at an address. Use it in `async with`, or call `close()`.
 
-    def __init__(self, url: str = "http://127.0.0.1:4000", *, http: httpx.AsyncClient | None = None) -> None:
+    With an `api_key` every call and stream acts for the key's wallet, as far as the key's scopes allow.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:4000",
+        *,
+        api_key: str | None = None,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self._http = http or httpx.AsyncClient(timeout=30)
         self._owns_http = http is None
+        self._api_key = api_key
         self._session: types.Session | None = None
         #: A refresh token is valid once, so parallel calls wait for one renewal.
         self._renewal = asyncio.Lock()
@@ -73,7 +83,15 @@ class Zmart(Requests):
         self, *topics: str, since: str | None = None, transport: Transport = "sse", on_resync: OnResync | None = None
     ) -> Stream:
         """Return a stream with a frame for each entry of the log: `async for frame in zmart.follow("trades")`."""
-        return Stream(self.url, topics, since=since, transport=transport, on_resync=on_resync, token=self._token)
+        return Stream(
+            self.url,
+            topics,
+            since=since,
+            transport=transport,
+            on_resync=on_resync,
+            token=self._token,
+            http=self._http,
+        )
 
     async def request(self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None) -> Any:
         """Send a request and return the body of the response. Raises ApiError if the API refuses it."""
@@ -91,8 +109,8 @@ class Zmart(Requests):
 
     async def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> httpx.Response:
         params = {name: _query_text(value) for name, value in (query or {}).items() if value is not None}
-        session = None if path == _REFRESH_PATH else self._session
-        headers = {"Authorization": f"Bearer {session['access_token']}"} if session else {}
+        token = None if path == _REFRESH_PATH else self._bearer()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         return await self._http.request(method, self.url + path, params=params, json=body, headers=headers)
 
     async def _renew(self, expired: types.Session) -> None:
@@ -111,7 +129,11 @@ class Zmart(Requests):
         """Return the access token for a stream; renew it if it has expired."""
         if is_expired and self._session is not None:
             await self._renew(self._session)
-        return self._session["access_token"] if self._session else None
+        return self._bearer()
+
+    def _bearer(self) -> str | None:
+        """Return the access token of the session, or the API key without one."""
+        return self._session["access_token"] if self._session else self._api_key
 
 
 def _query_text(value: Any) -> str:

@@ -10,7 +10,9 @@ from typing import Protocol as Structure
 from urllib.parse import quote
 
 from .types import (
+    AccountLimits,
     Ack,
+    ApiKeys,
     BallotText,
     BuyShares,
     CandleBatch,
@@ -20,6 +22,7 @@ from .types import (
     CastVotes,
     Categories,
     ChangedPost,
+    CreatedApiKey,
     CreateMarket,
     Discussions,
     DisputeBallot,
@@ -38,6 +41,7 @@ from .types import (
     MarketTradePage,
     MarketVotes,
     MetadataResult,
+    NewApiKey,
     NewestActivities,
     NewMarketPost,
     NewMetadata,
@@ -66,6 +70,7 @@ from .types import (
     RelayedTransaction,
     Replies,
     ResolveMarket,
+    RevokedApiKey,
     SellShares,
     Session,
     SignedMessage,
@@ -111,6 +116,37 @@ class Requests:
     """One method a call; `Zmart` is what to use."""
 
     _transport: Transport
+
+    async def list_api_keys(self) -> ApiKeys:
+        """List the API keys of the wallet.
+
+        Return the newest 100 keys, also those that were revoked, without the keys themselves.
+        """
+        return cast("ApiKeys", await self._transport.request("GET", "/api/account/keys"))
+
+    async def create_api_key(self, **body: Unpack[NewApiKey]) -> CreatedApiKey:
+        """Create an API key.
+
+        Create a key for a program: it is sent as `Authorization: Bearer`, like an access token, and needs no renewal.
+        The key is in this response only. A key cannot manage keys or sessions, and cannot open tickets.
+        """
+        return cast("CreatedApiKey", await self._transport.request("POST", "/api/account/keys", body=body))
+
+    async def revoke_api_key(self, key_id: str) -> RevokedApiKey:
+        """Revoke an API key.
+
+        Revoke a key. Its streams end, and every process refuses it, within seconds. A second call changes nothing.
+        """
+        return cast("RevokedApiKey", await self._transport.request("DELETE", f"/api/account/keys/{_quoted(key_id)}"))
+
+    async def show_limits(self) -> AccountLimits:
+        """Get the limits of the caller.
+
+        Return what the caller may ask, after this request. `x-cost` of each operation is what a call takes of it.
+        Send an access token or an API key to see the limits of its wallet. Each response names its own cost in
+        `RateLimit-Cost`.
+        """
+        return cast("AccountLimits", await self._transport.request("GET", "/api/account/limits"))
 
     async def sign_out(self, **body: Unpack[RefreshToken]) -> SignOutResult:
         """Sign out.

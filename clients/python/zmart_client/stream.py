@@ -30,7 +30,15 @@ SILENCE_TIMEOUT_SECONDS = 45.0
 #: Minimum and maximum wait before a reconnect; the wait doubles after each attempt that received nothing.
 MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.25, 30.0
 #: Error codes for which a retry is useless.
-_FINAL = {"unknown_topic", "too_many_topics", "not_signed_in", "wrong_wallet", "invalid_since", "validation_failed"}
+_FINAL = {
+    "unknown_topic",
+    "too_many_topics",
+    "not_signed_in",
+    "forbidden",
+    "wrong_wallet",
+    "invalid_since",
+    "validation_failed",
+}
 _EXPIRED = "token_expired"
 
 
@@ -62,6 +70,7 @@ class Stream:
         transport: Transport = "sse",
         on_resync: OnResync | None = None,
         token: TokenProvider | None = None,
+        http: httpx.AsyncClient | None = None,
     ) -> None:
         #: The last position that was received, unchanged.
         self.position = since
@@ -73,8 +82,12 @@ class Stream:
         self._connect = self._over_sse if transport == "sse" else self._over_websocket
         self._on_resync = on_resync
         self._tokens = token
+        #: A new client reads the certificates of the system again, which takes most of a reconnect.
+        self._http = http
         self._is_expired = False
         self._backoff = MIN_BACKOFF_SECONDS
+        #: Seconds that the last refusal named; None if it named none.
+        self._retry_after: float | None = None
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
         while True:
@@ -82,8 +95,17 @@ class Stream:
                 while (received := await self._next_message(connection)) is not None:
                     if (frame := await self._frame_of(received)) is not None:
                         yield frame
-            await asyncio.sleep(self._backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the reconnects
-            self._backoff = min(self._backoff * 2, MAX_BACKOFF_SECONDS)
+            await asyncio.sleep(self._next_delay())
+
+    def _next_delay(self) -> float:
+        """Return the seconds until the next attempt, spread so that clients do not all reconnect at once."""
+        if self._retry_after is not None:
+            # The server knows better: one that restarts is back long before a doubled wait has passed.
+            delay, self._retry_after = self._retry_after, None
+            return delay * random.uniform(1.0, 1.5)  # noqa: S311
+        delay = self._backoff
+        self._backoff = min(delay * 2, MAX_BACKOFF_SECONDS)
+        return delay * random.uniform(0.5, 1.0)  # noqa: S311
 
     async def _next_message(self, connection: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any] | None:
         """Return the next message, or None when the connection is lost."""
@@ -157,14 +179,16 @@ class Stream:
     async def _over_sse(self) -> AsyncGenerator[dict[str, Any], None]:
         query = {"topics": ",".join(self._topics), **({"since": self.position} if self.position else {})}
         token = await self._token()
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # A connection that is used again may lead to a process that is shutting down.
+        headers = {"Connection": "close", **({"Authorization": f"Bearer {token}"} if token else {})}
         timeout = httpx.Timeout(SILENCE_TIMEOUT_SECONDS)
-        async with (
-            httpx.AsyncClient(timeout=timeout) as http,
-            http.stream("GET", f"{self._url}/api/stream", params=query, headers=headers) as answer,
-        ):
+        if self._http is None:
+            self._http = httpx.AsyncClient()
+        address = f"{self._url}/api/stream"
+        async with self._http.stream("GET", address, params=query, headers=headers, timeout=timeout) as answer:
             if answer.is_error:
                 problem = _parse_problem(await answer.aread())
+                self._retry_after = _parse_seconds(answer.headers.get("retry-after"))
                 self._fail(problem.get("code", ""), problem.get("message", ""))
                 return
             event: dict[str, str] = {}
@@ -202,6 +226,11 @@ def _parse_problem(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return problem if isinstance(problem, dict) else {}
+
+
+def _parse_seconds(text: str | None) -> float | None:
+    """Return the seconds of a Retry-After header; None for a date, which this API never sends."""
+    return float(text) if text is not None and text.isdecimal() else None
 
 
 def _parse_event(event: dict[str, str]) -> dict[str, Any] | None:

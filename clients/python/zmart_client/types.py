@@ -23,6 +23,32 @@ class AcceptedGap(TypedDict):
     """Transactions of the log that no node lists; they stay confirmed."""
 
 
+class AccountLimits(TypedDict):
+    """The limits of the caller, and what is left of them."""
+
+    wallet: str | None
+    """Null for a caller that is not signed in."""
+    tier: Literal["basic", "maker", "pro"]
+    """That of an API key; basic for all other callers."""
+    scopes: list[Literal["read", "trade", "write"]] | None
+    """Those of the API key; null without one."""
+    per_minute: int | None
+    """The cost of requests a minute; null if it is not limited."""
+    remaining: int | None
+    """What is left of per_minute."""
+    resets_in_seconds: float | None
+    """Seconds until the minute ends."""
+    per_second: int | None
+    """The cost of requests a second with an API key; null without one."""
+    streams_per_address: int
+    """Streams that may be open from one address."""
+    topics_per_stream: int
+    body_bytes: int
+    """The largest body of a request."""
+    api_keys: int
+    """Valid API keys that a wallet may have."""
+
+
 class Ack(TypedDict):
     """The result of the request."""
 
@@ -74,6 +100,25 @@ class AlertKind(TypedDict):
     last_at: str
     details: list[AlertDetail] | None
     """The newest 20 with their texts, for METRICS_TOKEN and OPERATOR_WALLETS; null for others."""
+
+
+class ApiKey(TypedDict):
+    """An API key of the wallet, without the key itself."""
+
+    id: str
+    name: str
+    """What the key is for; only you see it."""
+    scopes: list[Literal["read", "trade", "write"]]
+    created_at: str
+    expires_at: str | None
+    """Null if it is valid until it is revoked."""
+    revoked_at: str | None
+
+
+class ApiKeys(TypedDict):
+    """The API keys of the wallet, newest first."""
+
+    keys: list[ApiKey]
 
 
 class AsOf(TypedDict):
@@ -292,7 +337,7 @@ class ChangedPost(TypedDict):
 class CloseEvent(TypedDict):
     """The stream ends; reconnect with your last id."""
 
-    reason: Literal["shutdown", "slow", "token_expired"]
+    reason: Literal["shutdown", "slow", "token_expired", "key_revoked"]
 
 
 class Completeness(TypedDict):
@@ -346,6 +391,14 @@ class CreateMarket(TypedDict):
     tags: NotRequired[list[str]]
     market_id: NotRequired[str]
     """Your own id; random by default."""
+
+
+class CreatedApiKey(TypedDict):
+    """A new API key. It is shown only here."""
+
+    key: str
+    """For Authorization: Bearer. Store it now: only its hash is stored here."""
+    api_key: ApiKey
 
 
 class Deadline(TypedDict):
@@ -1147,6 +1200,18 @@ class NamedQuery(TypedDict):
     """Its text; the first line is the question that it answers."""
 
 
+class NewApiKey(TypedDict):
+    """An API key to create."""
+
+    name: str
+    """What the key is for; only you see it."""
+    scopes: list[Literal["read", "trade", "write"]]
+    """`read`: what only the wallet sees, such as the topic me. `trade`: transactions to sign. `write`: ballots,
+    comments, metadata."""
+    expires_in_days: NotRequired[int]
+    """Without it, the key is valid until it is revoked."""
+
+
 class NewMarketPost(TypedDict):
     """A new post or reply, with its market."""
 
@@ -1918,6 +1983,13 @@ class RetractedMessage(TypedDict):
     data: EventRetracted
 
 
+class RevokedApiKey(TypedDict):
+    """The key is revoked."""
+
+    id: str
+    revoked_at: str
+
+
 class ScheduledMart(TypedDict):
     """A mart that Dagster computes every few minutes."""
 
@@ -2092,7 +2164,7 @@ class StatusMessage(TypedDict):
 
 
 class Subscribe(TypedDict):
-    """Subscribe to topics. `since` is a `position` to resume from, in the first subscription only."""
+    """Subscribe to topics. `since` is a `position` from which these topics resume. Each subscription has its own."""
 
     action: Literal["subscribe"]
     topics: NotRequired[list[str]]

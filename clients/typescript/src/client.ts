@@ -33,6 +33,12 @@ export class ApiError extends Error {
 /** The call that renews a session: it needs no access token, and its refusal ends the session. */
 const REFRESH_PATH = "/api/auth/refresh";
 
+/** How to reach the API. */
+export interface ZmartOptions {
+  /** Every call and stream acts for the wallet of this key, as far as its scopes allow. */
+  apiKey?: string;
+}
+
 /** The API at an address. */
 export class Zmart extends Requests {
   readonly url: string;
@@ -40,7 +46,7 @@ export class Zmart extends Requests {
   /** The renewal that is under way: a refresh token is valid once, so parallel calls wait for one renewal. */
   private renewal: Promise<void> | null = null;
 
-  constructor(url = "http://127.0.0.1:4000") {
+  constructor(url = "http://127.0.0.1:4000", private readonly options: ZmartOptions = {}) {
     super({ request: (method, path, options) => this.request(method, path, options) });
     this.url = url.replace(/\/$/, "");
   }
@@ -77,8 +83,8 @@ export class Zmart extends Requests {
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) query.set(name, String(value));
     }
-    const isAuthorized = this.session !== null && path !== REFRESH_PATH;
-    const headers: Record<string, string> = isAuthorized ? { Authorization: `Bearer ${this.session?.access_token}` } : {};
+    const token = path === REFRESH_PATH ? null : this.bearer();
+    const headers: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
     const init: RequestInit = { method, headers };
     if (options.body !== undefined) {
       headers["Content-Type"] = "application/json";
@@ -105,6 +111,11 @@ export class Zmart extends Requests {
 
   private async token(isExpired: boolean): Promise<string | null> {
     if (isExpired && this.session !== null) await this.renew(this.session);
-    return this.session?.access_token ?? null;
+    return this.bearer();
+  }
+
+  /** The access token of the session, or the API key without one. */
+  private bearer(): string | null {
+    return this.session?.access_token ?? this.options.apiKey ?? null;
   }
 }

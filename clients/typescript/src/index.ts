@@ -7,6 +7,6 @@
  *
  * Needs only `fetch` and, for WebSocket, `WebSocket`: browsers and Node from 22 have both.
  */
-export { ApiError, Zmart, type Sign } from "./client.js";
+export { ApiError, Zmart, type Sign, type ZmartOptions } from "./client.js";
 export { StreamRejected, Stream, type StreamOptions } from "./stream.js";
 export type * from "./types.js";

@@ -12,6 +12,46 @@ export class Requests {
   constructor(private readonly transport: Transport) {}
 
   /**
+   * List the API keys of the wallet.
+   *
+   * Return the newest 100 keys, also those that were revoked, without the keys themselves.
+   */
+  async listApiKeys(): Promise<types.ApiKeys> {
+    return (await this.transport.request("GET", `/api/account/keys`)) as types.ApiKeys;
+  }
+
+  /**
+   * Create an API key.
+   *
+   * Create a key for a program: it is sent as `Authorization: Bearer`, like an access token, and needs no
+   * renewal. The key is in this response only. A key cannot manage keys or sessions, and cannot open tickets.
+   */
+  async createApiKey(body: types.NewApiKey): Promise<types.CreatedApiKey> {
+    return (await this.transport.request("POST", `/api/account/keys`, { body })) as types.CreatedApiKey;
+  }
+
+  /**
+   * Revoke an API key.
+   *
+   * Revoke a key. Its streams end, and every process refuses it, within seconds. A second call changes
+   * nothing.
+   */
+  async revokeApiKey(key_id: string): Promise<types.RevokedApiKey> {
+    return (await this.transport.request("DELETE", `/api/account/keys/${encodeURIComponent(key_id)}`)) as types.RevokedApiKey;
+  }
+
+  /**
+   * Get the limits of the caller.
+   *
+   * Return what the caller may ask, after this request. `x-cost` of each operation is what a call takes of
+   * it. Send an access token or an API key to see the limits of its wallet. Each response names its own cost
+   * in `RateLimit-Cost`.
+   */
+  async showLimits(): Promise<types.AccountLimits> {
+    return (await this.transport.request("GET", `/api/account/limits`)) as types.AccountLimits;
+  }
+
+  /**
    * Sign out.
    *
    * End the session of this refresh token. Access tokens of the session, and streams opened with them, stay

@@ -63,6 +63,7 @@ const FINAL = new Set([
   "unknown_topic",
   "too_many_topics",
   "not_signed_in",
+  "forbidden",
   "wrong_wallet",
   "invalid_since",
   "validation_failed",
@@ -78,6 +79,8 @@ export class Stream implements AsyncIterable<Frame> {
   private seq = -1;
   private isExpired = false;
   private wait = MIN_BACKOFF_MS;
+  /** Seconds that the last refusal named; null if it named none. */
+  private retryAfter: number | null = null;
 
   constructor(
     private readonly url: string,
@@ -100,9 +103,21 @@ export class Stream implements AsyncIterable<Frame> {
         await connected.return();
       }
       if (this.options.signal?.aborted) return;
-      await new Promise((done) => setTimeout(done, this.wait * (0.5 + Math.random() / 2)));
-      this.wait = Math.min(this.wait * 2, MAX_BACKOFF_MS);
+      await new Promise((done) => setTimeout(done, this.nextDelay()));
     }
+  }
+
+  /** Milliseconds until the next attempt, spread so that clients do not all reconnect at once. */
+  private nextDelay(): number {
+    if (this.retryAfter !== null) {
+      // The server knows better: one that restarts is back long before a doubled wait has passed.
+      const delay = this.retryAfter * 1000;
+      this.retryAfter = null;
+      return delay * (1 + Math.random() / 2);
+    }
+    const delay = this.wait;
+    this.wait = Math.min(delay * 2, MAX_BACKOFF_MS);
+    return delay * (0.5 + Math.random() / 2);
   }
 
   /** The next message; null when the connection is lost. */
@@ -179,6 +194,8 @@ export class Stream implements AsyncIterable<Frame> {
     try {
       const answer = await fetch(`${this.url}/api/stream?${query}`, { headers, signal: silence.signal });
       if (!answer.ok || answer.body === null) {
+        const after = answer.headers.get("retry-after");
+        this.retryAfter = after !== null && /^\d+$/.test(after) ? Number(after) : null;
         const problem = (await answer.json()) as { code?: string; message?: string };
         this.fail(problem.code ?? "", problem.message ?? "");
       }

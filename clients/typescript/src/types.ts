@@ -14,6 +14,31 @@ export interface AcceptedGap {
   unproven: number;
 }
 
+/** The limits of the caller, and what is left of them. */
+export interface AccountLimits {
+  /** Null for a caller that is not signed in. */
+  wallet: string | null;
+  /** That of an API key; basic for all other callers. */
+  tier: "basic" | "maker" | "pro";
+  /** Those of the API key; null without one. */
+  scopes: ("read" | "trade" | "write")[] | null;
+  /** The cost of requests a minute; null if it is not limited. */
+  per_minute: number | null;
+  /** What is left of per_minute. */
+  remaining: number | null;
+  /** Seconds until the minute ends. */
+  resets_in_seconds: number | null;
+  /** The cost of requests a second with an API key; null without one. */
+  per_second: number | null;
+  /** Streams that may be open from one address. */
+  streams_per_address: number;
+  topics_per_stream: number;
+  /** The largest body of a request. */
+  body_bytes: number;
+  /** Valid API keys that a wallet may have. */
+  api_keys: number;
+}
+
 /** The result of the request. */
 export interface Ack {
   message: string;
@@ -61,6 +86,23 @@ export interface AlertKind {
   last_at: string;
   /** The newest 20 with their texts, for METRICS_TOKEN and OPERATOR_WALLETS; null for others. */
   details: AlertDetail[] | null;
+}
+
+/** An API key of the wallet, without the key itself. */
+export interface ApiKey {
+  id: string;
+  /** What the key is for; only you see it. */
+  name: string;
+  scopes: ("read" | "trade" | "write")[];
+  created_at: string;
+  /** Null if it is valid until it is revoked. */
+  expires_at: string | null;
+  revoked_at: string | null;
+}
+
+/** The API keys of the wallet, newest first. */
+export interface ApiKeys {
+  keys: ApiKey[];
 }
 
 /** The position of a response: its rows reflect this log up to this entry. */
@@ -259,7 +301,7 @@ export interface ChangedPost {
 
 /** The stream ends; reconnect with your last id. */
 export interface CloseEvent {
-  reason: "shutdown" | "slow" | "token_expired";
+  reason: "shutdown" | "slow" | "token_expired" | "key_revoked";
 }
 
 /** How far completeness is proven: not at all, up to a slot, or for everything so far. */
@@ -308,6 +350,13 @@ export interface CreateMarket {
   tags?: string[];
   /** Your own id; random by default. */
   market_id?: string;
+}
+
+/** A new API key. It is shown only here. */
+export interface CreatedApiKey {
+  /** For Authorization: Bearer. Store it now: only its hash is stored here. */
+  key: string;
+  api_key: ApiKey;
 }
 
 /** The next deadline by the chain's clock. It may be in the past: a transaction is needed to act on it. */
@@ -445,7 +494,7 @@ export interface Error {
   timestamp: string;
   data: {
   error: string;
-  code: "invalid_message" | "unknown_action" | "market_id_required" | "unknown_topic" | "too_many_topics" | "invalid_since" | "since_comes_first" | "not_signed_in" | "token_expired" | "wrong_wallet" | "too_many_messages" | "too_many_streams" | "unavailable";
+  code: "invalid_message" | "unknown_action" | "market_id_required" | "unknown_topic" | "too_many_topics" | "invalid_since" | "not_signed_in" | "forbidden" | "token_expired" | "wrong_wallet" | "too_many_messages" | "too_many_streams" | "unavailable";
   detail: string;
 };
   market_id?: string;
@@ -1049,6 +1098,16 @@ export interface NamedQuery {
   name: string;
   /** Its text; the first line is the question that it answers. */
   statement: string;
+}
+
+/** An API key to create. */
+export interface NewApiKey {
+  /** What the key is for; only you see it. */
+  name: string;
+  /** `read`: what only the wallet sees, such as the topic me. `trade`: transactions to sign. `write`: ballots, comments, metadata. */
+  scopes: ("read" | "trade" | "write")[];
+  /** Without it, the key is valid until it is revoked. */
+  expires_in_days?: number;
 }
 
 /** A new post or reply, with its market. */
@@ -1781,6 +1840,12 @@ export interface RetractedMessage {
   data: EventRetracted;
 }
 
+/** The key is revoked. */
+export interface RevokedApiKey {
+  id: string;
+  revoked_at: string;
+}
+
 /** A mart that Dagster computes every few minutes. */
 export interface ScheduledMart {
   name: string;
@@ -1939,7 +2004,7 @@ export interface StatusMessage {
   data: StatusEvent;
 }
 
-/** Subscribe to topics. `since` is a `position` to resume from, in the first subscription only. */
+/** Subscribe to topics. `since` is a `position` from which these topics resume. Each subscription has its own. */
 export interface Subscribe {
   action: "subscribe";
   topics?: string[];

@@ -14,7 +14,7 @@ import pytest
 from api_fixtures import market_id
 from wallets import JWT_SECRET, Wallet
 
-from api import app
+from api.routes import account
 from zmart import log as zmart_log
 from zmart import settings, testing
 
@@ -164,7 +164,7 @@ async def test_requests_have_ids_and_are_logged(lines: io.StringIO, reader: http
 
 async def test_large_bodies_and_unfit_text_are_refused(reader: httpx.AsyncClient) -> None:
     """413 beyond 256 KiB; 422 for NUL and lone surrogates at any place in a body; a pair is a character."""
-    large = await reader.post("/api/auth/refresh", json={"refresh_token": "x" * app.MOST_BODY_BYTES})
+    large = await reader.post("/api/auth/refresh", json={"refresh_token": "x" * account.MOST_BODY_BYTES})
     assert (large.status_code, large.json()["code"]) == (413, "request_entity_too_large")
     for text, status in (
         (rb"\u0000", 422),

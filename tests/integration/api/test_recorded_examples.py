@@ -73,6 +73,7 @@ class _Recorder:
         """Return all examples; missing ones are copied from an operation with the same schema."""
         async with self.client:
             await self.sign_in()
+            await self.manage_keys()
             await self.act()
             await self.discuss()
             await self.read()
@@ -115,6 +116,13 @@ class _Recorder:
         await self.call("issueTicket")
         other = await wallet.session(self.client)
         await self.call("signOut", {"refresh_token": other["refresh_token"]})
+
+    async def manage_keys(self) -> None:
+        created = await self.call("createApiKey", {"name": "market maker", "scopes": ["read", "trade"]})
+        example = self.recorded["createApiKey"]["response"]
+        example["key"] = example["key"].partition("_")[0] + "_..."
+        await self.call("listApiKeys")
+        await self.call("revokeApiKey", key_id=created["api_key"]["id"])
 
     async def act(self) -> None:
         """Trade, propose, vote; steps that the chain is not ready for are left out."""

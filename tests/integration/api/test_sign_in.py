@@ -294,7 +294,7 @@ async def test_a_ticket_opens_nothing_for_longer_than_its_session(log: Log) -> N
     transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
     async with api_fixtures.alive(application), httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         auth = application.state.services.auth
-        keeper = StreamAuthenticator(auth.tokens, auth.tickets)
+        keeper = StreamAuthenticator(auth.tokens, auth.tickets, auth.api_keys)
         soon = tokens.Tokens(SigningKeys([Secret(SIGNING_IN["JWT_SECRET"])], "access"), lifetime_seconds=90)
         for headers, most in ((bearer(soon.issue(wallet.address)), 90), (wallet.in_header(), 900)):
             asked = await client.post("/api/auth/ticket", headers=headers)

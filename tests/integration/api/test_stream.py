@@ -55,9 +55,17 @@ class SseReader:
         since: feed.FeedPosition | None = None,
         identity: Identity | None = None,
     ) -> None:
-        wanted = topics.resolve_me(topics.parse(names), identity.wallet if identity else None)
-        self._chunks = sse.events(services.hub, wanted, "192.0.2.1", since, identity)
+        wanted = topics.resolve_me(topics.parse(names), identity)
+        starts = None if since is None else sse.StartPositions([(wanted, since)])
+        self._chunks = sse.events(services.hub, wanted, "192.0.2.1", starts, identity)
         self._events: list[Event] = []
+
+    @classmethod
+    def of(cls, chunks: AsyncIterator[bytes]) -> SseReader:
+        """A client that reads these chunks."""
+        reader = cls.__new__(cls)
+        reader._chunks, reader._events = chunks, []
+        return reader
 
     async def next(self) -> Event:
         """Return the next event that has data."""
@@ -424,3 +432,26 @@ async def test_limits_on_streams(markets: Log) -> None:
         services.hub.admit("192.0.2.3")
         await one.leave()
         services.hub.admit("192.0.2.1")
+
+
+async def test_each_list_of_topics_resumes_from_its_own_position(markets: Log, services: AppServices) -> None:
+    """In the order of the log: what one list has received is left out, and only for that list."""
+    epoch, last = markets.head()
+    seqs = [
+        seq for (seq,) in markets.owner.execute("select seq from raw.events where name = 'SharesBought' order by 1")
+    ]
+    trades, wallet = frozenset({"trades"}), frozenset({f"wallet:{address(2)}"})
+    at_first = feed.FeedPosition.parse(f"{epoch}:{seqs[0]}")
+    starts = sse.StartPositions([(trades, at_first), (wallet, at_first.with_seq(last))])
+    chunks = sse.events(services.hub, trades | wallet, "192.0.2.1", starts)
+    reader = SseReader.of(chunks)
+    markets.buy(1, 2)
+    await markets.deliver()
+    _, newest = markets.head()
+    found = await reader.until(newest)
+    missed = [event for event in found if event.data["seq"] <= last]
+    assert {message["type"] for event in missed for message in event.data["messages"]} == {"trade"}
+    assert [event.data["seq"] for event in missed] == seqs[1:]
+    # What follows is for both lists.
+    assert "position_update" in {m["type"] for event in found for m in event.data["messages"]}
+    await reader.leave()

@@ -337,3 +337,40 @@ async def test_idle_clients_receive_position_heartbeats(
         assert (pong["type"], pong["data"]) == ("pong", position_fields(position))
         waiter = await socket.raw.ping()
         await asyncio.wait_for(waiter, 20)
+
+
+async def test_each_subscription_resumes_from_its_own_position(markets: Log, server: Served) -> None:
+    """A later one gets what it missed, alone and in order; then all topics go on together, each entry once."""
+    epoch, last = markets.head()
+    ((first,), *_) = markets.owner.execute(
+        "select min(seq) from raw.events where name in ('SharesBought', 'SharesSold')"
+    ).fetchall()
+    async with server.connected() as socket:
+        await socket.ask(action="subscribe", topics=["status"])
+        subscribed = await socket.ask(action="subscribe", topics=["trades"], since=f"{epoch}:0")
+        assert (subscribed["seq"], subscribed["topics"], subscribed["messages"]) == (0, ["status", "trades"], [])
+        missed = await socket.until(lambda frame: frame["messages"] == [])
+        trades = [message["seq"] for message in of_type(missed, "trade")]
+        assert trades[0] == first
+        assert trades == sorted(set(trades))
+        assert missed[-1]["seq"] == last
+
+        markets.buy(1, 3)
+        await markets.deliver()
+        frame = await socket.next()
+        assert frame["seq"] > last
+        assert [message["type"] for message in frame["messages"]] == ["trade"]
+
+
+async def test_a_later_subscription_with_a_foreign_position_reads_the_state_again(markets: Log, server: Served) -> None:
+    """It gets resync; the topics that were there before miss nothing."""
+    _, last = markets.head()
+    async with server.connected() as socket:
+        await socket.ask(action="subscribe", topics=["trades"])
+        foreign = "0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11:1"
+        resync = await socket.ask(action="subscribe", topics=[f"market:{ONE}"], since=foreign)
+        assert (resync["type"], resync["data"]["reason"]) == ("resync", "foreign_epoch")
+        assert (await socket.next())["seq"] == last
+        markets.buy(1, 3)
+        await markets.deliver()
+        assert {m["type"] for m in (await socket.next())["messages"]} >= {"trade", "price_update"}

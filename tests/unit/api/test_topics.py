@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from api import errors
+from api.auth.api_keys import KeyClaims, Scope
 from api.live import topics
+from api.live.authentication import Identity
 from ingest.testing import address
+from zmart.domain.ids import Address
 
 MARKET = "ab" * 32
+
+
+def identity(number: int, *scopes: Scope) -> Identity:
+    """An authenticated wallet, with an API key if scopes are given."""
+    wallet, never = Address(address(number)), datetime.datetime.max.replace(tzinfo=datetime.UTC)
+    key = KeyClaims("a key", wallet, frozenset(scopes), never, "00") if scopes else None
+    return Identity(wallet, never, key)
 
 
 def test_every_known_topic_is_read() -> None:
@@ -44,7 +56,7 @@ def test_a_subscription_is_bounded() -> None:
 
 def test_topic_me_is_bound_to_the_signed_in_wallet() -> None:
     """`me` becomes the signed-in wallet; no client can write that form itself, and messages do not show it."""
-    mine = topics.resolve_me(topics.parse("me,trades"), address(3))
+    mine = topics.resolve_me(topics.parse("me,trades"), identity(3))
     assert mine == {f"me:{address(3)}", "trades"}
     assert topics.display_names(mine) == ["me", "trades"]
     assert topics.without_private(mine) == {"trades"}
@@ -52,3 +64,11 @@ def test_topic_me_is_bound_to_the_signed_in_wallet() -> None:
         topics.resolve_me(topics.parse("me"), None)
     with pytest.raises(errors.UnknownTopic):
         topics.parse(f"me:{address(3)}")
+
+
+def test_an_api_key_needs_a_scope_for_me() -> None:
+    """Public topics need none."""
+    assert topics.resolve_me(topics.parse("me"), identity(3, "read")) == {f"me:{address(3)}"}
+    assert topics.resolve_me(topics.parse("trades"), identity(3, "trade")) == {"trades"}
+    with pytest.raises(errors.Forbidden, match="scope read"):
+        topics.resolve_me(topics.parse("me"), identity(3, "trade"))
