@@ -61,11 +61,12 @@ async def authenticate_request(
 
 
 def scope_of(handler: Any) -> Scope | None:
-    """Return the scope that a handler requires of API keys: `read` for GET, else `write`, unless it declares another.
+    """Return the scope that a handler requires of API keys: `read` for reads, else `write`, unless it declares another.
 
     None means that the handler accepts no API key.
     """
-    default: Scope = "read" if "GET" in handler.http_methods else "write"
+    is_read = "GET" in handler.http_methods or handler.opt.get("is_read")
+    default: Scope = "read" if is_read else "write"
     scope: Scope | None = handler.opt.get("scope", default)
     return scope
 
