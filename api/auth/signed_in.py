@@ -60,6 +60,18 @@ async def authenticate_request(
     return SignedInWallet(wallet=auth.wallet_of_body(await request.body()), proof_kind="body", writes=wallet_writes)
 
 
+async def find_wallet(request: Request[Any, Any, State], auth: AuthService) -> Address | None:
+    """Return the wallet of the access token or API key, None without one; raise NotSignedIn if it is invalid."""
+    authorization = request.headers.get("authorization")
+    if not authorization:
+        return None
+    if (key := await auth.claims_of_key_in_header(authorization)) is not None:
+        _require_scope(key, request)
+        return key.wallet
+    claims = auth.claims_of_header(authorization)
+    return None if claims is None else claims.wallet
+
+
 def scope_of(handler: Any) -> Scope | None:
     """Return the scope that a handler requires of API keys: `read` for reads, else `write`, unless it declares another.
 

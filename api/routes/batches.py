@@ -13,6 +13,7 @@ from zmart import errors as zmart_errors
 from zmart.settings import Cluster
 
 from .. import candle_window, errors, parameters, quoting, response_docs, schemas
+from ..auth.signed_in import find_wallet
 from ..dependencies import FromDatabase, FromServices
 from ..reads import row_pages, statements
 from .charts import candle_buckets
@@ -40,15 +41,14 @@ async def batch_markets(
 ) -> Response[schemas.MarketBatch]:
     """Return markets in the order of the request, with their newest prices and your own positions, in one snapshot.
 
-    The positions are those of the wallet of the access token; without a token there are none.
+    The positions are those of the wallet of the access token or API key; without one there are none.
     """
-    authorization = request.headers.get("authorization")
-    claims = services.auth.claims_of_header(authorization) if authorization else None
+    wallet = await find_wallet(request, services.auth)
     names = _market_names(data.markets)
     return await database.page(
         row_pages.ListSpec("markets", market_rows_statement(data.points)),
         markets_statement(data.points),
-        {"market_names": names, "wallet": None if claims is None else claims.wallet},
+        {"market_names": names, "wallet": wallet},
     )
 
 

@@ -85,6 +85,8 @@ async def test_a_key_does_what_its_scopes_allow(client: httpx.AsyncClient) -> No
         }
         assert [name for name, status in statuses.items() if status != 403] == [scope], statuses
         assert statuses["write"] == (201 if scope == "write" else 403)
+        batch = await client.post("/api/markets/batch", json={"markets": [post["market_id"]]}, headers=headers)
+        assert batch.status_code == (200 if scope == "read" else 403), batch.text
         for method, path in (("GET", "/api/account/keys"), ("POST", "/api/account/keys"), ("POST", "/api/auth/ticket")):
             refused = await client.request(method, path, json={"name": "x", "scopes": ["read"]}, headers=headers)
             assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
