@@ -198,7 +198,7 @@ export function candleChart(marketId) {
       pair("H ", percent(candle.high)),
       pair("L ", percent(candle.low)),
       pair("C ", percent(candle.close)),
-      pair("Vol ", `${units(candle.volume)} SOL`),
+      pair("Vol ", `${units(candle.volume, 1)} SOL`),
     );
   }
 

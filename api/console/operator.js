@@ -23,7 +23,7 @@ export function operatorView(root, { store, session, announce }) {
     completeness: fact("Completeness"),
     consensus: fact("Consensus"),
     wanted: fact("Not fetched yet"),
-    letters: fact("Dead letters"),
+    deadLetters: fact("Dead letters"),
   };
   const reason = el("p", { class: "muted small about" });
   const problem = el("div", { hidden: true });
@@ -65,7 +65,7 @@ export function operatorView(root, { store, session, announce }) {
     const seconds = completeness.slot_seconds;
     figures.consensus.put(seconds ? `${completeness.consensus}, ${seconds.toFixed(2)} s a slot` : completeness.consensus, `${completeness.consensus} ${seconds}`);
     figures.wanted.put(count(status.wanted), status.wanted);
-    figures.letters.put(count(status.dead_letters), status.dead_letters);
+    figures.deadLetters.put(count(status.dead_letters), status.dead_letters);
     setText(reason, completeness.reason);
     cards.alerts.put(status.alerts, alertsContent);
     cards.keepers.put(status.keepers, keepersContent);
@@ -165,7 +165,7 @@ const SEVERITIES = { info: "good", warning: "warning", critical: "bad" };
 function alertsContent(alerts) {
   if (!alerts.length) return none("No alert is open.");
   const lines = alerts.flatMap((one) => [
-    row(one.kind.replaceAll("_", " "), level(SEVERITIES[one.severity], one.severity), count(one.open), ago(one.last_at)),
+    row([one.kind.replaceAll("_", " "), "long-name"], level(SEVERITIES[one.severity], one.severity), count(one.open), ago(one.last_at)),
     ...(one.details ?? []).map((detail) =>
       el(
         "tr",
@@ -186,7 +186,7 @@ function keepersContent(keepers) {
   const lines = keepers.map((one) => {
     const result = one.is_dry ? `${one.outcome}, signed nothing` : one.outcome;
     return row(
-      one.name.replaceAll("_", " "),
+      [one.name.replaceAll("_", " "), "long-name"],
       one.outcome ? level(OUTCOMES[one.outcome], result) : el("span", { class: "muted" }, "never ran"),
       number(one.waiting),
       [number(one.due), "middle-only"],
@@ -200,7 +200,7 @@ function keepersContent(keepers) {
 function gapsContent(gaps) {
   if (!gaps.length) return none("No gap was accepted.");
   const lines = gaps.flatMap((one) => [
-    row(`${count(one.from_slot)} – ${count(one.to_slot)}`, count(one.missing), count(one.unproven), ago(one.accepted_at)),
+    row([`${count(one.from_slot)} – ${count(one.to_slot)}`, "long-name num"], count(one.missing), count(one.unproven), ago(one.accepted_at)),
     ...(one.reason ? [el("tr", { class: "detail" }, el("td", { colspan: 4 }, one.reason))] : []),
   ]);
   return table("Accepted gaps that are not filled", ["Slots", "Missing", "Unproven", "Accepted"], el("tbody", {}, lines));
@@ -217,7 +217,7 @@ function martsContent([models, scheduled]) {
   const lines = [...models, ...scheduled]
     .sort((a, b) => severity(a) - severity(b) || (a.name < b.name ? -1 : 1))
     .flatMap((one) => [
-      row(one.name.replaceAll("_", " "), state(one), [one.kind ?? "scheduled", "middle-only"], [count(one.applied_seq), "middle-only"], count(one.behind ?? 0), ago(since(one))),
+      row([one.name.replaceAll("_", " "), "long-name"], state(one), [one.kind ?? "scheduled", "middle-only"], [count(one.applied_seq), "middle-only"], count(one.behind ?? 0), ago(since(one))),
       ...(one.reason ? [el("tr", { class: "detail" }, el("td", { colspan: 6 }, one.reason))] : []),
     ]);
   return table("Marts, the worst first", ["Mart", "State", ["Kind", "middle-only"], ["Entry", "middle-only"], "Behind", "Since"], el("tbody", {}, lines));

@@ -91,6 +91,19 @@ class ConsoleStack:
         )
         return str(rows[0][0])
 
+    def busiest_wallet(self) -> str:
+        """The wallet with the most trades."""
+        rows = self.stack.fetch_all(
+            "select user_wallet from marts.trades group by user_wallet order by count(*) desc, user_wallet limit 1"
+        )
+        return str(rows[0][0])
+
+    def compute_scheduled_marts(self) -> None:
+        """Compute ranks and statements as Dagster does; twice, because one of these marts reads another."""
+        with self.stack.database.connect("postgres") as owner:
+            for (name,) in owner.execute("select name from ops.scheduled_models").fetchall() * 2:
+                owner.execute("select folds.refresh(%s)", [name])
+
     def describe(self) -> None:
         """Creators set the metadata that the actors wrote."""
         lines = (self.folder / "markets.jsonl").read_text().splitlines()
