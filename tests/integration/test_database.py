@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -56,3 +58,20 @@ def test_clones_do_not_see_each_other(
             found = connection.execute("select to_regclass('public.mine')").fetchone()
 
     assert found == (None,)
+
+
+def test_the_verified_slot_is_found_among_many_proofs(database: testing.PostgresDatabase) -> None:
+    """raw.verified_through reads a few pages, however many ranges are proven."""
+    with database.connect() as connection:
+        connection.execute(
+            "insert into raw.coverage (source, from_slot, to_slot, successful_transactions, digest) "
+            "select 'walk', n * 2, n * 2 + 1, 1, sha256(int8send(n)) from generate_series(1, 20000) as n"
+        )
+        connection.execute("analyze raw.coverage")
+        assert connection.execute("select raw.verified_through()").fetchone() == (40_001,)
+        row = connection.execute("explain (analyze, buffers, format json) select raw.verified_through()").fetchone()
+    assert row is not None
+    explained: Any = row[0]
+    plan = explained[0]["Plan"]
+    # The table has hundreds of pages.
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 20

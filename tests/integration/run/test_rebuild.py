@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import event_histories
 import psycopg
+import psycopg.sql
 import pytest
 
 from ingest.records import TransactionRow
@@ -116,6 +117,32 @@ def test_verify_sees_a_single_changed_cell(marts_database: testing.PostgresDatab
     verdicts = {v.name: v for v in rebuild.verify(marts_database.dsn())}
     assert all(v.is_consistent for v in verdicts.values())
     assert verdicts["priced_trades"].rows > 0
+
+
+def test_a_rebuild_from_staged_rows_includes_what_came_after_them(marts_database: testing.PostgresDatabase) -> None:
+    """Models that share a step read its rows from one table; what the log got since is merged. No table remains."""
+    story = event_histories.generate(6)
+    half = len(story) // 2
+    deliver(marts_database, story[:half])
+    with marts_database.connect() as connection:
+        # What a session left that has ended.
+        connection.execute("create unlogged table folds.staged_rows_1_1 (seq bigint)")
+        shared = connection.execute(
+            "select staged_as, array_agg(name) from ops.models where staged_as is not null group by staged_as"
+        ).fetchall()
+        [(step, names)] = shared
+        assert isinstance(names, list)
+        assert len(names) > 1
+        staged = connection.execute("select o_rows, o_to from folds.stage_rows(%s)", (step,)).fetchone()
+        assert staged is not None
+        deliver(marts_database, story[half:])
+        for name in names:
+            connection.execute(psycopg.sql.SQL("truncate {}").format(psycopg.sql.Identifier("marts", name)))
+            connection.execute("select folds.rebuild_from(%s, %s, %s)", (name, *staged))
+        assert [v.name for v in rebuild.verify(marts_database.dsn()) if not v.is_consistent] == []
+        connection.execute("select folds.drop_staged_rows()")
+        tables = "select count(*) from pg_class where relname like 'staged%%' and relnamespace = 'folds'::regnamespace"
+        assert connection.execute(tables).fetchone() == (0,)
 
 
 @pytest.mark.drill

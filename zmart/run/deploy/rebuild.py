@@ -18,10 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import conninfo
@@ -205,27 +206,23 @@ def dbt_folder() -> Path:
 def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None] = print) -> int:
     """Rebuild folded models from the whole log, all or the named, then refresh; return how many folded rows differed.
 
-    Each model is one transaction, and up to one per processor run at the same time, the largest first. The log waits
-    only while a difference is merged. Raise NotFound for an unknown name and, after the other models,
+    Each model is one transaction, and up to one per processor run at the same time, the largest first. A step that
+    several of them share is computed once, before them and beside the others. The log waits only while a difference is
+    merged. Raise NotFound for an unknown name and, after the other models,
     ConfigurationError for a model that cannot fold the log.
     """
     with _owner_connection(dsn) as connection:
         folded, scheduled = _select_marts(connection, names)
         folded.sort(key=lambda name: -_query_integer(connection, sql.mart_size, name))
-    broken: dict[str, str] = {}
-    total = 0
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_PARALLEL_REBUILDS), thread_name_prefix="rebuild") as workers:
-        begun = {workers.submit(_rebuild_one, dsn, name): name for name in folded}
-        for future in as_completed(begun):
-            name = begun[future]
-            try:
-                differed = future.result()
-            except _MODEL_ERRORS as error:
-                broken[name] = _error_summary(error)
-                report(f"{name}: not rebuilt, {broken[name]}")
+        broken: dict[str, str] = {}
+        total = 0
+        for name, outcome in _rebuild_folded(connection, dsn, folded):
+            if isinstance(outcome, int):
+                report(f"{name}: rebuilt, {outcome:,} rows differed")
+                total += outcome
             else:
-                report(f"{name}: rebuilt, {differed:,} rows differed")
-                total += differed
+                broken[name] = _error_summary(outcome)
+                report(f"{name}: not rebuilt, {broken[name]}")
     if scheduled:
         refresh(dsn, scheduled, report=report)
     if broken:
@@ -236,16 +233,79 @@ def rebuild(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None
     return total
 
 
-def _rebuild_one(dsn: str, name: str, *, attempts: int = DEPLOY_ATTEMPTS) -> int:
+@dataclass(frozen=True)
+class _StagedRows:
+    """The rows of a step that models share, in a table that lives as long as the session that made it."""
+
+    table: str | None = None
+    to: int | None = None
+
+
+def _rebuild_folded(
+    connection: psycopg.Connection[tuple[object, ...]], dsn: str, names: Sequence[str]
+) -> Iterator[tuple[str, int | psycopg.Error]]:
+    """Rebuild models in this order; yield each with the rows that differed, or the error of its model."""
+    step, sharing = _select_shared_step(connection, names)
+    ready = [name for name in names if name not in sharing]
+    workers = min(os.cpu_count() or 1, MAX_PARALLEL_REBUILDS)
+    rows = _StagedRows()
+    running: dict[Future[int], str] = {}
+    with ThreadPoolExecutor(workers + 1, thread_name_prefix="rebuild") as pool:
+        staging = pool.submit(_stage_rows, connection, step) if step else None
+        try:
+            while ready or running or staging is not None:
+                while ready and len(running) + (staging is not None) < workers:
+                    name = ready.pop(0)
+                    source = rows if name in sharing else _StagedRows()
+                    running[pool.submit(_rebuild_one, dsn, name, source)] = name
+                done, _ = wait(_in_flight(running, staging), return_when=FIRST_COMPLETED)
+                if staging in done:
+                    assert staging is not None
+                    # Where the step itself fails, each of its models is tried alone, and reports the failure.
+                    rows = _StagedRows() if isinstance(staging.exception(), _MODEL_ERRORS) else staging.result()
+                    ready[:0] = [name for name in names if name in sharing]
+                    staging = None
+                for future in done & running.keys():
+                    error = future.exception()
+                    yield running.pop(future), error if isinstance(error, _MODEL_ERRORS) else future.result()
+        finally:
+            wait(_in_flight(running, staging))
+            if step:
+                connection.execute(sql.drop_staged_rows)
+
+
+def _in_flight(running: Iterable[Future[int]], staging: Future[_StagedRows] | None) -> list[Future[Any]]:
+    return [*running, *([] if staging is None else [staging])]
+
+
+def _select_shared_step(
+    connection: psycopg.Connection[tuple[object, ...]], names: Sequence[str]
+) -> tuple[str, frozenset[str]]:
+    """Return the step that most of these models share, with its models; nothing where no two share one."""
+    models: dict[str, set[str]] = {}
+    for name, step in connection.execute(sql.staged_models):
+        if name in names:
+            models.setdefault(str(step), set()).add(str(name))
+    step = max(models, key=lambda one: len(models[one]), default="")
+    return (step, frozenset(models[step])) if step and len(models[step]) > 1 else ("", frozenset())
+
+
+def _stage_rows(connection: psycopg.Connection[tuple[object, ...]], step: str) -> _StagedRows:
+    row = connection.execute(sql.stage_rows, {"step": step}).fetchone()
+    assert row is not None
+    return _StagedRows(str(row[0]), int(str(row[1])))
+
+
+def _rebuild_one(dsn: str, name: str, rows: _StagedRows, *, attempts: int = DEPLOY_ATTEMPTS) -> int:
     try:
         with _owner_connection(dsn) as connection:
-            return _query_integer(connection, sql.rebuild, name)
+            return _query_integer(connection, sql.rebuild, name, rows=rows.table, to=rows.to)
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
         # The log waits during the merge, so the merge does not wait for a lock longer than raw.take_writer allows.
         if attempts <= 1:
             raise
         time.sleep(RETRY_SECONDS)
-        return _rebuild_one(dsn, name, attempts=attempts - 1)
+        return _rebuild_one(dsn, name, rows, attempts=attempts - 1)
 
 
 def refresh(dsn: str, names: Sequence[str] = (), *, report: Callable[[str], None] = print) -> dict[str, int]:
@@ -336,8 +396,10 @@ def _error_summary(error: psycopg.Error) -> str:
     return error.diag.message_primary or str(error).splitlines()[0]
 
 
-def _query_integer(connection: psycopg.Connection[tuple[object, ...]], statement: str, name: str) -> int:
-    row = connection.execute(statement, {"name": name}).fetchone()
+def _query_integer(
+    connection: psycopg.Connection[tuple[object, ...]], statement: str, name: str, **parameters: object
+) -> int:
+    row = connection.execute(statement, {"name": name, **parameters}).fetchone()
     assert row is not None
     assert isinstance(row[0], int)
     return row[0]

@@ -28,8 +28,28 @@ select folds.refresh(%(name)s);
 select statement from folds.index_changes() as changes (statement);
 
 -- name: rebuild
--- Fold one model again from the whole log; returns the number of rows that differed.
-select folds.rebuild(%(name)s);
+-- Fold one model again from the whole log, or from staged rows; returns the number of rows that differed.
+select folds.rebuild_from(%(name)s, %(rows)s, %(to)s);
+
+-- name: staged_models
+-- The models that begin with a step that others share, each with the step.
+select
+    name,
+    staged_as
+from ops.models
+where staged_as is not null
+order by name;
+
+-- name: stage_rows
+-- Compute a step for all models that share it: the name of the table, and the seq up to which it has rows.
+select
+    o_rows,
+    o_to
+from folds.stage_rows(%(step)s);
+
+-- name: drop_staged_rows
+-- Drop what this session has staged.
+select folds.drop_staged_rows();
 
 -- name: count_differences
 -- Rows of one mart that differ from a rebuild on this snapshot, in both directions, all columns.
