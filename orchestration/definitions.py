@@ -22,6 +22,7 @@ def define(database: DatabaseResource | None = None) -> dg.Definitions:
             *accounts.assets(),
             *snapshots.assets(),
             *docs.assets(),
+            *retention.assets(),
         ],
         asset_checks=[*checks.checks(models), *accounts.checks()],
         jobs=[*jobs.jobs(models), *keeper_jobs.jobs(), *retention.jobs(), *accounts.jobs(), *snapshots.jobs()],

@@ -257,3 +257,42 @@ from marts.ballots_as_of(%(slot)s, %(market_no)s) as b inner join raw.markets_se
 select * from marts.protocol_config
 where order_key < (coalesce(%(slot)s::bigint, 549755813886) + 1) << 24
 order by order_key;
+
+-- name: delete_expired_sessions
+-- Deletes at most %(limit)s sessions that expired more than an hour ago; returns their number. As the owner: its row
+-- level policies let it see and delete no others.
+with deleted as (
+    delete from app.sessions
+    where session_id in (
+        select session_id
+        from app.sessions
+        where expires_at < clock_timestamp() - interval '1 hour'
+        limit %(limit)s
+    )
+    returning 1
+)
+
+select count(*) from deleted;
+
+-- name: delete_expired_nonces
+-- The same for nonces that were used.
+with deleted as (
+    delete from app.redeemed_nonces
+    where nonce in (
+        select nonce
+        from app.redeemed_nonces
+        where expires_at < clock_timestamp() - interval '1 hour'
+        limit %(limit)s
+    )
+    returning 1
+)
+
+select count(*) from deleted;
+
+-- name: bodies
+-- Bundles of delivered bodies (as the planner estimates them) and their bytes with the index.
+select
+    greatest(c.reltuples, 0)::bigint,
+    pg_total_relation_size(c.oid)
+from pg_class as c
+where c.oid = 'raw.bundles'::regclass;
