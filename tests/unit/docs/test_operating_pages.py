@@ -32,6 +32,7 @@ PROCEDURES = (
     "secrets-and-rotation",
     "retention",
     "security",
+    "containers",
 )
 #: Units of others that the pages name.
 FOREIGN_UNITS = {"postgresql.service", "network-online.target", "multi-user.target", "timers.target"}
