@@ -33,6 +33,7 @@ PROCEDURES = (
     "retention",
     "security",
     "containers",
+    "managed-postgres",
 )
 #: Units of others that the pages name.
 FOREIGN_UNITS = {"postgresql.service", "network-online.target", "multi-user.target", "timers.target"}
