@@ -23,6 +23,7 @@ def define(database: DatabaseResource | None = None) -> dg.Definitions:
             *snapshots.assets(),
             *docs.assets(),
             *exports.assets(),
+            *retention.assets(),
         ],
         asset_checks=[*checks.checks(models), *accounts.checks()],
         jobs=[*jobs.jobs(models), *keeper_jobs.jobs(), *retention.jobs(), *accounts.jobs(), *snapshots.jobs()],

@@ -272,3 +272,42 @@ select
 from (select coalesce(max(c.last_seq), 0) as head from raw.commits as c) as h
 inner join raw.feed as f on f.seq = %(after)s + 1
 where h.head > %(after)s;
+
+-- name: delete_expired_sessions
+-- Deletes at most %(limit)s sessions that expired more than an hour ago; returns their number. As the owner: its row
+-- level policies let it see and delete no others.
+with deleted as (
+    delete from app.sessions
+    where session_id in (
+        select session_id
+        from app.sessions
+        where expires_at < clock_timestamp() - interval '1 hour'
+        limit %(limit)s
+    )
+    returning 1
+)
+
+select count(*) from deleted;
+
+-- name: delete_expired_nonces
+-- The same for nonces that were used.
+with deleted as (
+    delete from app.redeemed_nonces
+    where nonce in (
+        select nonce
+        from app.redeemed_nonces
+        where expires_at < clock_timestamp() - interval '1 hour'
+        limit %(limit)s
+    )
+    returning 1
+)
+
+select count(*) from deleted;
+
+-- name: bodies
+-- Bundles of delivered bodies (as the planner estimates them) and their bytes with the index.
+select
+    greatest(c.reltuples, 0)::bigint,
+    pg_total_relation_size(c.oid)
+from pg_class as c
+where c.oid = 'raw.bundles'::regclass;

@@ -1,21 +1,34 @@
-"""Deletes old runs of Dagster with their events and output; Dagster itself keeps them for ever.
+"""Deletes what is kept for a time only: old runs of Dagster with their output, and sessions and nonces that expired.
 
 The schedules start some six hundred runs a day. `dagster.yaml` limits the history of ticks; for runs Dagster has no
-such setting. What operators look for in old runs is failures, so those stay longer.
+such setting. What operators look for in old runs is failures, so those stay longer. Sessions and nonces are also
+deleted at each sign-in, a hundred at a time; this deletes them when nobody signs in, too.
+
+Delivered bodies are never deleted here: they may go only where verified files have them, and this release keeps no
+record of such files. The asset reports their size.
 """
 
 # No `from __future__ import annotations` here: Dagster compares the annotation of `context` with its classes.
 
 import datetime
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import dagster as dg
 
+from zmart import settings
+from zmart.db import queries
+
+from . import dbt_manifest as models
+from .resources import Connection, DatabaseResource
+
 Job: TypeAlias = Any
+sql = queries.load("orchestration")
 
 JOB = "purge_runs"
+KEY = dg.AssetKey(["operations", "retention"])
 #: How long runs stay, by how they ended.
 RETENTION_DAYS = {
     dg.DagsterRunStatus.SUCCESS: 14,
@@ -24,13 +37,23 @@ RETENTION_DAYS = {
 }
 #: Runs that one statement selects.
 BATCH_RUNS = 100
-#: A purge ends after this time, and the next one goes on.
+#: Rows that one statement deletes, so that no transaction is long.
+BATCH_ROWS = 1_000
+#: Each part of a purge ends after this time, and the next purge goes on.
 LONGEST_SECONDS = 600.0
 
 
 def jobs() -> Sequence[Job]:
-    """Return the job that deletes old runs."""
-    return [purge_runs]
+    """Return the job that deletes what is too old."""
+    return [
+        dg.define_asset_job(
+            JOB,
+            selection=dg.AssetSelection.assets(KEY),
+            description="Deletes runs with their events and output: successful and cancelled ones after 14 days, "
+            "failed ones after 90; and sessions and nonces that expired an hour ago. Changes nothing of the log or "
+            "the marts.",
+        )
+    ]
 
 
 def schedules() -> Sequence[dg.ScheduleDefinition]:
@@ -41,27 +64,64 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
             job_name=JOB,
             cron_schedule="20 3 * * *",
             default_status=dg.DefaultScheduleStatus.RUNNING,
-            description="Every night: delete old runs of Dagster.",
+            description="Every night: delete old runs of Dagster, and expired sessions and nonces.",
         )
     ]
 
 
-@dg.op
-def delete_old_runs(context: dg.OpExecutionContext) -> None:
-    """Delete every run that is older than its retention."""
-    count = delete_runs_before(context.instance, datetime.datetime.now(datetime.UTC))
-    context.log.info(f"{count} runs deleted.")
+def assets() -> Sequence[dg.AssetsDefinition]:
+    """Return the asset whose materializations say what was deleted and what is kept."""
+
+    @dg.asset(
+        key=KEY,
+        group_name="ops",
+        kinds={"postgres"},
+        owners=models.OWNERS,
+        required_resource_keys={"database"},
+        description="What is kept for a time only (docs/operating/retention.md). **Materialize** deletes what is too "
+        "old; the metadata has the figures, also of what is kept: delivered bodies, and log files.",
+    )
+    def retention(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        database: DatabaseResource = context.resources.database
+        runs = delete_runs_before(context.instance, datetime.datetime.now(datetime.UTC))
+        with database.connect("zmart_owner") as connection:
+            rows = {
+                "sessions deleted": delete_in_batches(connection, sql.delete_expired_sessions),
+                "nonces deleted": delete_in_batches(connection, sql.delete_expired_nonces),
+            }
+            bodies = measure_bodies(connection)
+        logs = log_bytes(settings.load().state_dir / "logs")
+        return dg.MaterializeResult(metadata={"runs deleted": runs, **rows, **bodies, "log bytes": logs})
+
+    return [retention]
 
 
-@dg.job(
-    name=JOB,
-    description="Deletes runs with their events and output: successful and cancelled ones after 14 days, failed ones "
-    "after "
-    "90. Changes nothing of the log or the marts.",
-)
-def purge_runs() -> None:
-    """Delete old runs."""
-    delete_old_runs()
+def delete_in_batches(connection: Connection, statement: str) -> int:
+    """Run a statement that deletes at most `limit` rows and returns their number until none is left; return the sum."""
+    deadline, total = time.monotonic() + LONGEST_SECONDS, 0
+    while True:
+        row = connection.execute(statement, {"limit": BATCH_ROWS}).fetchone()
+        count = 0 if row is None else int(row[0])
+        total += count
+        if count < BATCH_ROWS or time.monotonic() > deadline:
+            return total
+
+
+def measure_bodies(connection: Connection) -> Mapping[str, Any]:
+    """Return the metadata of delivered bodies, none of which is deleted."""
+    row = connection.execute(sql.bodies).fetchone()
+    assert row is not None
+    return {
+        "bodies (estimated bundles)": int(row[0]),
+        "bodies bytes": int(row[1]),
+        "bodies deleted": 0,
+        "bodies kept because": "no record of verified files covers them",
+    }
+
+
+def log_bytes(folder: Path) -> int:
+    """Return the size of the logs of `zmart up`, which are rotated and not deleted here; 0 under systemd."""
+    return sum(path.stat().st_size for path in folder.glob("*.log*") if path.is_file())
 
 
 def delete_runs_before(instance: dg.DagsterInstance, now: datetime.datetime) -> int:

@@ -136,7 +136,7 @@ async def test_a_process_that_takes_over_waits_until_it_is_ready(
     os.close(reading)
 
 
-async def test_a_connection_that_is_kept_open_is_answered_once_more(listener: socket.socket) -> None:
+async def test_an_open_connection_gets_one_more_response(listener: socket.socket) -> None:
     """Its response says that it ends, so that the client connects to the next process."""
     async with serving(listener) as server:
         reader, writer = await connect(listener)

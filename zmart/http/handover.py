@@ -134,11 +134,11 @@ class HandoverServer(uvicorn.Server):
 
         async def start_and_wait() -> None:
             await start()
-            said: Sequence[str] = ()
+            logged: Sequence[str] = ()
             while not (self.should_exit or lifespan.should_exit) and (problems := await self._find_problems()):
-                if problems != said:
+                if problems != logged:
                     log.info("takeover_waits", reasons=problems)
-                said = problems
+                logged = problems
                 await asyncio.sleep(READY_EVERY_SECONDS)
             if self.should_exit:
                 # Stopped before it took over: it must not accept what it would not answer.

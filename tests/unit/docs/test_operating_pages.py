@@ -32,6 +32,8 @@ PROCEDURES = (
     "secrets-and-rotation",
     "retention",
     "security",
+    "containers",
+    "managed-postgres",
 )
 #: Units of others that the pages name.
 FOREIGN_UNITS = {"postgresql.service", "network-online.target", "multi-user.target", "timers.target"}

@@ -129,7 +129,7 @@ def service() -> Iterator[tuple[str, list[Any]]]:
     """A service of advisories that knows one, of the second package; with the requests that it gets."""
     asked: list[Any] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class AdvisoryService(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             queries = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
             asked.append(queries)
@@ -144,7 +144,7 @@ def service() -> Iterator[tuple[str, list[Any]]]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with HTTPServer(("127.0.0.1", 0), AdvisoryService) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/", asked
         server.shutdown()

@@ -82,6 +82,7 @@ def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
         "chain_backfill",
         "discussion_snapshots",
         "docs/models",
+        "operations/retention",
     } | KEEPERS | {f"marts/{name}" for name in MODELS}
 
 

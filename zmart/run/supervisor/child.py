@@ -15,7 +15,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import IO, TypeAlias
@@ -127,13 +127,13 @@ class ManagedService:
         self._set_state(self.status.state, message=reason)
         self._report(f"not restarted: {reason}", "error")
 
-    def measure(self) -> None:
+    def measure(self, relations: Sequence[process.ProcessRelation]) -> None:
         """Measure the memory in use, and restart the process when it is above its ceiling."""
         self._log.retry()
         ceiling = self.service.memory_ceiling_bytes
         if self._running is None or self.status.state != "ready":
             return
-        used = self.status.memory_bytes = process.memory_bytes(self._running.child.pid)
+        used = self.status.memory_bytes = process.memory_bytes(self._running.child.pid, relations)
         if ceiling is not None and used > ceiling:
             self._end(f"memory {_megabytes(used)} above the ceiling of {_megabytes(ceiling)}")
         if self._has_been_stable() and self.status.failures:

@@ -35,6 +35,8 @@ _LONGEST_SOCKET_PATH = 107
 _DAEMONS = ("SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR")
 #: A daemon beats every 30 s; a busy one is late by a minute.
 _BEAT_MOST_AGE_SECONDS = 180.0
+#: How often the heartbeats are asked for while they are recent.
+_ASK_EVERY_SECONDS = 30.0
 
 
 def dagster_home(state_dir: Path) -> Path:
@@ -108,10 +110,13 @@ class DaemonHeartbeat:
     def __init__(self, dsn: Callable[[], str]) -> None:
         self._dsn = dsn
         self._launched = 0.0
+        #: Until when a good answer counts, on the monotonic clock: each question opens a connection.
+        self._recent_until = 0.0
 
     def reset(self) -> None:
         """Count only heartbeats from now on."""
         self._launched = time.time()
+        self._recent_until = 0.0
 
     def __call__(self) -> bool:
         """Query the storage for heartbeats since the launch; return False while there is no storage."""
@@ -125,10 +130,15 @@ class DaemonHeartbeat:
 
         A restart of the daemon does not mend the storage.
         """
+        if time.monotonic() < self._recent_until:
+            return True
         try:
-            return self._count(since=time.time() - _BEAT_MOST_AGE_SECONDS) == len(_DAEMONS)
+            is_recent = self._count(since=time.time() - _BEAT_MOST_AGE_SECONDS) == len(_DAEMONS)
         except psycopg.Error:
             return True
+        if is_recent:
+            self._recent_until = time.monotonic() + _ASK_EVERY_SECONDS
+        return is_recent
 
     def _count(self, *, since: float) -> int:
         with connect_sync(storage_url(self._dsn()), connect_timeout_seconds=5) as connection:

@@ -14,11 +14,13 @@ import pwd
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+#: A process, its parent and its group.
+ProcessRelation: TypeAlias = tuple[int, int, int]
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -128,24 +130,29 @@ def is_stopped(pid: int) -> bool:
     return False
 
 
-def memory_bytes(root: int) -> int:
+def memory_bytes(root: int, relations: Sequence[ProcessRelation] | None = None) -> int:
     """Return the memory of a process, its descendants and its group, with shared pages counted in proportion.
 
-    Return 0 where the system does not report it.
+    `relations` are those of `list_processes`, for callers that measure several. Return 0 where the system does not
+    report it.
     """
-    return sum(_memory_bytes(pid) for pid in _process_tree(root))
+    return sum(_memory_bytes(pid) for pid in _process_tree(root, list_processes() if relations is None else relations))
 
 
-def _process_tree(root: int) -> set[int]:
+def list_processes() -> list[ProcessRelation]:
+    """Return every process of the machine with its parent and its group."""
+    return list(_process_table())
+
+
+def _process_tree(root: int, relations: Sequence[ProcessRelation]) -> set[int]:
     """Return `root`, the processes of its group, and the descendants of either (Postgres leaves the group)."""
-    relations = list(_process_table())
     family = {root, *(pid for pid, _, group in relations if group == root)}
     while more := {pid for pid, parent, _ in relations if parent in family} - family:
         family |= more
     return family
 
 
-def _process_table() -> Iterator[tuple[int, int, int]]:
+def _process_table() -> Iterator[ProcessRelation]:
     """Yield every process as (pid, parent, group)."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):

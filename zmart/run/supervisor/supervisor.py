@@ -23,14 +23,15 @@ from typing import Any
 
 from zmart import errors
 
-from . import state_file
+from . import process, state_file
 from .alerts import ServiceAlerts
 from .child import ManagedService, Reporter
 from .log_files import RotatedLog, Severity, WriteFailures
 from .reaper_process import ReaperProcess
 from .service import Service
 
-MEMORY_EVERY_SECONDS = 2.0
+#: Reading the memory of a process makes the kernel walk all of its pages.
+MEMORY_EVERY_SECONDS = 5.0
 #: While it stops, the supervisor names at this interval what it still waits for.
 STOP_REPORT_SECONDS = 3.0
 
@@ -160,8 +161,9 @@ class Supervisor:
                 await asyncio.wait_for(self._stop.wait(), MEMORY_EVERY_SECONDS)
 
     def _measure(self) -> None:
+        relations = process.list_processes()
         for child in self._children:
-            child.measure()
+            child.measure(relations)
         self._state_file.write()
         if self._alerts is not None:
             failing = {each.service.name: each.status.message for each in self._children if each.is_failing}
