@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import (
+    backfill,
     backup,
     connections,
     decode,
@@ -32,6 +33,7 @@ ALL: tuple[Figure, ...] = (
     folds.FIGURE,
     rebuild.FIGURE,
     backup.FIGURE,
+    backfill.FIGURE,
     reads.FIGURE,
     limits.FIGURE,
     live.FIGURE,
