@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import (
+    backfill,
     backup,
     connections,
     decode,
@@ -34,6 +35,7 @@ ALL: tuple[Figure, ...] = (
     rebuild.FIGURE,
     growth.FIGURE,
     backup.FIGURE,
+    backfill.FIGURE,
     reads.FIGURE,
     limits.FIGURE,
     live.FIGURE,

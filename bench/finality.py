@@ -33,6 +33,7 @@ WARM_UP_TRADES = 20
 SILENCE_SECONDS = 60.0
 #: How ingest finds its node: with a node's address it paces itself for a public one, else for the development chain.
 NODES = ("a public node", "the development chain")
+BY_GRPC = "by gRPC instead of webhooks"
 
 
 class FinalityFigure(Figure):
@@ -45,6 +46,8 @@ class FinalityFigure(Figure):
         Target(label=f"message, p50, paced for {NODES[0]}", bound="at most", value=150.0),
         Target(label=f"message, p99, paced for {NODES[0]}", bound="at most", value=400.0),
         Target(label=f"finality, p99, paced for {NODES[0]}", bound="at most", value=1_500.0),
+        Target(label=f"message, p50, {BY_GRPC}", bound="at most", value=100.0),
+        Target(label=f"message, p99, {BY_GRPC}", bound="at most", value=250.0),
     )
     method = (
         "The development chain (Alpenglow, slots of 0.2 s, a share of version-1 transactions) makes about "
@@ -52,20 +55,23 @@ class FinalityFigure(Figure):
         "and `status` at `python -m api`. Both times begin when the chain closes a trade's block. `message` ends when "
         "the client has the frame of that trade, `finality` when it has a `finalized_through` of that slot or a later "
         "one. Ingest paces its requests as for a public node (a walk at most every second), then as for the "
-        "development chain (five a second). Nothing may be missing, or nothing is reported."
+        "development chain (five a second). Then, paced for a public node, it follows the chain's gRPC stream and gets "
+        "no webhooks. Nothing may be missing, or nothing is reported."
     )
-    limit_seconds = 600.0
+    limit_seconds = 900.0
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Measure rounds of trades with each pace of ingest."""
         rounds, trades = effort.choose(1, 3), effort.choose(20, 200)
         samples = []
-        for number, node in enumerate(NODES):
-            found = _run_chain(env, env.folder / f"finality-{number}", rounds, trades, is_public=node == NODES[0])
+        runs = {f"paced for {node}": (node == NODES[0], False) for node in NODES} | {BY_GRPC: (True, True)}
+        for number, (name, (is_public, by_grpc)) in enumerate(runs.items()):
+            folder = env.folder / f"finality-{number}"
+            found = _run_chain(env, folder, rounds, trades, is_public=is_public, by_grpc=by_grpc)
             for position, kind in enumerate(("message", "finality")):
                 samples += [
                     Sample(
-                        label=f"{kind}, {word}, paced for {node}",
+                        label=f"{kind}, {word}, {name}",
                         unit="ms",
                         values=tuple(quantile(one[position], share) * 1e3 for one in found),
                     )
@@ -75,13 +81,13 @@ class FinalityFigure(Figure):
 
 
 def _run_chain(
-    env: BenchEnvironment, folder: Path, rounds: int, trades: int, *, is_public: bool
+    env: BenchEnvironment, folder: Path, rounds: int, trades: int, *, is_public: bool, by_grpc: bool
 ) -> list[tuple[list[float], list[float]]]:
     """Return the seconds to the message and to finality of each trade, by round."""
     ingest_port = ports.find_free_port()
     with ExitStack() as stack:
         database = stack.enter_context(env.database())
-        chain = stack.enter_context(_serve_chain(folder, ingest_port))
+        chain = stack.enter_context(_serve_chain(folder, None if by_grpc else ingest_port))
         node = {"SOLANA_RPC_URL": chain.url, "SOLANA_CLUSTER": "localnet"}
         environment = {
             "DATABASE_URL": database.dsn(),
@@ -91,6 +97,8 @@ def _run_chain(
             "LOG_LEVEL": "warn",
             **(node if is_public else {"DEVCHAIN_PORT": chain.url.rpartition(":")[2]}),
         }
+        if by_grpc:
+            environment["SOLANA_GRPC_URL"] = chain.grpc_url
         stack.enter_context(env.start_python("ingest", environment=environment, port=ingest_port))
         api = stack.enter_context(env.start_api(database))
         client = _StreamClient(api)
@@ -103,7 +111,7 @@ class _RunningChain:
     """A development chain on a thread of its own, and when it closed the blocks with transactions."""
 
     def __init__(self) -> None:
-        self.url = ""
+        self.url = self.grpc_url = ""
         self.failure: BaseException | None = None
         #: The moment at which the block of a transaction was closed, by signature, while the chain runs.
         self.closed_at: dict[str, float] = {}
@@ -116,7 +124,7 @@ class _RunningChain:
         if self._loop is not None and self._stop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
 
-    def run(self, folder: Path, ingest_port: int) -> None:
+    def run(self, folder: Path, ingest_port: int | None) -> None:
         """Run the chain until it is stopped."""
         try:
             asyncio.run(self._serve(folder, ingest_port))
@@ -125,15 +133,14 @@ class _RunningChain:
         finally:
             self.began.set()
 
-    async def _serve(self, folder: Path, ingest_port: int) -> None:
+    async def _serve(self, folder: Path, ingest_port: int | None) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        destination = Destination(
-            url=f"http://127.0.0.1:{ingest_port}/helius/webhook", authorization=Secret(AUTHORIZATION)
-        )
+        url = f"http://127.0.0.1:{ingest_port}/helius/webhook"
+        destination = None if ingest_port is None else Destination(url=url, authorization=Secret(AUTHORIZATION))
         options = Options(past_hours=0.05, tempo=TEMPO)
         async with devchain.serve(folder, options, destination=destination) as node:
             node.chain.listeners.append(self._note_block)
-            self.url = node.url
+            self.url, self.grpc_url = node.url, node.grpc_url
             self.began.set()
             await self._stop.wait()
 
@@ -143,7 +150,7 @@ class _RunningChain:
 
 
 @contextmanager
-def _serve_chain(folder: Path, ingest_port: int) -> Iterator[_RunningChain]:
+def _serve_chain(folder: Path, ingest_port: int | None) -> Iterator[_RunningChain]:
     folder.mkdir(parents=True)
     chain = _RunningChain()
     thread = threading.Thread(target=chain.run, args=(folder, ingest_port), daemon=True)

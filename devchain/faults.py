@@ -97,13 +97,13 @@ class PageFaults:
         if not rows:
             return rows, token
         draw = random.Random(f"{self.seed} {rows[0]['slot']} {len(rows)}")  # noqa: S311 - a simulation, not a secret
-        kept = [row for row in rows if draw.random() >= self.drops]
-        kept += [row for row in kept if draw.random() < self.repeats]
+        remaining = [row for row in rows if draw.random() >= self.drops]
+        remaining += [row for row in remaining if draw.random() < self.repeats]
         if draw.random() < self.shuffles:
-            draw.shuffle(kept)
+            draw.shuffle(remaining)
         if draw.random() < self.truncations:
-            return kept[: len(kept) // 2], None
-        return kept, token
+            return remaining[: len(remaining) // 2], None
+        return remaining, token
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ from zmart.chain.geyser.geyser_pb2 import BlockMeta, TransactionUpdate
 
 #: How long a transaction waits for the time of its block.
 HOLD_SECONDS: Final = 1.0
-#: Blocks whose times are kept, for transactions that arrive after them.
-KEPT_BLOCKS: Final = 1_000
+#: Blocks whose times are cached, for transactions that arrive after them.
+CACHED_BLOCKS: Final = 1_000
 #: Transactions that may wait; more are released, the oldest slot first.
 MAX_HELD: Final = 5_000
 
@@ -54,7 +54,7 @@ class SlotAssembly:
         slot = int(block.slot)
         block_time = int(block.block_time.timestamp) if block.HasField("block_time") else None
         self._times[slot] = block_time
-        if len(self._times) > KEPT_BLOCKS:
+        if len(self._times) > CACHED_BLOCKS:
             self._times.popitem(last=False)
         return self._release(slot, block_time)
 

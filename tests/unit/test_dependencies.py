@@ -59,9 +59,9 @@ def declared() -> tuple[set[str], set[str]]:
 def imported(folders: tuple[str, ...]) -> set[str]:
     """The distributions whose modules are imported below these folders.
 
-    Several distributions share the names `dbt` and `opentelemetry`.
+    Several distributions share the names `dbt`, `google` and `opentelemetry`.
     """
-    shared = {"dbt": ["dbt-core"], "opentelemetry": ["opentelemetry-exporter-otlp-proto-http"]}
+    shared = {"dbt": ["dbt-core"], "google": ["protobuf"], "opentelemetry": ["opentelemetry-exporter-otlp-proto-http"]}
     distributions = {**all_distributions(), **shared}
     return {
         normalize(distributions[module][0])

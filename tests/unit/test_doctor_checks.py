@@ -305,6 +305,30 @@ def test_webhooks(environ: dict[str, str], cluster: Cluster, answer: str) -> Non
     assert not any(proof in messages(found) for proof in environ.values())
 
 
+def test_without_a_webhook_transactions_may_come_by_grpc() -> None:
+    """Then no proof of deliveries is needed."""
+    ingest = settings.load({}).ingest
+    assert answers(doctor_checks.check_webhook(ingest, Cluster.MAINNET)) == ["no"]
+    assert answers(doctor_checks.check_webhook(ingest, Cluster.MAINNET, has_grpc=True)) == ["yes"]
+
+
+@pytest.mark.parametrize(
+    ("url", "first_slot", "has_token", "answer", "word"),
+    [
+        ("https://grpc.example.org", 7, True, "yes", "from slot 7"),
+        ("https://grpc.example.org", None, True, "warn", "left to the walk"),
+        ("http://grpc.example.org", 7, True, "warn", "without encryption"),
+        ("http://grpc.example.org", 7, False, "yes", "from slot 7"),
+        ("http://127.0.0.1:8901", 7, True, "yes", "from slot 7"),
+    ],
+)
+def test_a_grpc_server(url: str, first_slot: int | None, has_token: bool, answer: str, word: str) -> None:
+    """It should replay, and a key should not travel in the clear."""
+    found = doctor_checks.check_grpc(url, "4.3.0", first_slot, has_token=has_token)
+    assert answers(found) == [answer]
+    assert word in messages(found)
+
+
 @pytest.mark.parametrize(
     ("environ", "answer", "word"),
     [

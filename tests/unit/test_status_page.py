@@ -49,6 +49,10 @@ STATUS: dict[str, Any] = {
             "transactions": {"webhook": 30, "walk": 1_000},
             "events": {},
         },
+        "sources": {
+            "grpc": {"first": 1_040, "later": 0, "missed": 0, "median_lag_seconds": None},
+            "webhook": {"first": 3, "later": 1_000, "missed": 37, "median_lag_seconds": 0.0381},
+        },
         "size": {"bytes": 812_400_000, "bytes_per_million_events": 790_000_000},
     },
 }
@@ -77,6 +81,8 @@ def test_the_page_shows_progress_and_open_problems() -> None:
         "a minute  12 deliveries (webhook 12)",
         "          1,030 transactions (walk 1,000, webhook 30)",
         "          0 events",
+        "sources   grpc: first for 1,040",
+        "          webhook: first for 3; later for 1,000, by 38 ms (median); 37 not reported",
         "size      812 MB, 790 MB per million events",
         "",
         "model     markets           follows the log",

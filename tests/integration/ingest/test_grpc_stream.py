@@ -16,13 +16,14 @@ import pytest
 from chain_stack import BLOCKS_TO_FINALITY, TEMPO, ChainStack
 
 from devchain.cluster import TOWER
-from devchain.grpc_server import StreamFaults
+from devchain.grpc_server import REPLAYED_SLOTS, StreamFaults
 from ingest.decode.decoder import Decoder
 from ingest.sync import grpc_stream
 from ingest.sync.grpc_stream import GrpcStream
 from ingest.sync.sources import Backoff, Intake, run_with_retries
 from zmart import errors, testing
 from zmart.chain import rpc_errors
+from zmart.chain.geyser.stream import GeyserClient
 from zmart.run.deploy import rebuild
 from zmart.settings import Secret
 from zmart.tasks import cancel_until_done
@@ -49,7 +50,8 @@ FAULTS: dict[str, StreamFaults] = {
 async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> AsyncIterator[ChainStack]:
     """A chain of some minutes with transactions of each version, and an empty log."""
     tempo = replace(TEMPO, v1_percent=30, vault_percent=10, unexecuted_percent=5)
-    cluster = replace(TOWER, relaxes_fee_payer=True)
+    # The walk reads what it misses in pages, which takes a tenth of the time.
+    cluster = replace(TOWER, relaxes_fee_payer=True, lists_bodies=True)
     async with chain_stack.open_chain_stack(
         tmp_path, marts_database, tempo=tempo, cluster=cluster, grpc_token=Secret(TOKEN)
     ) as stack:
@@ -193,7 +195,7 @@ async def test_a_connection_resumes_from_the_last_proven_slot(stack: ChainStack)
     assert [one.from_slot for one in subscriptions] == [proven + 1]
 
 
-@pytest.mark.parametrize("has_info", [True, False])
+@pytest.mark.parametrize("has_info", [True, pytest.param(False, marks=pytest.mark.drill)])
 async def test_a_window_that_is_too_short_is_left_to_the_walk(stack: ChainStack, has_info: bool) -> None:
     """The stream begins where the server can, and does not fail again and again."""
     await stack.sync_task.verify()
@@ -211,6 +213,21 @@ async def test_a_window_that_is_too_short_is_left_to_the_walk(stack: ChainStack,
     assert newest - stack.stored_signatures()
     await stack.sync_task.verify()
     assert newest <= stack.stored_signatures()
+
+
+async def test_a_server_says_its_version_and_from_where_it_replays(stack: ChainStack) -> None:
+    """What `zmart doctor` asks; a server without replay, or without the method, says nothing."""
+    geyser, ledger = stack.node.server.geyser, stack.node.ledger
+    async with GeyserClient(stack.node.grpc_url, TOKEN) as client:
+        await client.connect()
+        assert await client.version() == "devchain 4.3.0"
+        assert await client.first_replayable_slot() == max(0, ledger.slot - REPLAYED_SLOTS)
+        for faults in (StreamFaults(window=0), StreamFaults(has_replay_info=False)):
+            geyser.faults = faults
+            assert await client.first_replayable_slot() is None
+    async with GeyserClient(stack.node.grpc_url) as client:
+        with pytest.raises(rpc_errors.ApiKeyRejected, match="SOLANA_GRPC_TOKEN"):
+            await client.version()
 
 
 async def test_a_refused_key_stops_the_source_and_is_never_shown(
@@ -278,6 +295,7 @@ async def test_pings_are_answered_and_silence_ends_the_connection(stack: ChainSt
         await silent.run(intake(stack))
 
 
+@pytest.mark.drill
 async def test_a_consumer_that_is_too_slow_ends_the_connection_within_its_bound(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +324,7 @@ async def test_a_consumer_that_is_too_slow_ends_the_connection_within_its_bound(
         await wait_for(lambda: stack.successful_signatures() <= stack.stored_signatures(), stack)
 
 
+@pytest.mark.drill
 async def test_a_log_that_cannot_be_written_is_filled_after_a_reconnect(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,6 +348,7 @@ async def test_a_log_that_cannot_be_written_is_filled_after_a_reconnect(
     assert failures == 0
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("node_version", [(4, 2, 0), (4, 3, 0)])
 async def test_servers_of_both_generations_are_read(stack: ChainStack, node_version: tuple[int, int, int]) -> None:
     """Since 4.3 updates name the bank of their slot; older ones do not."""
