@@ -18,7 +18,7 @@ import polars
 
 def manifests(folder: Path, dataset: str) -> list[Path]:
     """Return the manifests of the newest epoch, the oldest first; `dataset` is `log` or `marts`."""
-    found = sorted(folder.glob(f"epoch=*/{dataset}/seq=*/manifest.json"), key=lambda path: path.parent.name)
+    found = sorted(folder.glob(f"epoch-*/{dataset}/*/manifest.json"), key=lambda path: path.parent.name)
     newest = max(found, key=lambda path: json.loads(path.read_text())["exported_at"])
     return [path for path in found if path.parents[2] == newest.parents[2]]
 

@@ -74,7 +74,7 @@ EXAMPLES: Mapping[str, Any] = {
     "others": 5,
     "parent_no": 1,
     "part": "%coin%",
-    "path": "epoch=00000000-0000-0000-0000-000000000000/log/seq=000000000001-000000100000/manifest.json",
+    "path": "epoch-00000000-0000-0000-0000-000000000000/log/000000000001-000000100000/manifest.json",
     "period": "all",
     "prefix": "'coin':*",
     "question": "Does this question have an answer?",

@@ -28,6 +28,7 @@ from .types import (
     DisputeBallot,
     DisputeCounts,
     Edits,
+    Exports,
     Health,
     Holders,
     Leaderboard,
@@ -263,6 +264,29 @@ class Requests:
         return cast(
             "PostResult", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/vote", body=body)
         )
+
+    async def list_exports(
+        self, *, dataset: Literal["log", "marts"] | None = None, after: int | None = None, limit: int | None = None
+    ) -> Exports:
+        """List exported files.
+
+        List published segments of Parquet files with their digests, the oldest first. Each file was read back and
+        compared before its segment was published. The same files can be imported by `zmart replay`, which computes
+        the chain and the marts again.
+        """
+        return cast(
+            "Exports",
+            await self._transport.request(
+                "GET", "/api/exports", query={"dataset": dataset, "after": after, "limit": limit}
+            ),
+        )
+
+    async def get_exported_file(self, path: str) -> bytes:
+        """Get an exported file.
+
+        Return the file, or redirect (307) to a signed address of its store, which is valid for an hour.
+        """
+        return cast("bytes", await self._transport.request("GET", f"/api/exports/files/{_quoted(path)}"))
 
     async def show_document(self, cid: str) -> bytes:
         """Get a document by its content id.
@@ -772,6 +796,21 @@ class Requests:
         Return the wallet's counts, the same as in the public /api/users/{wallet}.
         """
         return cast("Wallet", await self._transport.request("GET", "/api/users/me"))
+
+    async def get_statement(self, *, first_day: str | None = None, last_day: str | None = None) -> bytes:
+        """Get the signed-in wallet's statement.
+
+        Return trades and payouts as CSV, the oldest first, with exact amounts; at most 50,000 lines.
+        `amount_lamports` and `amount_sol` are what the wallet received; a payment is negative and includes the fees.
+        Shares and SOL have nine decimals. `fees_are_exact` is false where the chain does not decide between two fees.
+        Network fees are not in it.
+        """
+        return cast(
+            "bytes",
+            await self._transport.request(
+                "GET", "/api/users/me/statement.csv", query={"first_day": first_day, "last_day": last_day}
+            ),
+        )
 
     async def show_wallet(self, wallet: str) -> Wallet:
         """Get a wallet's counts.

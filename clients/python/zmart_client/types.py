@@ -566,6 +566,55 @@ class EventRetracted(TypedDict):
     """Seq of the log entry of this message."""
 
 
+class ExportedFile(TypedDict):
+    """One Parquet file."""
+
+    table: str
+    """entries, commits, or the name of a mart."""
+    rows: int
+    bytes: int
+    sha256: str
+    """SHA-256, 64 hexadecimal digits."""
+    url: str
+    """Path of this server. It returns the file, or redirects to its store."""
+
+
+class ExportedSegment(TypedDict):
+    """Files that were published together, after they had been read back."""
+
+    dataset: Literal["log", "marts"]
+    first_seq: int
+    """log: its first entry. marts: the same as last_seq."""
+    last_seq: int
+    """The last entry of the log that its rows hold."""
+    rows: int
+    bytes: int
+    chain_value: str | None
+    """The chain of the log at last_seq; null where no append ends there."""
+    manifest: str
+    """Path of this server: the manifest of the files."""
+    manifest_sha256: str
+    """SHA-256, 64 hexadecimal digits."""
+    exported_at: str
+    verified_at: str
+    """When the files were last read and had their digests."""
+    files: list[ExportedFile]
+
+
+class Exports(TypedDict):
+    """A page of segments."""
+
+    epoch: str
+    """The history of the log that the files hold."""
+    exported_through: int
+    """Every entry up to this one is in verified files; 0 without any."""
+    segments: list[ExportedSegment]
+    count: int
+    next_after: int | None
+    """`after` of the next page; null on the last one."""
+    as_of: AsOf
+
+
 class FieldProblem(TypedDict):
     """The problem with one parameter."""
 

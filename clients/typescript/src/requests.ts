@@ -182,6 +182,26 @@ export class Requests {
   }
 
   /**
+   * List exported files.
+   *
+   * List published segments of Parquet files with their digests, the oldest first. Each file was read back
+   * and compared before its segment was published. The same files can be imported by `zmart replay`, which
+   * computes the chain and the marts again.
+   */
+  async listExports(query: { dataset?: "log" | "marts"; after?: number; limit?: number } = {}): Promise<types.Exports> {
+    return (await this.transport.request("GET", `/api/exports`, { query })) as types.Exports;
+  }
+
+  /**
+   * Get an exported file.
+   *
+   * Return the file, or redirect (307) to a signed address of its store, which is valid for an hour.
+   */
+  async getExportedFile(path: string): Promise<Uint8Array> {
+    return (await this.transport.request("GET", `/api/exports/files/${encodeURIComponent(path)}`)) as Uint8Array;
+  }
+
+  /**
    * Get a document by its content id.
    *
    * Return a document that a market or a snapshot refers to, fetched from the configured gateway. The
@@ -569,6 +589,18 @@ export class Requests {
    */
   async showMe(): Promise<types.Wallet> {
     return (await this.transport.request("GET", `/api/users/me`)) as types.Wallet;
+  }
+
+  /**
+   * Get the signed-in wallet's statement.
+   *
+   * Return trades and payouts as CSV, the oldest first, with exact amounts; at most 50,000 lines.
+   * `amount_lamports` and `amount_sol` are what the wallet received; a payment is negative and includes the
+   * fees. Shares and SOL have nine decimals. `fees_are_exact` is false where the chain does not decide
+   * between two fees. Network fees are not in it.
+   */
+  async getStatement(query: { first_day?: string; last_day?: string } = {}): Promise<Uint8Array> {
+    return (await this.transport.request("GET", `/api/users/me/statement.csv`, { query })) as Uint8Array;
   }
 
   /**

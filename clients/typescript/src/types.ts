@@ -514,6 +514,52 @@ export interface EventRetracted {
   seq: number;
 }
 
+/** One Parquet file. */
+export interface ExportedFile {
+  /** entries, commits, or the name of a mart. */
+  table: string;
+  rows: number;
+  bytes: number;
+  /** SHA-256, 64 hexadecimal digits. */
+  sha256: string;
+  /** Path of this server. It returns the file, or redirects to its store. */
+  url: string;
+}
+
+/** Files that were published together, after they had been read back. */
+export interface ExportedSegment {
+  dataset: "log" | "marts";
+  /** log: its first entry. marts: the same as last_seq. */
+  first_seq: number;
+  /** The last entry of the log that its rows hold. */
+  last_seq: number;
+  rows: number;
+  bytes: number;
+  /** The chain of the log at last_seq; null where no append ends there. */
+  chain_value: string | null;
+  /** Path of this server: the manifest of the files. */
+  manifest: string;
+  /** SHA-256, 64 hexadecimal digits. */
+  manifest_sha256: string;
+  exported_at: string;
+  /** When the files were last read and had their digests. */
+  verified_at: string;
+  files: ExportedFile[];
+}
+
+/** A page of segments. */
+export interface Exports {
+  /** The history of the log that the files hold. */
+  epoch: string;
+  /** Every entry up to this one is in verified files; 0 without any. */
+  exported_through: number;
+  segments: ExportedSegment[];
+  count: number;
+  /** `after` of the next page; null on the last one. */
+  next_after: number | null;
+  as_of: AsOf;
+}
+
 /** The problem with one parameter. */
 export interface FieldProblem {
   field: string;

@@ -14,6 +14,8 @@ import nbformat
 import pytest
 
 from zmart import testing
+from zmart.run.export import exporter
+from zmart.run.export.store import FolderStore
 
 ROOT = Path(__file__).resolve().parents[3]
 IPYNB_PATH = ROOT / "analytics" / "markets.ipynb"
@@ -28,6 +30,29 @@ def test_ipynb_runs_and_draws_every_chart(
     images = ROOT / "docs" / "images" if os.environ.get("ZMART_WRITE_IMAGES") else tmp_path
     monkeypatch.setenv("ZMART_DSN", month.dsn("analyst"))
     monkeypatch.setenv("ZMART_IMAGES", str(images))
+    run_and_check(images)
+
+
+@pytest.mark.drill
+@pytest.mark.slow
+def test_ipynb_reads_files_too(
+    postgres_server: testing.PostgresServer,
+    month: testing.PostgresDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same plots from exported files, without a database."""
+    with postgres_server.clone(month) as database:
+        exporter.export(database.dsn(), FolderStore(tmp_path / "files"))
+    (tmp_path / "images").mkdir()
+    monkeypatch.setenv("ZMART_DSN", "postgresql://nobody@127.0.0.1:1/nowhere")
+    monkeypatch.setenv("ZMART_FILES", str(tmp_path / "files"))
+    monkeypatch.setenv("ZMART_IMAGES", str(tmp_path / "images"))
+    run_and_check(tmp_path / "images")
+
+
+def run_and_check(images: Path) -> None:
+    """Run all cells; check that each picture was drawn."""
     document = nbformat.read(IPYNB_PATH, as_version=4)
 
     nbclient.NotebookClient(

@@ -167,8 +167,8 @@ def test_statements_for_a_cluster_run(month: testing.PostgresDatabase, files: Pa
                 r"s3Cluster\('default', 'https://BUCKET\.s3\.REGION\.amazonaws\.com/PREFIX/([^']*)', 'KEY', 'SECRET', ",
                 rf"file('{folder}/\1', ",
                 statement,
-            ).replace("epoch=EPOCH", snapshot.parents[1].name)
-            local = local.replace("seq=SEQ", snapshot.name)
+            ).replace("epoch-EPOCH", snapshot.parents[1].name)
+            local = local.replace("/SEQ/", f"/{snapshot.name}/")
             if local.lstrip().startswith("select"):
                 days = rows_of_clickhouse(session, local)
             else:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,9 +21,13 @@ from wallets import Wallet, bearer
 
 from api.contract import __main__ as contract
 from api.contract import examples
+from zmart.run.export import exporter
+from zmart.run.export.store import FolderStore
 
 WRITES = "ZMART_WRITE_EXAMPLES"
 EVIDENCE = "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"
+#: Reading operations whose answers are no JSON.
+NOT_JSON = {"stream", "showDocument", "getExportedFile", "getStatement"}
 Recorded = dict[str, dict[str, Any]]
 
 
@@ -42,8 +47,9 @@ def test_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(not os.environ.get(WRITES), reason=f"records examples; {WRITES}=1")
-def test_record_examples(document: dict[str, Any], played: RecordedChain) -> None:
+def test_record_examples(document: dict[str, Any], played: RecordedChain, tmp_path: Path) -> None:
     """One request and one response for each operation that has bodies."""
+    exporter.export(played.stack.database.dsn(), FolderStore(tmp_path), exports_marts=False)
     recorded = asyncio.run(_Recorder(document, played).all())
     examples.FILE.write_text(json.dumps(recorded, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
 
@@ -219,7 +225,7 @@ class _Recorder:
         await self.call("batchQuotes", {"quotes": [{"outcome": "YES", "target_cost": "1000000000"}]}, market=active)
         queries = {"showQuote": {"outcome": "YES", "target_cost": "1000000000"}}
         for name, (method, _, _) in self.operations.items():
-            if method == "get" and name not in self.recorded and name not in {"stream", "showDocument"}:
+            if method == "get" and name not in self.recorded and name not in NOT_JSON:
                 chosen = self.played.market("ACTIVE") if name == "showQuote" else market
                 await self.call(name, query=queries.get(name), wallet=trader, market=chosen or market)
 

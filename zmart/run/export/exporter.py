@@ -186,7 +186,7 @@ class _Run:
 
     def adopt(self) -> None:
         """Compare the store with ops.exports: verify and record segments, delete files without a manifest."""
-        paths = self._store.list(f"epoch={self._log.epoch}/")
+        paths = self._store.list(f"epoch-{self._log.epoch}/")
         published = {place for path in paths if path.endswith("/" + manifests.NAME) and (place := _place(path))}
         for path in paths:
             if (place := _place(path)) is not None and place not in published:

@@ -2,10 +2,10 @@
 
 A segment is a folder of Parquet files and `manifest.json`, which is written last: a folder without it is not published.
 A segment of the log holds a range of entries and the commits in it. A segment of the marts holds every mart in one
-snapshot. Paths below the location:
+snapshot. Paths below the location have no `name=value`, because readers would add those as columns:
 
-    epoch=EPOCH/log/seq=000000000001-000000100000/entries.parquet, commits.parquet, manifest.json
-    epoch=EPOCH/marts/seq=000000100000/trades/part-00000.parquet, ..., manifest.json
+    epoch-EPOCH/log/000000000001-000000100000/entries.parquet, commits.parquet, manifest.json
+    epoch-EPOCH/marts/000000100000/trades/part-00000.parquet, ..., manifest.json
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VERSION: Final = 1
 NAME: Final = "manifest.json"
 #: The chain value before the first entry, 64 hex digits.
 GENESIS: Final = "0" * 64
-_FOLDER = re.compile(r"^epoch=([0-9a-f-]{36})/(log|marts)/seq=(\d{12,})(?:-(\d{12,}))?/")
+_FOLDER = re.compile(r"^epoch-([0-9a-f-]{36})/(log|marts)/(\d{12,})(?:-(\d{12,}))?/")
 
 Dataset = Literal["log", "marts"]
 
@@ -93,7 +93,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def folder(epoch: str, dataset: Dataset, first_seq: int, last_seq: int) -> str:
     """Return the folder of a segment below the location, with a slash at its end."""
     span = f"{first_seq:012d}-{last_seq:012d}" if dataset == "log" else f"{last_seq:012d}"
-    return f"epoch={epoch}/{dataset}/seq={span}/"
+    return f"epoch-{epoch}/{dataset}/{span}/"
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -142,7 +142,8 @@ def parse(content: bytes, schema: pyarrow.Schema) -> pyarrow.Table:
         return schema.empty_table()
     return csv.read_csv(
         pa.py_buffer(content),
-        read_options=csv.ReadOptions(column_names=schema.names, block_size=max(len(content), 1 << 20)),
+        # One thread: an export runs beside ingest.
+        read_options=csv.ReadOptions(column_names=schema.names, block_size=8 << 20, use_threads=False),
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
             column_types=schema,
