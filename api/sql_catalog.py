@@ -34,7 +34,9 @@ _WALLET = "11111111111111111111111111111111"
 
 #: A plausible value for each parameter, of the type that the API sends.
 EXAMPLES: Mapping[str, Any] = {
+    "action": "hide",
     "after": 0,
+    "before": 1_000_000,
     "bucket": "127.0.0.1",
     "by": "profit",
     "category": "crypto",

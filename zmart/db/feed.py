@@ -53,6 +53,10 @@ Kind: TypeAlias = Literal[
     "reaction",
     "metadata",
     "mart_stale",
+    "moderation",
+    "market_page",
+    "market_group",
+    "profile",
 ]
 
 #: The longest delay that a lost notification can cause.

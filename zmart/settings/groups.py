@@ -151,6 +151,8 @@ class ApiSettings:
     metrics_token: Secret | None
     #: Wallets whose access tokens show what is for operators only.
     operator_wallets: frozenset[Address]
+    #: Wallets that may hide posts and ban wallets.
+    moderator_wallets: frozenset[Address]
 
 
 @dataclass(frozen=True, kw_only=True)

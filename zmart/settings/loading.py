@@ -190,6 +190,7 @@ def _api(env: Environment, hosts: HostSettings, chain: ChainSettings) -> ApiSett
         response_cache_mib=env.count("RESPONSE_CACHE_MIB", 64, low=0),
         metrics_token=env.proof("METRICS_TOKEN"),
         operator_wallets=env.addresses("OPERATOR_WALLETS"),
+        moderator_wallets=env.addresses("MODERATOR_WALLETS"),
     )
 
 
