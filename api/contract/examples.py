@@ -48,6 +48,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "from": Parameter("2026-01-31T12:00:00Z"),
     "to": Parameter("2026-02-01T00:00:00Z"),
     "after": Parameter(17),
+    "before": Parameter(48_211),
     "last_valid_block_height": Parameter(301_442_257),
     "target_cost": Parameter("1000000000"),
     "shares": Parameter("5000000000"),

@@ -52,7 +52,17 @@ _CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "unfit_sql": ("runSql",),
     "unknown_topic": ("stream",),
     "too_many_streams": ("stream",),
-    "sign_in_off": ("auth", "acting", "discussions", "moderation", "push", "runSql", "showMe", "setMarketMetadata"),
+    "sign_in_off": (
+        "auth",
+        "acting",
+        "discussions",
+        "moderation",
+        "push",
+        "runSql",
+        "showMe",
+        "setProfile",
+        "setMarketMetadata",
+    ),
     "unprocessable": ("discussions", "moderation", "acting", "setMarketMetadata"),
     # Streams send these as events, because a browser's EventSource cannot read a status.
     "foreign_epoch": (),

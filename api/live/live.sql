@@ -310,6 +310,20 @@ messages as not materialized (
     union all
     select
         e.seq,
+        'profile',
+        null,
+        e.at,
+        array['wallet:' || w.wallet, 'me:' || w.wallet],
+        null,
+        json_build_object('user_wallet', w.wallet, 'display_name', u.display_name, 'bio', u.bio, 'seq', e.seq)
+    from entries as e
+    inner join raw.wallets_seen as w on e.wallet_no = w.wallet_no
+    inner join app.wallets as u on e.wallet_no = u.wallet_no
+    where e.kind = 'profile'
+
+    union all
+    select
+        e.seq,
         'market_metadata',
         s.market_id,
         e.at,

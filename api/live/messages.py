@@ -129,6 +129,15 @@ class ModerationEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     seq: _Seq
 
 
+class ProfileEvent(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A wallet's profile as it is now."""
+
+    user_wallet: str
+    display_name: str | None
+    bio: str | None
+    seq: _Seq
+
+
 class MarketMetadataEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     """Metadata of a market, as published by its creator."""
 
@@ -243,6 +252,7 @@ MESSAGES: Final = (
     MessageType("moved", EventRetracted, ("markets", "trades", "votes", *_OF_WALLET)),
     MessageType("discussion", DiscussionEvent, ("discussions", "market", "me")),
     MessageType("moderation", ModerationEvent, ("discussions", "market", "me")),
+    MessageType("profile", ProfileEvent, ("wallet", "me")),
     MessageType("market_metadata", MarketMetadataEvent, ("markets", "market")),
     MessageType("status", StatusEvent, ("status",)),
     MessageType("market_state", MarketStateSnapshot, ("market",), is_state=True),

@@ -208,10 +208,12 @@ from .votes import (
     VoteTally,
 )
 from .wallets import (
+    NewProfile,
     OnePosition,
     Portfolio,
     PortfolioPosition,
     PortfolioTotals,
+    Profile,
     UserPosition,
     Wallet,
     WalletCounts,
@@ -297,6 +299,7 @@ __all__ = [
     "NewMarketPost",
     "NewMetadata",
     "NewPost",
+    "NewProfile",
     "NewestActivities",
     "NewestActivity",
     "NonceToSign",
@@ -321,6 +324,7 @@ __all__ = [
     "PriceHistory",
     "PricePoint",
     "Problem",
+    "Profile",
     "ProposalBallot",
     "ProposalCounts",
     "ProposalVotes",

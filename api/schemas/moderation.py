@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from .answer import AsOf, Instant
 
 ModerationAction = Literal["hide", "restore", "erase", "dismiss", "ban", "unban", "clear"]
-ModerationSubject = Literal["post", "wallet", "market_page", "profile"]
+ModerationSubject = Literal["post", "wallet", "profile"]
 Reason = Annotated[
     str, Meta(min_length=1, max_length=500, description="Public.", examples=["Advertises another site."])
 ]
@@ -23,9 +23,9 @@ class PostDecision(Struct, kw_only=True):
 
 
 class WalletDecision(Struct, kw_only=True):
-    """Whether a wallet may write through the API. Its positions, trades and ballots are not affected."""
+    """Whether a wallet may write through the API, or has its profile cleared. Positions, trades and ballots stay."""
 
-    action: Literal["ban", "unban"]
+    action: Annotated[Literal["ban", "unban", "clear"], Meta(description="clear: remove the texts of its profile.")]
     reason: Reason
 
 

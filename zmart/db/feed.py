@@ -54,8 +54,6 @@ Kind: TypeAlias = Literal[
     "metadata",
     "mart_stale",
     "moderation",
-    "market_page",
-    "market_group",
     "profile",
 ]
 

@@ -23,7 +23,6 @@ create policy read_shown on app.comment_edits for select using (exists (
     select from app.comments as c where c.comment_no = comment_edits.comment_no and c.hidden_at is null
 ));
 create policy read_all on app.reactions for select using (true);
-
 create policy read_all on app.bans for select using (true);
 create policy read_all on app.moderation for select using (true);
 
@@ -38,6 +37,7 @@ create policy moderate on app.comments for update to zmart_owner using (app.is_m
 create policy moderate on app.comment_edits for update to zmart_owner using (app.is_moderator());
 create policy moderate on app.bans for insert to zmart_owner
 with check (app.is_moderator() and moderator_no = app.current_wallet_no());
+create policy moderate on app.wallets for update to zmart_owner using (app.is_moderator());
 create policy lift_ban on app.bans for delete to zmart_owner using (app.is_moderator());
 create policy moderate on app.moderation for insert to zmart_owner
 with check (app.is_moderator() and moderator_no = app.current_wallet_no());

@@ -77,7 +77,7 @@ create table raw.feed (
     seq bigint primary key check (seq > 0),
     kind text collate "C" not null check (kind in (
         'event', 'retracted', 'moved', 'finalized_through', 'ballot', 'comment', 'reaction', 'metadata', 'mart_stale',
-        'moderation', 'market_page', 'market_group', 'profile'
+        'moderation', 'profile'
     )),
     ref bigint,
     market_no int,
@@ -87,7 +87,7 @@ create table raw.feed (
 );
 comment on table raw.feed is 'Holds one row per fact that a reader can learn, without gaps, in commit order.';
 comment on column raw.feed.ref is
-'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, market_page, market_group, profile: the row''s own seq. mart_stale: null.';
+'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, profile: the row''s own seq. mart_stale: null.';
 comment on column raw.feed.digest is
 'SHA-256 of the text at that time, so that the text may be erased later. Null for event, retracted, moved, finalized_through and mart_stale.';
 -- Finds the few entries that retract or move earlier ones, so that a window without any costs nothing.
@@ -902,7 +902,7 @@ create table app.moderation (
     action text collate "C" not null check (action in (
         'hide', 'restore', 'erase', 'dismiss', 'ban', 'unban', 'clear'
     )),
-    subject text collate "C" not null check (subject in ('post', 'wallet', 'market_page', 'profile')),
+    subject text collate "C" not null check (subject in ('post', 'wallet', 'profile')),
     comment_no bigint references app.comments,
     market_no int references raw.markets_seen,
     wallet_no int not null references raw.wallets_seen,

@@ -238,3 +238,37 @@ async def test_a_ban_in_the_middle_of_a_stream(markets: Log) -> None:
             await later.send(action="subscribe", topics=[f"discussions:{ONE}"], since=start)
             replayed = await later.until(lambda frame: "Sorry" in str(frame))
             assert INSULT not in str(replayed)
+
+
+async def test_a_profile_is_public_until_it_is_cleared(forum: Forum) -> None:
+    """Its wallet sets it, everybody reads it, a moderator clears it; each is an entry of the log."""
+    profile = {"display_name": " Zo\u00eb 王 ", "bio": "Two\nlines"}
+    put = await forum.send(ANN, "/api/users/me", profile, "PATCH")
+    assert put.status_code == 200, put.text
+
+    shown = await body(forum.client, f"/api/users/{ANN}/profile", schemas.Profile)
+    assert (shown["display_name"], shown["bio"], shown["is_banned"]) == ("Zo\u00eb 王", "Two\nlines", False)
+    nobody = await body(forum.client, f"/api/users/{BOB}/profile", schemas.Profile)
+    assert (nobody["display_name"], nobody["bio"], nobody["updated_at"]) == (None, None, None)
+
+    assert (await forum.decide(f"wallets/{ANN}", "clear", wallet=BOB)).status_code == 403
+    assert (await forum.decide(f"wallets/{ANN}", "clear")).status_code == 200
+    assert (await forum.decide(f"wallets/{ANN}", "clear")).status_code == 409
+    cleared = await body(forum.client, f"/api/users/{ANN}/profile", schemas.Profile)
+    assert (cleared["display_name"], cleared["bio"]) == (None, None)
+    kinds = forum.log.owner.execute("select kind from raw.feed order by seq desc limit 2").fetchall()
+    assert kinds == [("moderation",), ("profile",)]
+
+    assert (await forum.decide(f"wallets/{ANN}", "ban")).status_code == 200
+    assert (await forum.send(ANN, "/api/users/me", profile, "PATCH")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("display_name", "Ann\u202enimda"), ("display_name", "A\u200bnn"), ("display_name", "A\nnn"), ("bio", "a\u0007b")],
+)
+async def test_a_profile_has_no_hidden_letters(forum: Forum, field: str, text: str) -> None:
+    """A name that only looks like another one is refused."""
+    refused = await forum.send(ANN, "/api/users/me", {field: text}, "PATCH")
+    assert refused.status_code == 400
+    assert refused.json()["details"][0]["field"] == field

@@ -197,6 +197,7 @@ class _Recorder:
         await self.call("listReplies", name=name)
         await self.call("listEdits", name=name)
         await self.call("deleteDiscussion", name=name)
+        await self.call("setProfile", {"display_name": "Ann", "bio": "I watch the weather."})
         reason = {"reason": "Repeats an advertisement."}
         await self.call("showModerationQueue")
         await self.call("moderatePost", {"action": "hide", **reason}, name=name)

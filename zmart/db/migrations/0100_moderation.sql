@@ -1,12 +1,12 @@
--- Moderators hide, restore and erase posts and ban wallets. The log gets the kinds of this and of market pages.
+-- Moderators hide, restore and erase posts and ban wallets. The log gets kinds for this and for profiles.
 alter table raw.feed drop constraint feed_kind_check;
 alter table raw.feed add constraint feed_kind_check check (kind in (
     'event', 'retracted', 'moved', 'finalized_through', 'ballot', 'comment', 'reaction', 'metadata', 'mart_stale',
-    'moderation', 'market_page', 'market_group', 'profile'
+    'moderation', 'profile'
 )) not valid;
 alter table raw.feed validate constraint feed_kind_check;
 comment on column raw.feed.ref is
-'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, market_page, market_group, profile: the row''s own seq. mart_stale: null.';
+'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, profile: the row''s own seq. mart_stale: null.';
 comment on column raw.feed.digest is
 'SHA-256 of the text at that time, so that the text may be erased later. Null for event, retracted, moved, finalized_through and mart_stale.';
 
@@ -38,7 +38,7 @@ create table app.moderation (
     action text collate "C" not null check (action in (
         'hide', 'restore', 'erase', 'dismiss', 'ban', 'unban', 'clear'
     )),
-    subject text collate "C" not null check (subject in ('post', 'wallet', 'market_page', 'profile')),
+    subject text collate "C" not null check (subject in ('post', 'wallet', 'profile')),
     comment_no bigint references app.comments,
     market_no int references raw.markets_seen,
     wallet_no int not null references raw.wallets_seen,

@@ -29,8 +29,6 @@ KINDS: Final = (
     "metadata",
     "mart_stale",
     "moderation",
-    "market_page",
-    "market_group",
     "profile",
 )
 #: Kinds whose digest is stored, because their text may be erased.
