@@ -34,7 +34,10 @@ _WALLET = "11111111111111111111111111111111"
 
 #: A plausible value for each parameter, of the type that the API sends.
 EXAMPLES: Mapping[str, Any] = {
+    "action": "hide",
     "after": 0,
+    "before": 1_000_000,
+    "bio": "A text.",
     "body": b"{}",
     "bucket": "127.0.0.1",
     "by": "profit",
@@ -47,6 +50,7 @@ EXAMPLES: Mapping[str, Any] = {
     "cursor_key": "1",
     "cursor_no": 1,
     "description": "A description.",
+    "display_name": "Ann",
     "eligibility": "known",
     "ends_at": _INSTANT,
     "envelope": bytes(64),

@@ -71,9 +71,16 @@ class WalletWrites:
         return time.monotonic() - min(self._running.values()) if self._running else 0.0
 
     async def run_as_wallet(
-        self, wallet: str, statement: str, parameters: Mapping[str, Any] | None = None
+        self,
+        wallet: str,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        is_moderator: bool = False,
     ) -> tuple[Any, ...] | None:
         """Run one statement in a transaction of this wallet, commit, and return the first row.
+
+        `is_moderator` gives the transaction the rights of a wallet of MODERATOR_WALLETS.
 
         Raises the error that the called function rejects with (NotSignedIn, Forbidden, NotFound, Conflict,
         Unprocessable), and Unavailable or Overloaded if the statement cannot run now.
@@ -82,7 +89,7 @@ class WalletWrites:
         self._running[key] = time.monotonic()
         with translate_errors():
             try:
-                return await self._run(wallet, statement, parameters)
+                return await self._run(wallet, is_moderator, statement, parameters)
             except psycopg.Error as error:
                 refusal = _refusal(error)
                 if refusal is None:
@@ -93,10 +100,15 @@ class WalletWrites:
                 # Also after a failure: a commit may have happened before its connection broke.
                 self._on_write()
 
-    async def _run(self, wallet: str, statement: str, parameters: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
+    async def _run(
+        self, wallet: str, is_moderator: bool, statement: str, parameters: Mapping[str, Any] | None
+    ) -> tuple[Any, ...] | None:
         async with self._connections.connection() as connection:
             # Local to the transaction: the next user of the connection starts without a wallet.
-            await connection.execute("select set_config('zmart.wallet', %s, true)", [wallet])
+            await connection.execute(
+                "select set_config('zmart.wallet', %s, true), set_config('zmart.is_moderator', %s, true)",
+                [wallet, "true" if is_moderator else ""],
+            )
             running = idempotent_write.get()
             if running is not None and not running.is_recorded:
                 # In the transaction of the write: both are committed, or neither is.

@@ -42,6 +42,7 @@ class AuthService:
         token = settings.api.metrics_token
         self._metrics_authorization = f"Bearer {token.reveal()}".encode() if token else None
         self._operators = settings.api.operator_wallets
+        self._moderators = settings.api.moderator_wallets
 
     def site_of_request(self, request: Request[Any, Any, State]) -> tuple[str, str]:
         """Return domain and URL of the requesting site if users may sign in from it; else of the first such site."""
@@ -62,6 +63,10 @@ class AuthService:
         except (errors.NotSignedIn, errors.SignInDisabled):
             return False
         return claims is not None and claims.wallet in self._operators
+
+    def is_moderator(self, wallet: Address) -> bool:
+        """Return whether MODERATOR_WALLETS names this wallet."""
+        return wallet in self._moderators
 
     def wallet_of(self, token: str) -> Address:
         """Return the wallet of an access token; raise NotSignedIn or TokenExpired if the token is not valid."""

@@ -31,13 +31,15 @@ class SignedInWallet:
     writes: writes.WalletWrites
     #: Expiry of the access token; the older proofs have none.
     expires_at: datetime.datetime | None = None
+    #: Whether MODERATOR_WALLETS names the wallet and the proof is a token: others can use an older proof again.
+    is_moderator: bool = False
 
     async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> tuple[Any, ...] | None:
         """Run one statement as this wallet, in its own transaction, and return its first row.
 
         Raises Forbidden, NotFound, Conflict or Unprocessable if the called function rejects the request.
         """
-        return await self.writes.run_as_wallet(self.wallet, statement, parameters)
+        return await self.writes.run_as_wallet(self.wallet, statement, parameters, is_moderator=self.is_moderator)
 
 
 FromSignedIn = Annotated[SignedInWallet, Dependency(skip_validation=True)]
@@ -54,7 +56,11 @@ async def authenticate_request(
             return SignedInWallet(wallet=key.wallet, proof_kind="key", writes=wallet_writes)
         if (claims := auth.claims_of_header(authorization)) is not None:
             return SignedInWallet(
-                wallet=claims.wallet, proof_kind="token", writes=wallet_writes, expires_at=claims.expires_at
+                wallet=claims.wallet,
+                proof_kind="token",
+                writes=wallet_writes,
+                expires_at=claims.expires_at,
+                is_moderator=auth.is_moderator(claims.wallet),
             )
         return SignedInWallet(wallet=auth.wallet_of_header(authorization), proof_kind="header", writes=wallet_writes)
     return SignedInWallet(wallet=auth.wallet_of_body(await request.body()), proof_kind="body", writes=wallet_writes)

@@ -52,6 +52,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "first_day": Parameter("2026-01-01"),
     "last_day": Parameter("2026-12-31"),
     "path": Parameter("epoch-0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11/log/000000000001-000000100000/manifest.json"),
+    "before": Parameter(48_211),
     "last_valid_block_height": Parameter(301_442_257),
     "target_cost": Parameter("1000000000"),
     "shares": Parameter("5000000000"),

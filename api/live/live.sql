@@ -265,7 +265,8 @@ messages as not materialized (
         from app.reactions as x
         where x.comment_no = c.comment_no
     ) as r
-    -- A comment that was deleted since is not sent to clients that read the entry later.
+    -- A comment that was deleted since is not sent to clients that read the entry later; of one that a moderator hid,
+    -- nothing is sent (policies.sql).
     cross join lateral (
         select
             case
@@ -277,6 +278,48 @@ messages as not materialized (
             case when c.deleted_at is null then c.content end as content
     ) as a
     where e.kind in ('comment', 'reaction')
+
+    union all
+    select
+        e.seq,
+        'moderation',
+        s.market_id,
+        e.at,
+        array_remove(array[
+            'discussions:' || s.market_id, 'market:' || s.market_id, 'me:' || w.wallet,
+            case when d.market_no is null then 'discussions' end
+        ], null),
+        null,
+        json_build_object(
+            'action', d.action,
+            'subject', d.subject,
+            'post_id', d.comment_no::text,
+            'market_id', s.market_id,
+            'user_wallet', w.wallet,
+            'moderator_wallet', o.wallet,
+            'reason', d.reason,
+            'seq', e.seq
+        )
+    from entries as e
+    inner join app.moderation as d on e.seq = d.seq
+    inner join raw.wallets_seen as w on d.wallet_no = w.wallet_no
+    inner join raw.wallets_seen as o on d.moderator_no = o.wallet_no
+    left join raw.markets_seen as s on d.market_no = s.market_no
+    where e.kind = 'moderation'
+
+    union all
+    select
+        e.seq,
+        'profile',
+        null,
+        e.at,
+        array['wallet:' || w.wallet, 'me:' || w.wallet],
+        null,
+        json_build_object('user_wallet', w.wallet, 'display_name', u.display_name, 'bio', u.bio, 'seq', e.seq)
+    from entries as e
+    inner join raw.wallets_seen as w on e.wallet_no = w.wallet_no
+    inner join app.wallets as u on e.wallet_no = u.wallet_no
+    where e.kind = 'profile'
 
     union all
     select

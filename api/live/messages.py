@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from ..schemas.answer import BallotKind, Category, Exact, Instant, Outcome, Price, Side, State
 from ..schemas.markets import MarketBrief
+from ..schemas.moderation import ModerationAction, ModerationSubject
 
 _Seq = Annotated[int, Meta(description="Seq of the log entry of this message.")]
 _Slot = Annotated[int, Meta(description="The slot of its transaction.")]
@@ -112,6 +113,28 @@ class DiscussionEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     content: str | None
     parent_id: str | None = field(name="parentId")
     market_id: str
+    seq: _Seq
+
+
+class ModerationEvent(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again."""
+
+    action: ModerationAction
+    subject: ModerationSubject
+    post_id: Annotated[str | None, Meta(description="The post's id; null for other subjects.")]
+    market_id: str | None
+    user_wallet: Annotated[str, Meta(description="The wallet that the decision is about.")]
+    moderator_wallet: str
+    reason: str
+    seq: _Seq
+
+
+class ProfileEvent(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A wallet's profile as it is now."""
+
+    user_wallet: str
+    display_name: str | None
+    bio: str | None
     seq: _Seq
 
 
@@ -228,6 +251,8 @@ MESSAGES: Final = (
     MessageType("retracted", EventRetracted, ("markets", "trades", "votes", *_OF_WALLET)),
     MessageType("moved", EventRetracted, ("markets", "trades", "votes", *_OF_WALLET)),
     MessageType("discussion", DiscussionEvent, ("discussions", "market", "me")),
+    MessageType("moderation", ModerationEvent, ("discussions", "market", "me")),
+    MessageType("profile", ProfileEvent, ("wallet", "me")),
     MessageType("market_metadata", MarketMetadataEvent, ("markets", "market")),
     MessageType("status", StatusEvent, ("status",)),
     MessageType("market_state", MarketStateSnapshot, ("market",), is_state=True),

@@ -104,7 +104,7 @@ async def list_edits(database: FromDatabase, name: PostName) -> Response[schemas
     tags=["discussions"],
     summary="Create a post under a market",
     security=SECURITY,
-    responses=response_docs.problems(401, 404, 413),
+    responses=response_docs.problems(401, 403, 404, 413),
     opt=_CREATION,
 )
 async def post_under_market(
@@ -119,7 +119,7 @@ async def post_under_market(
     tags=["discussions"],
     summary="Create a post",
     security=SECURITY,
-    responses=response_docs.problems(401, 404, 413),
+    responses=response_docs.problems(401, 403, 404, 413),
     opt=_CREATION,
 )
 async def post_discussion(
@@ -166,7 +166,7 @@ async def delete_discussion(signed_in: FromSignedIn, name: PostName) -> schemas.
     summary="Rate a post up or down",
     status_code=200,
     security=SECURITY,
-    responses=response_docs.problems(401, 404, 413),
+    responses=response_docs.problems(401, 403, 404, 413),
 )
 async def vote_on_discussion(
     database: FromDatabase, signed_in: FromSignedIn, name: PostName, data: schemas.Reaction
@@ -182,7 +182,7 @@ async def vote_on_discussion(
     tags=["discussions"],
     summary="Report a post",
     security=SECURITY,
-    responses=response_docs.problems(401, 404, 409, 413),
+    responses=response_docs.problems(401, 403, 404, 409, 413),
 )
 async def flag_discussion(signed_in: FromSignedIn, name: PostName, data: schemas.PostReport) -> schemas.Ack:
     """Report the post, once per wallet. The number of reports is shown, but not the wallets."""

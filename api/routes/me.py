@@ -1,10 +1,12 @@
-"""Returns the signed-in wallet."""
+"""Returns and describes the signed-in wallet; profiles of all wallets are public."""
 
 from __future__ import annotations
 
-from litestar import Response, get
+import unicodedata
 
-from .. import response_docs, schemas
+from litestar import Response, get, patch
+
+from .. import errors, parameters, response_docs, schemas
 from ..auth.signed_in import SECURITY, FromSignedIn
 from ..dependencies import FromDatabase
 from ..reads import statements
@@ -23,4 +25,50 @@ async def show_me(database: FromDatabase, signed_in: FromSignedIn) -> Response[s
     return await database.answer(statements.compose("wallet"), query_parameters, varying="wallet", is_cacheable=False)
 
 
-HANDLERS = [show_me]
+@patch(
+    "/api/users/me",
+    tags=["wallets"],
+    summary="Set your profile",
+    security=SECURITY,
+    responses=response_docs.problems(401, 403, 413),
+    opt={"weight": 10},
+)
+async def set_profile(
+    database: FromDatabase, signed_in: FromSignedIn, data: schemas.NewProfile
+) -> Response[schemas.Profile]:
+    """Replace the public profile of the signed-in wallet, and return it."""
+    texts = {
+        "display_name": _visible_text("display_name", data.display_name),
+        "bio": _visible_text("bio", data.bio, other_allowed="\n"),
+    }
+    await signed_in.run(statements.compose("set_profile"), texts)
+    return await database.answer(
+        statements.compose("profile"), {"wallet": signed_in.wallet}, varying="wallet", is_cacheable=False
+    )
+
+
+@get(
+    "/api/users/{wallet:str}/profile",
+    tags=["wallets"],
+    summary="Get a wallet's profile",
+    responses=response_docs.read_responses(),
+)
+async def show_profile(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.Profile]:
+    """Return the name and text that the wallet has chosen; null for a wallet that has chosen none."""
+    return await database.answer(statements.compose("profile"), {"wallet": parameters.wallet(wallet)}, varying="wallet")
+
+
+def _visible_text(field: str, text: str | None, *, other_allowed: str = "") -> str | None:
+    """Return a text in NFC without spaces around it; raise InvalidParameter where it hides or reorders letters."""
+    if text is None:
+        return None
+    normal = unicodedata.normalize("NFC", text).strip()
+    # Controls, and marks of direction and of no width, with which one name can pass for another.
+    if any(
+        unicodedata.category(letter) in {"Cc", "Cf", "Cn", "Co"} and letter not in other_allowed for letter in normal
+    ):
+        raise errors.InvalidParameter(field, "expected text without control characters and marks of direction")
+    return normal or None
+
+
+HANDLERS = [show_me, set_profile, show_profile]

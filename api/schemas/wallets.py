@@ -171,3 +171,21 @@ class WalletStats(Struct, kw_only=True):
     active_positions: int = field(name="activePositions")
     settled_positions: int = field(name="settledPositions")
     as_of: AsOf
+
+
+class NewProfile(Struct, kw_only=True):
+    """A wallet's public profile; a member that is left out, or null, is removed. Names are not unique."""
+
+    display_name: Annotated[str, Meta(min_length=1, max_length=50, examples=["Ann"])] | None = None
+    bio: Annotated[str, Meta(max_length=500)] | None = None
+
+
+class Profile(Struct, kw_only=True):
+    """What a wallet says about itself. Show it as text, and the wallet beside it: anyone may choose any name."""
+
+    wallet: str
+    display_name: str | None
+    bio: str | None
+    updated_at: Instant | None
+    is_banned: Annotated[bool, Meta(description="Whether a moderator has banned it from writing.")]
+    as_of: AsOf

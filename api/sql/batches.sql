@@ -2,7 +2,9 @@
 
 -- name: market_batch
 -- Markets in the order of the request, by number and version, and the wallet's positions in them.
-with {asked_markets}
+with asked as materialized (
+    {asked_markets}
+)
 select {stated}, {server}, (
     select string_agg({market_batch_version}, ' ' order by q.place)
     from asked as q
@@ -26,7 +28,9 @@ where m.market_no = any(%(numbers)s::text[]::int[]);
 
 -- name: candle_batch
 -- The candles of several markets in one window, in the order of the request.
-with {asked_markets}
+with asked as materialized (
+    {asked_markets}
+)
 select {stated}, json_build_object(
     'interval', %(interval)s::text,
     'series', coalesce((

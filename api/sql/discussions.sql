@@ -146,7 +146,7 @@ from ops.as_of('{}') as a;
 select {stated}, (
     select row_to_json(r) from (
         select {post} from marts.discussions as c
-        where c.comment_no = %(number)s::bigint and not c.is_deleted
+        where c.comment_no = %(number)s::bigint and not c.is_deleted and not c.is_hidden
     ) as r
 ) as body
 from ops.as_of('{}') as a;

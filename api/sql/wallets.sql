@@ -182,6 +182,23 @@ select {stated}, json_build_array(json_build_object(
 )) as body
 from ops.as_of(array['markets']) as a;
 
+-- name: profile
+-- A wallet's public profile; empty for one that has none.
+select {stated}, json_build_object(
+    'wallet', %(wallet)s::text,
+    'display_name', u.display_name,
+    'bio', u.bio,
+    'updated_at', case when u.display_name is not null or u.bio is not null then u.updated_at end,
+    'is_banned', exists (select from app.bans as b where b.wallet_no = {the_wallet}),
+    'as_of', {as_of}
+) as body
+from ops.as_of('{}') as a
+left join app.wallets as u on u.wallet_no = {the_wallet};
+
+-- name: set_profile
+-- Replace the profile of the signed-in wallet; returns the seq of the log entry.
+select app.set_profile(%(display_name)s, %(bio)s);
+
 -- name: record_visit
 -- Record that the signed-in wallet is here now.
 select app.record_visit();

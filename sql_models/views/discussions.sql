@@ -1,4 +1,5 @@
--- Comments under each market, with their ratings and reports. A deleted comment keeps its place, but not its text.
+-- Comments under each market, with their ratings and reports. A deleted or hidden comment keeps its place, but not its
+-- text.
 select
     comments.comment_no,
     comments.market_no,
@@ -6,8 +7,9 @@ select
     markets.market_id,
     wallets.wallet as user_wallet,
     comments.parent_no,
-    case when comments.deleted_at is null then comments.content end as content,
+    case when comments.deleted_at is null and comments.hidden_at is null then comments.content end as content,
     comments.deleted_at is not null as is_deleted,
+    comments.hidden_at is not null as is_hidden,
     comments.edited_at is not null as is_edited,
     (
         select count(*) from {{ source('app', 'comment_edits') }} as edits
@@ -21,7 +23,7 @@ select
     ) as flags_count,
     (
         select count(*) from {{ source('app', 'comments') }} as replies
-        where replies.parent_no = comments.comment_no and replies.deleted_at is null
+        where replies.parent_no = comments.comment_no and replies.deleted_at is null and replies.hidden_at is null
     ) as replies_count,
     comments.created_at,
     comments.edited_at,

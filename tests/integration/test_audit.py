@@ -134,6 +134,22 @@ def test_an_erased_text_leaves_the_chain_whole(filled: testing.PostgresDatabase)
     assert audit.verify(filled.dsn()).unsealed == 0
 
 
+def test_edits_and_decisions_of_moderators_leave_the_chain_whole(filled: testing.PostgresDatabase) -> None:
+    """The digest of an edit is that of the new text, so a change past the functions is found after it, too."""
+    with filled.connect() as owner:
+        owner.execute("select set_config('zmart.wallet', min(wallet), false) from raw.wallets_seen")
+        owner.execute("select app.edit_comment(1, 'Certainly'), app.edit_comment(2, 'Never')")
+        owner.execute("select set_config('zmart.is_moderator', 'true', false)")
+        owner.execute("select app.moderate_comment(1, 'hide', 'Off topic'), app.moderate_comment(2, 'erase', 'Insult')")
+    assert audit.verify(filled.dsn()).unsealed == 0
+
+    with filled.connect("postgres") as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute("update app.comments set content = 'Uncertain' where comment_no = 1")
+    with pytest.raises(EntryDiffers, match="text of the comment"):
+        audit.verify(filled.dsn())
+
+
 def test_a_lost_tail_and_another_tail_are_found(filled: testing.PostgresDatabase) -> None:
     """A chain that was cut, and one that was continued differently, do not hold a position that a reader holds."""
     held_position = position(filled)

@@ -53,6 +53,8 @@ TABLES = (
     "sessions",
     "redeemed_nonces",
     "allowances",
+    "bans",
+    "moderation",
 )
 
 
@@ -118,6 +120,24 @@ FUNCTIONS = {
     "cast_signed_ballot": f"select app.cast_signed_ballot('{'a' * 64}', 'proposal', true, '', '', null, null, 'any')",
     "set_market_metadata": f"select app.set_market_metadata('{'b' * 64}', 'Ten words', '', 'other', '{{}}', null, '')",
 }
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "select app.moderate_comment(1, 'hide', 'Because')",
+        f"select app.moderate_wallet('{BOB}', 'ban', 'Because')",
+        f"select app.moderate_wallet('{BOB}', 'unban', 'Because')",
+    ],
+)
+def test_only_moderators_moderate(shared: testing.PostgresDatabase, call: str) -> None:
+    """A wallet whose request is not a moderator's is refused, and so is a moderator's request without a wallet."""
+    with shared.connect("zmart_api") as api:
+        for wallet, is_moderator in ((ALICE, ""), (None, "true")):
+            api.execute("select set_config('zmart.is_moderator', %s, false)", (is_moderator,))
+            with pytest.raises(psycopg.Error) as refused:
+                acting(api, wallet, call)
+            assert refused.value.sqlstate == "ZM403"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

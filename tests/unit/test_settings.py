@@ -77,6 +77,7 @@ def test_an_empty_variable_is_an_absent_one() -> None:
         ("OPERATOR_WALLETS", "6s8bbb"),
         ("PRO_WALLETS", "6s8bbb"),
         ("MAKER_WALLETS", "6s8bbb"),
+        ("MODERATOR_WALLETS", "6s8bbb"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("PROPOSAL_APPROVAL_THRESHOLD", "70"),
         ("PROPOSAL_APPROVAL_THRESHOLD", "0.70001"),

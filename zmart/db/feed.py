@@ -53,6 +53,8 @@ Kind: TypeAlias = Literal[
     "reaction",
     "metadata",
     "mart_stale",
+    "moderation",
+    "profile",
 ]
 
 #: The longest delay that a lost notification can cause.

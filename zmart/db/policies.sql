@@ -13,13 +13,34 @@ begin
 end
 $$;
 
--- Profiles, metadata, ballots, comments with their edits, and reactions are public.
+-- Profiles, metadata, ballots, comments with their edits unless a moderator hid them, reactions, bans and decisions of
+-- moderators are public.
 create policy read_all on app.wallets for select using (true);
 create policy read_all on app.market_metadata for select using (true);
 create policy read_all on app.ballots for select using (true);
-create policy read_all on app.comments for select using (true);
-create policy read_all on app.comment_edits for select using (true);
+create policy read_shown on app.comments for select using (hidden_at is null);
+create policy read_shown on app.comment_edits for select using (exists (
+    select from app.comments as c where c.comment_no = comment_edits.comment_no and c.hidden_at is null
+));
 create policy read_all on app.reactions for select using (true);
+create policy read_all on app.bans for select using (true);
+create policy read_all on app.moderation for select using (true);
+
+-- Hidden posts are for moderators, and for functions and views of the owner, which return them without their text.
+create policy read_all on app.comments for select to zmart_owner using (true);
+create policy read_all on app.comment_edits for select to zmart_owner using (true);
+create policy read_as_moderator on app.comments for select to zmart_api using (app.is_moderator());
+create policy read_as_moderator on app.flags for select to zmart_api using (app.is_moderator());
+
+-- Moderators decide about rows of others. The log of their decisions is only ever added to.
+create policy moderate on app.comments for update to zmart_owner using (app.is_moderator());
+create policy moderate on app.comment_edits for update to zmart_owner using (app.is_moderator());
+create policy moderate on app.bans for insert to zmart_owner
+with check (app.is_moderator() and moderator_no = app.current_wallet_no());
+create policy moderate on app.wallets for update to zmart_owner using (app.is_moderator());
+create policy lift_ban on app.bans for delete to zmart_owner using (app.is_moderator());
+create policy moderate on app.moderation for insert to zmart_owner
+with check (app.is_moderator() and moderator_no = app.current_wallet_no());
 
 -- A wallet inserts only its own rows. An edit belongs to the wallet that wrote the comment.
 create policy insert_own on app.wallets for insert to zmart_owner with check (wallet_no = app.current_wallet_no());

@@ -76,7 +76,8 @@ grant update (genesis_hash, program_id) on raw.identity to zmart_ingest;
 create table raw.feed (
     seq bigint primary key check (seq > 0),
     kind text collate "C" not null check (kind in (
-        'event', 'retracted', 'moved', 'finalized_through', 'ballot', 'comment', 'reaction', 'metadata', 'mart_stale'
+        'event', 'retracted', 'moved', 'finalized_through', 'ballot', 'comment', 'reaction', 'metadata', 'mart_stale',
+        'moderation', 'profile'
     )),
     ref bigint,
     market_no int,
@@ -86,9 +87,9 @@ create table raw.feed (
 );
 comment on table raw.feed is 'Holds one row per fact that a reader can learn, without gaps, in commit order.';
 comment on column raw.feed.ref is
-'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata: the row''s own seq. mart_stale: null.';
+'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, profile: the row''s own seq. mart_stale: null.';
 comment on column raw.feed.digest is
-'ballot, comment, reaction, metadata: SHA-256 of the text at that time, so that the text may be erased later. Null for other kinds.';
+'SHA-256 of the text at that time, so that the text may be erased later. Null for event, retracted, moved, finalized_through and mart_stale.';
 -- Finds the few entries that retract or move earlier ones, so that a window without any costs nothing.
 create index feed_corrections on raw.feed (seq) where kind in ('retracted', 'moved');
 -- Finds the watermark of finality without reading the feed.
@@ -844,15 +845,25 @@ create table app.comments (
     market_no int not null references raw.markets_seen,
     wallet_no int not null references raw.wallets_seen,
     parent_no bigint references app.comments,
-    content text not null check ((length(btrim(content)) > 0) and (length(content) <= 1000)),
+    content text not null,
     created_at timestamptz not null default clock_timestamp(),
     edited_at timestamptz,
     deleted_at timestamptz,
     root_no bigint references app.comments,
-    constraint comments_root_check check ((parent_no is null) = (root_no is null))
+    hidden_at timestamptz,
+    erased_at timestamptz,
+    constraint comments_root_check check ((parent_no is null) = (root_no is null)),
+    constraint comments_content_check check (
+        length(content) <= 1000 and (length(btrim(content)) > 0 or erased_at is not null)
+    ),
+    constraint comments_erased_check check (
+        erased_at is null or (content = '' and hidden_at is not null)
+    )
 );
 comment on table app.comments is 'Holds one row per comment on a market. A reply names its parent.';
 comment on column app.comments.root_no is 'The comment that began the thread. Null for that comment itself.';
+comment on column app.comments.hidden_at is 'When a moderator hid it; null if it is shown.';
+comment on column app.comments.erased_at is 'When a moderator erased its text; the log has its digest.';
 -- Reads the comments of a wallet, newest first.
 create index comments_wallet_no_created_at_idx on app.comments (wallet_no, created_at desc);
 -- Reads a page of the threads of a market.
@@ -906,6 +917,39 @@ comment on table app.flags is 'Holds one row per wallet and comment that it repo
 alter table app.flags enable row level security;
 alter table app.flags force row level security;
 grant select on app.flags to zmart_api;
+
+create table app.bans (
+    wallet_no int primary key references raw.wallets_seen,
+    moderator_no int not null references raw.wallets_seen,
+    reason text not null check (length(btrim(reason)) > 0 and length(reason) <= 500),
+    banned_at timestamptz not null default clock_timestamp()
+);
+comment on table app.bans is 'Holds one row per wallet that may not write through the API.';
+alter table app.bans enable row level security;
+alter table app.bans force row level security;
+grant select on app.bans to zmart_api;
+
+create table app.moderation (
+    seq bigint primary key,
+    action text collate "C" not null check (action in (
+        'hide', 'restore', 'erase', 'dismiss', 'ban', 'unban', 'clear'
+    )),
+    subject text collate "C" not null check (subject in ('post', 'wallet', 'profile')),
+    comment_no bigint references app.comments,
+    market_no int references raw.markets_seen,
+    wallet_no int not null references raw.wallets_seen,
+    moderator_no int not null references raw.wallets_seen,
+    reason text not null check (length(btrim(reason)) > 0 and length(reason) <= 500),
+    decided_at timestamptz not null default clock_timestamp(),
+    constraint moderation_post_check check ((comment_no is null) = (subject <> 'post'))
+);
+comment on table app.moderation is 'Holds every decision of a moderator, in the order of the log. Rows are never changed.';
+comment on column app.moderation.wallet_no is 'The wallet whose text or right to write the decision is about.';
+-- Finds the decisions about a comment, for the queue and for the state of a comment at the end of a day.
+create index moderation_comments on app.moderation (comment_no, seq) where comment_no is not null;
+alter table app.moderation enable row level security;
+alter table app.moderation force row level security;
+grant select on app.moderation to zmart_api;
 
 create table app.sessions (
     session_id uuid default gen_random_uuid() primary key,

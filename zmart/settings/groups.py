@@ -158,6 +158,8 @@ class ApiSettings:
     #: Wallets whose API keys have the limits of the tiers pro and maker.
     pro_wallets: frozenset[Address]
     maker_wallets: frozenset[Address]
+    #: Wallets that may hide posts and ban wallets.
+    moderator_wallets: frozenset[Address]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,6 +197,7 @@ def _api(env: Environment, hosts: HostSettings, chain: ChainSettings) -> ApiSett
         operator_wallets=env.addresses("OPERATOR_WALLETS"),
         pro_wallets=env.addresses("PRO_WALLETS"),
         maker_wallets=env.addresses("MAKER_WALLETS"),
+        moderator_wallets=env.addresses("MODERATOR_WALLETS"),
     )
 
 

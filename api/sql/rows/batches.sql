@@ -1,12 +1,10 @@
 -- name: asked_markets
 -- The markets of a request by place, each with its number where the log contains it; names are separated by spaces.
-asked as materialized (
-    select a.place, a.name, coalesce(
-        (select s.market_no from raw.markets_seen as s where s.market_id = a.name),
-        (select s.market_no from raw.markets_seen as s where s.account = a.name)
-    ) as market_no
-    from string_to_table(%(market_names)s::text, ' ') with ordinality as a (name, place)
-)
+select a.place, a.name, coalesce(
+    (select s.market_no from raw.markets_seen as s where s.market_id = a.name),
+    (select s.market_no from raw.markets_seen as s where s.account = a.name)
+) as market_no
+from string_to_table(%(market_names)s::text, ' ') with ordinality as a (name, place)
 
 -- name: missing_markets
 -- The requested names that are no shown market, in the order of the request.

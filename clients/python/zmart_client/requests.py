@@ -24,6 +24,7 @@ from .types import (
     ChangedPost,
     CreatedApiKey,
     CreateMarket,
+    Decided,
     Discussions,
     DisputeBallot,
     DisputeCounts,
@@ -43,6 +44,8 @@ from .types import (
     MarketVotes,
     MetadataResult,
     NewApiKey,
+    ModerationLog,
+    ModerationQueue,
     NewestActivities,
     NewMarketPost,
     NewMetadata,
@@ -54,6 +57,7 @@ from .types import (
     Portfolio,
     PositionBatch,
     PositionBatchRequest,
+    PostDecision,
     PostReport,
     PostResult,
     PriceHistory,
@@ -95,6 +99,7 @@ from .types import (
     VoteOnProposal,
     Wallet,
     WalletActivity,
+    WalletDecision,
     WalletStats,
     WalletTradePage,
     WalletVotes,
@@ -664,6 +669,46 @@ class Requests:
             await self._transport.request(
                 "GET", f"/api/markets/{_quoted(market)}/votes", query={"type": type, "limit": limit, "offset": offset}
             ),
+        )
+
+    async def list_moderation_log(self, *, before: int | None = None, limit: int | None = None) -> ModerationLog:
+        """List decisions of moderators.
+
+        List decisions with their reasons, the newest first; everybody can read them.
+        """
+        return cast(
+            "ModerationLog",
+            await self._transport.request("GET", "/api/moderation/log", query={"before": before, "limit": limit}),
+        )
+
+    async def moderate_post(self, name: str, **body: Unpack[PostDecision]) -> Decided:
+        """Decide about a post.
+
+        Hide, restore or erase a post, or dismiss its reports; the decision is public. For moderators only. A hidden
+        post is in no response and no message; hiding the first post of a thread hides the thread. Erasing removes its
+        text and earlier texts for good; their digests stay in the log.
+        """
+        return cast(
+            "Decided", await self._transport.request("POST", f"/api/moderation/posts/{_quoted(name)}", body=body)
+        )
+
+    async def show_moderation_queue(self, *, limit: int | None = None) -> ModerationQueue:
+        """List reported posts.
+
+        List posts with reports that no decision has followed yet, the most reported first; for moderators only.
+        """
+        return cast(
+            "ModerationQueue", await self._transport.request("GET", "/api/moderation/queue", query={"limit": limit})
+        )
+
+    async def moderate_wallet(self, wallet: str, **body: Unpack[WalletDecision]) -> Decided:
+        """Ban a wallet, or lift its ban.
+
+        Ban a wallet from posting, rating, reporting and describing, or lift its ban. For moderators only. The wallet
+        can still trade, vote, sign in, read and follow streams, and delete its own posts.
+        """
+        return cast(
+            "Decided", await self._transport.request("POST", f"/api/moderation/wallets/{_quoted(wallet)}", body=body)
         )
 
     async def batch_positions(self, **body: Unpack[PositionBatchRequest]) -> PositionBatch:

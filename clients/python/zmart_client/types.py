@@ -408,6 +408,14 @@ class Deadline(TypedDict):
     at: str
 
 
+class Decided(TypedDict):
+    """A decision that was recorded."""
+
+    message: str
+    seq: int
+    """Its log entry."""
+
+
 class Discussion(TypedDict):
     """One post. `content` is text, never markup: show it as text."""
 
@@ -639,6 +647,7 @@ class Frame(TypedDict):
         | RetractedMessage
         | MovedMessage
         | DiscussionMessage
+        | ModerationMessage
         | MarketMetadataMessage
         | StatusMessage
         | MarketStateMessage
@@ -1232,6 +1241,63 @@ class ModelStatus(TypedDict):
     next_attempt_at: str | None
 
 
+class ModerationDecision(TypedDict):
+    """One decision."""
+
+    seq: int
+    action: Literal["ban", "clear", "dismiss", "erase", "hide", "restore", "unban"]
+    subject: Literal["market_page", "post", "profile", "wallet"]
+    post_id: str | None
+    market_id: str | None
+    user_wallet: str
+    """The wallet that the decision is about."""
+    moderator_wallet: str
+    reason: str
+    decided_at: str
+
+
+class ModerationEvent(TypedDict):
+    """A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again."""
+
+    action: Literal["ban", "clear", "dismiss", "erase", "hide", "restore", "unban"]
+    subject: Literal["market_page", "post", "profile", "wallet"]
+    post_id: str | None
+    """The post's id; null for other subjects."""
+    market_id: str | None
+    user_wallet: str
+    """The wallet that the decision is about."""
+    moderator_wallet: str
+    reason: str
+    seq: int
+    """Seq of the log entry of this message."""
+
+
+class ModerationLog(TypedDict):
+    """Decisions of moderators, the newest first."""
+
+    decisions: list[ModerationDecision]
+    limit: int
+    next_before: int | None
+    """Send it as `before` for the next page; null on the last."""
+    as_of: AsOf
+
+
+class ModerationMessage(TypedDict):
+    """A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again."""
+
+    type: Literal["moderation"]
+    market_id: str | None
+    timestamp: str
+    data: ModerationEvent
+
+
+class ModerationQueue(TypedDict):
+    """Reported posts, those with the most reports first."""
+
+    posts: list[ReportedPost]
+    limit: int
+
+
 class MovedMessage(TypedDict):
     """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
@@ -1632,6 +1698,14 @@ class PositionsOfWallet(TypedDict):
     positions: list[PortfolioPosition]
 
 
+class PostDecision(TypedDict):
+    """What becomes of a post. An erased text cannot be restored; `dismiss` takes the post off the queue."""
+
+    action: Literal["dismiss", "erase", "hide", "restore"]
+    reason: str
+    """Public."""
+
+
 class PostReport(TypedDict):
     """The reason for a report of a post."""
 
@@ -1994,6 +2068,25 @@ class Replies(TypedDict):
     as_of: AsOf
 
 
+class ReportedPost(TypedDict):
+    """A post with reports that no decision has followed yet."""
+
+    id: str
+    market_id: str | None
+    user_wallet: str
+    content: str
+    """Its text, also if it is hidden or deleted."""
+    is_hidden: bool
+    is_deleted: bool
+    is_author_banned: bool
+    created_at: str
+    flags: int
+    """Wallets that reported it since the last decision."""
+    reasons: list[str]
+    """The newest ten."""
+    last_flag_at: str
+
+
 class ResolveMarket(TypedDict):
     """A proposed outcome and its evidence."""
 
@@ -2243,6 +2336,7 @@ class Subscribed(TypedDict):
         | RetractedMessage
         | MovedMessage
         | DiscussionMessage
+        | ModerationMessage
         | MarketMetadataMessage
         | StatusMessage
         | MarketStateMessage
@@ -2788,6 +2882,14 @@ class WalletCounts(TypedDict):
     dispute_votes: int
     discussions: int
     """Posts that are not deleted."""
+
+
+class WalletDecision(TypedDict):
+    """Whether a wallet may write through the API. Its positions, trades and ballots are not affected."""
+
+    action: Literal["ban", "unban"]
+    reason: str
+    """Public."""
 
 
 class WalletStats(TypedDict):

@@ -465,6 +465,45 @@ export class Requests {
   }
 
   /**
+   * List decisions of moderators.
+   *
+   * List decisions with their reasons, the newest first; everybody can read them.
+   */
+  async listModerationLog(query: { before?: number; limit?: number } = {}): Promise<types.ModerationLog> {
+    return (await this.transport.request("GET", `/api/moderation/log`, { query })) as types.ModerationLog;
+  }
+
+  /**
+   * Decide about a post.
+   *
+   * Hide, restore or erase a post, or dismiss its reports; the decision is public. For moderators only. A
+   * hidden post is in no response and no message; hiding the first post of a thread hides the thread. Erasing
+   * removes its text and earlier texts for good; their digests stay in the log.
+   */
+  async moderatePost(name: string, body: types.PostDecision): Promise<types.Decided> {
+    return (await this.transport.request("POST", `/api/moderation/posts/${encodeURIComponent(name)}`, { body })) as types.Decided;
+  }
+
+  /**
+   * List reported posts.
+   *
+   * List posts with reports that no decision has followed yet, the most reported first; for moderators only.
+   */
+  async showModerationQueue(query: { limit?: number } = {}): Promise<types.ModerationQueue> {
+    return (await this.transport.request("GET", `/api/moderation/queue`, { query })) as types.ModerationQueue;
+  }
+
+  /**
+   * Ban a wallet, or lift its ban.
+   *
+   * Ban a wallet from posting, rating, reporting and describing, or lift its ban. For moderators only. The
+   * wallet can still trade, vote, sign in, read and follow streams, and delete its own posts.
+   */
+  async moderateWallet(wallet: string, body: types.WalletDecision): Promise<types.Decided> {
+    return (await this.transport.request("POST", `/api/moderation/wallets/${encodeURIComponent(wallet)}`, { body })) as types.Decided;
+  }
+
+  /**
    * Get positions of several wallets.
    *
    * Return each wallet's positions in the order of the request, in one snapshot; all of it is public chain

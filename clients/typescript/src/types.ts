@@ -365,6 +365,13 @@ export interface Deadline {
   at: string;
 }
 
+/** A decision that was recorded. */
+export interface Decided {
+  message: string;
+  /** Its log entry. */
+  seq: number;
+}
+
 /** One post. `content` is text, never markup: show it as text. */
 export interface Discussion {
   id: string;
@@ -574,7 +581,7 @@ export interface Frame {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** The process is running. */
@@ -1131,6 +1138,58 @@ export interface ModelStatus {
   next_attempt_at: string | null;
 }
 
+/** One decision. */
+export interface ModerationDecision {
+  seq: number;
+  action: "ban" | "clear" | "dismiss" | "erase" | "hide" | "restore" | "unban";
+  subject: "market_page" | "post" | "profile" | "wallet";
+  post_id: string | null;
+  market_id: string | null;
+  /** The wallet that the decision is about. */
+  user_wallet: string;
+  moderator_wallet: string;
+  reason: string;
+  decided_at: string;
+}
+
+/** A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again. */
+export interface ModerationEvent {
+  action: "ban" | "clear" | "dismiss" | "erase" | "hide" | "restore" | "unban";
+  subject: "market_page" | "post" | "profile" | "wallet";
+  /** The post's id; null for other subjects. */
+  post_id: string | null;
+  market_id: string | null;
+  /** The wallet that the decision is about. */
+  user_wallet: string;
+  moderator_wallet: string;
+  reason: string;
+  /** Seq of the log entry of this message. */
+  seq: number;
+}
+
+/** Decisions of moderators, the newest first. */
+export interface ModerationLog {
+  decisions: ModerationDecision[];
+  limit: number;
+  /** Send it as `before` for the next page; null on the last. */
+  next_before: number | null;
+  as_of: AsOf;
+}
+
+/** A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again. */
+export interface ModerationMessage {
+  type: "moderation";
+  market_id: string | null;
+  timestamp: string;
+  data: ModerationEvent;
+}
+
+/** Reported posts, those with the most reports first. */
+export interface ModerationQueue {
+  posts: ReportedPost[];
+  limit: number;
+}
+
 /** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
 export interface MovedMessage {
   type: "moved";
@@ -1512,6 +1571,13 @@ export interface PositionsOfWallet {
   positions: PortfolioPosition[];
 }
 
+/** What becomes of a post. An erased text cannot be restored; `dismiss` takes the post off the queue. */
+export interface PostDecision {
+  action: "dismiss" | "erase" | "hide" | "restore";
+  /** Public. */
+  reason: string;
+}
+
 /** The reason for a report of a post. */
 export interface PostReport {
   reason: string;
@@ -1844,6 +1910,24 @@ export interface Replies {
   as_of: AsOf;
 }
 
+/** A post with reports that no decision has followed yet. */
+export interface ReportedPost {
+  id: string;
+  market_id: string | null;
+  user_wallet: string;
+  /** Its text, also if it is hidden or deleted. */
+  content: string;
+  is_hidden: boolean;
+  is_deleted: boolean;
+  is_author_banned: boolean;
+  created_at: string;
+  /** Wallets that reported it since the last decision. */
+  flags: number;
+  /** The newest ten. */
+  reasons: string[];
+  last_flag_at: string;
+}
+
 /** A proposed outcome and its evidence. */
 export interface ResolveMarket {
   /** true for YES; null (INVALID) cannot be proposed on chain. */
@@ -2071,7 +2155,7 @@ export interface Subscribed {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** A post that started a thread, with its first replies as a flat list in the order of their creation. */
@@ -2573,6 +2657,13 @@ export interface WalletCounts {
   dispute_votes: number;
   /** Posts that are not deleted. */
   discussions: number;
+}
+
+/** Whether a wallet may write through the API. Its positions, trades and ballots are not affected. */
+export interface WalletDecision {
+  action: "ban" | "unban";
+  /** Public. */
+  reason: string;
 }
 
 /** The sums of a wallet's trading. */

@@ -114,6 +114,7 @@ def serve_recorded_chain(database: testing.PostgresDatabase, folder: Path, **mor
 
     async def live() -> None:
         async with chain_stack.open_chain_stack(folder, database, past_hours=0.2) as stack:
+            wallet = Wallet()
             configuration = settings.load(
                 {
                     "DATABASE_URL": database.dsn(),
@@ -122,11 +123,12 @@ def serve_recorded_chain(database: testing.PostgresDatabase, folder: Path, **mor
                     "ANALYST_SQL": "true",
                     "SOLANA_RPC_URL": stack.node.url,
                     "SOLANA_CLUSTER": "localnet",
+                    "MODERATOR_WALLETS": wallet.address,
                     **SIGNING_IN,
                     **more,
                 }
             )
-            here = RecordedChain(stack, loop, configuration, Wallet())
+            here = RecordedChain(stack, loop, configuration, wallet)
             await stack.node.call("requestAirdrop", here.wallet.address, 1_000 * SOL)
             await stack.pass_blocks(2)
             await here.catch_up()

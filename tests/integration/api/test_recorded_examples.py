@@ -211,6 +211,12 @@ class _Recorder:
         await self.call("listReplies", name=name)
         await self.call("listEdits", name=name)
         await self.call("deleteDiscussion", name=name)
+        await self.call("setProfile", {"display_name": "Ann", "bio": "I watch the weather."})
+        reason = {"reason": "Repeats an advertisement."}
+        await self.call("showModerationQueue")
+        await self.call("moderatePost", {"action": "hide", **reason}, name=name)
+        await self.call("moderateWallet", {"action": "ban", **reason}, wallet=Wallet().address)
+        await self.call("listModerationLog")
 
     async def read(self) -> None:
         """Call every operation that only reads."""

@@ -35,7 +35,7 @@ select
         when 'comment' then (
             select c.content from app.comments as c
             where
-                c.comment_no = f.ref and c.deleted_at is null
+                c.comment_no = f.ref and c.deleted_at is null and c.erased_at is null
                 and not exists (
                     select from raw.feed as later where later.kind = 'comment' and later.ref = f.ref and later.seq > f.seq
                 )

@@ -7,6 +7,7 @@ declare
 begin
     perform app.require_content(p_content);
     v_comment := app.lock_comment(p_comment_no);
+    perform app.require_right_to_write();
     if v_comment.wallet_no is distinct from app.current_wallet_no() then
         raise exception 'You can only edit your own discussions' using errcode = 'ZM403';
     end if;
@@ -15,7 +16,7 @@ begin
     end if;
     insert into app.comment_edits (comment_no, content_before) values (p_comment_no, v_comment.content);
     update app.comments set content = p_content, edited_at = clock_timestamp() where comment_no = p_comment_no;
-    return app.append_comment_entry('comment', v_comment, v_comment.wallet_no);
+    return app.append_comment_entry('comment', v_comment, v_comment.wallet_no, p_content);
 end
 $$;
 comment on function app.edit_comment is

@@ -10,6 +10,7 @@ begin
         raise exception 'a reason must have 1 to 500 characters' using errcode = 'ZM422';
     end if;
     v_comment := app.lock_comment(p_comment_no);
+    perform app.require_right_to_write();
     v_wallet_no := raw.wallet_number(v_wallet);
     insert into app.flags (comment_no, wallet_no, reason) values (p_comment_no, v_wallet_no, p_reason);
 exception when unique_violation then

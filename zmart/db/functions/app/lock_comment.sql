@@ -6,11 +6,11 @@ declare
     v_comment app.comments;
 begin
     perform raw.take_writer();
-    select * into v_comment from app.comments where comment_no = p_comment_no and deleted_at is null;
+    select * into v_comment from app.comments where comment_no = p_comment_no and deleted_at is null and hidden_at is null;
     if v_comment.comment_no is null then
         raise exception 'Discussion not found' using errcode = 'ZM404';
     end if;
     return v_comment;
 end
 $$;
-comment on function app.lock_comment is 'Takes raw.writer and returns a comment. ZM404: no such comment, or deleted.';
+comment on function app.lock_comment is 'Takes raw.writer and returns a comment. ZM404: no such comment, deleted, or hidden.';

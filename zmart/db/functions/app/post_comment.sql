@@ -11,13 +11,14 @@ declare
 begin
     perform app.require_content(p_content);
     perform raw.take_writer();
+    perform app.require_right_to_write();
     v_market_no := raw.market_number(p_market);
     if v_market_no is null then
         raise exception 'there is no market %', p_market using errcode = 'ZM404';
     end if;
     if p_parent_no is not null then
         select coalesce(root_no, comment_no) into v_root_no from app.comments
-        where comment_no = p_parent_no and market_no = v_market_no and deleted_at is null;
+        where comment_no = p_parent_no and market_no = v_market_no and deleted_at is null and hidden_at is null;
         if v_root_no is null then
             raise exception 'there is no comment % under this market', p_parent_no using errcode = 'ZM404';
         end if;

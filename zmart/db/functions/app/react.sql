@@ -11,6 +11,7 @@ begin
         raise exception 'a vote must be up or down, or null to remove it' using errcode = 'ZM422';
     end if;
     v_comment := app.lock_comment(p_comment_no);
+    perform app.require_right_to_write();
     v_wallet_no := raw.wallet_number(v_wallet);
     select vote into v_before from app.reactions where comment_no = p_comment_no and wallet_no = v_wallet_no;
     if v_before is not distinct from p_vote then

@@ -13,6 +13,7 @@ declare
     v_seq bigint;
 begin
     perform raw.take_writer();
+    perform app.require_right_to_write();
     v_wallet_no := raw.wallet_number(v_wallet);
     v_market_no := raw.market_number(p_market_id);
     select creator_wallet, ipfs_question_hash into v_creator, v_anchored

@@ -1,5 +1,5 @@
 create or replace function raw.append_entries(
-    -- One element per entry. Digests: of the text for ballot, comment, reaction and metadata; of signature, ordinal and
+    -- One element per entry. Digests: of the text for kinds that wallets write; of signature, ordinal and
     -- bytes for event (zmart/chain/event_digests.py); null for the others.
     p_kinds text [], p_refs bigint [], p_market_nos int [], p_wallet_nos int [], p_digests bytea []
 ) returns bigint
@@ -26,7 +26,9 @@ begin
     insert into raw.feed (seq, kind, ref, market_no, wallet_no, digest)
     select
         v_head + g.position, g.kind, g.ref, g.market_no, g.wallet_no,
-        case when g.kind in ('ballot', 'comment', 'reaction', 'metadata') then g.digest end
+        case
+            when g.kind not in ('event', 'retracted', 'moved', 'finalized_through', 'mart_stale') then g.digest
+        end
     from unnest(p_kinds, p_refs, p_market_nos, p_wallet_nos, p_digests) with ordinality as g (
         kind, ref, market_no, wallet_no, digest, position
     )

@@ -1,0 +1,88 @@
+-- Moderation: the queue of reports, decisions and their public log.
+
+-- name: moderation_queue
+-- Posts with reports since the last decision about them, those with the most first. Run as a moderator: row level
+-- security shows the reports and hidden posts of others to nobody else.
+select json_build_object(
+    'posts', coalesce((
+        select json_agg(row_to_json(r)) from (
+            select
+                c.comment_no::text as id,
+                s.market_id,
+                w.wallet as user_wallet,
+                c.content,
+                c.hidden_at is not null as is_hidden,
+                c.deleted_at is not null as is_deleted,
+                b.wallet_no is not null as is_author_banned,
+                c.created_at,
+                q.flags,
+                q.reasons,
+                q.last_flag_at
+            from (
+                select
+                    f.comment_no, count(*) as flags, max(f.flagged_at) as last_flag_at,
+                    trim_array(
+                        array_agg(f.reason order by f.flagged_at desc), greatest(count(*) - 10, 0)::int
+                    ) as reasons
+                from app.flags as f
+                where not exists (
+                    select from app.moderation as d
+                    where d.comment_no = f.comment_no and d.decided_at >= f.flagged_at
+                )
+                group by f.comment_no
+                order by count(*) desc, f.comment_no asc
+                limit %(limit)s
+            ) as q
+            inner join app.comments as c on q.comment_no = c.comment_no
+            inner join raw.markets_seen as s on c.market_no = s.market_no
+            inner join raw.wallets_seen as w on c.wallet_no = w.wallet_no
+            left join app.bans as b on c.wallet_no = b.wallet_no
+            order by q.flags desc, q.comment_no asc
+        ) as r
+    ), '[]'),
+    'limit', %(limit)s::int
+)::text as body
+where app.is_moderator();
+
+-- name: moderate_comment
+-- Hide, restore or erase a post, or dismiss its reports; returns the seq of the log entry.
+select app.moderate_comment(%(number)s::bigint, %(action)s::text, %(reason)s);
+
+-- name: moderate_wallet
+-- Ban a wallet or lift its ban; returns the seq of the log entry.
+select app.moderate_wallet(%(wallet)s, %(action)s::text, %(reason)s);
+
+-- name: moderation_log
+-- Decisions before a seq, the newest first.
+with page as materialized (
+    select d.* from app.moderation as d
+    where d.seq < %(before)s::bigint
+    order by d.seq desc
+    limit %(limit)s + 1
+),
+shown as materialized (
+    select * from page order by seq desc limit %(limit)s
+)
+select {stated}, json_build_object(
+    'decisions', coalesce((
+        select json_agg(json_build_object(
+            'seq', d.seq,
+            'action', d.action,
+            'subject', d.subject,
+            'post_id', d.comment_no::text,
+            'market_id', s.market_id,
+            'user_wallet', w.wallet,
+            'moderator_wallet', o.wallet,
+            'reason', d.reason,
+            'decided_at', d.decided_at
+        ) order by d.seq desc)
+        from shown as d
+        inner join raw.wallets_seen as w on d.wallet_no = w.wallet_no
+        inner join raw.wallets_seen as o on d.moderator_no = o.wallet_no
+        left join raw.markets_seen as s on d.market_no = s.market_no
+    ), '[]'),
+    'limit', %(limit)s::int,
+    'next_before', (select min(d.seq) from shown as d where (select count(*) from page) > %(limit)s),
+    'as_of', {as_of}
+) as body
+from ops.as_of('{}') as a;
