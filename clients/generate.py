@@ -44,6 +44,8 @@ class Operation:
     body: Schema | None
     #: None for bytes.
     answer: Schema | None
+    #: Whether it accepts an Idempotency-Key, so that it may be sent again.
+    is_idempotent: bool
 
 
 class Language(Protocol):
@@ -85,6 +87,7 @@ def operations() -> Iterator[Operation]:
                 query=[one for one in parameters if one["in"] == "query"],
                 body=body and body["schema"],
                 answer=content[JSON]["schema"] if JSON in content else None,
+                is_idempotent=operation.get("x-idempotent", False),
             )
 
 
@@ -115,7 +118,13 @@ class Transport(Structure):
     """Carries a call."""
 
     async def request(
-        self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+        is_idempotent: bool = False,
     ) -> Any:
         """The body of the answer: JSON read, or bytes."""
         ...
@@ -226,6 +235,8 @@ class Python:
             arguments.append("query={" + ", ".join(f"{key!r}: {value}" for key, value in query.items()) + "}")
         if one.body:
             arguments.append("body=body")
+        if one.is_idempotent:
+            arguments.append("is_idempotent=True")
         yield f'        return cast("{answer}", await self._transport.request({", ".join(arguments)}))'
         yield ""
 
@@ -310,10 +321,10 @@ class TypeScript:
     def requests(self) -> str:
         """Return the source of the module `requests`."""
         parts = [f"/** Every call of the API. {NOTE} */", "", 'import type * as types from "./types.js";', ""]
+        parts += ["/** What a call sends; an idempotent one may be sent again. */", "export interface RequestOptions {"]
+        parts += ["  query?: object;", "  body?: unknown;", "  isIdempotent?: boolean;", "}", ""]
         parts += ["/** Carries a call. */", "export interface Transport {"]
-        parts += [
-            "  request(method: string, path: string, options?: { query?: object; body?: unknown }): Promise<unknown>;"
-        ]
+        parts += ["  request(method: string, path: string, options?: RequestOptions): Promise<unknown>;"]
         parts += ["}", "", "/** One method a call; `Zmart` is what to use. */", "export class Requests {"]
         parts += ["  constructor(private readonly transport: Transport) {}", ""]
         for one in operations():
@@ -335,6 +346,8 @@ class TypeScript:
             )
             signature.append(f"query: {{ {inner} }}{'' if needed else ' = {}'}")
             arguments.append("query")
+        if one.is_idempotent:
+            arguments.append("isIdempotent: true")
         answer = self.qualified_type(one.answer) if one.answer else "Uint8Array"
         yield "  /**"
         yield f"   * {one.summary}."

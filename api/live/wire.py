@@ -27,8 +27,8 @@ from websockets.http11 import Request
 from zmart import errors
 
 _EXTENSION = "zmart.websocket"
-#: The largest message that a client may send; five times the size of a hundred topics and a token.
-MOST_BYTES = 64 * 1024
+#: The largest message that a client may send; a thousand topics and a token need 80 KiB at most.
+MOST_BYTES = 128 * 1024
 #: Messages read ahead while one is being answered; control frames are always read.
 _READ_AHEAD = 16
 #: A peer that accepts neither the remaining data nor the close is disconnected after this time.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import random
+import uuid
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +18,11 @@ from .stream import OnResync, Stream, Transport
 
 #: The call that renews a session: it needs no access token, and its refusal ends the session.
 _REFRESH_PATH = "/api/auth/refresh"
+
+#: The first wait before a call is sent again; it doubles.
+_RETRY_SECONDS = 0.25
+#: A refusal that names a longer wait is raised: the caller decides.
+_LONGEST_RETRY_AFTER_SECONDS = 5.0
 
 #: Signs a text with the wallet's key and returns the signature in base58 or base64.
 Sign = Callable[[str], "str | Awaitable[str]"]
@@ -40,6 +47,11 @@ class Zmart(Requests):
     """The API at an address. Use it in `async with`, or call `close()`.
 
     With an `api_key` every call and stream acts for the key's wallet, as far as the key's scopes allow.
+
+    A call without an answer after `timeout` seconds fails. Reads, and calls that create something once for each
+    Idempotency-Key, are sent again up to `retries` times when the connection fails, when the server is busy or
+    restarts (503), and when the limit allows it again within seconds (429). Other calls are sent again after a 429
+    only, because a server that answers 429 has done nothing.
     """
 
     def __init__(
@@ -47,10 +59,13 @@ class Zmart(Requests):
         url: str = "http://127.0.0.1:4000",
         *,
         api_key: str | None = None,
+        timeout: float = 30.0,
+        retries: int = 2,
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self._http = http or httpx.AsyncClient(timeout=30)
+        self._http = http or httpx.AsyncClient(timeout=timeout)
+        self._retries = retries
         self._owns_http = http is None
         self._api_key = api_key
         self._session: types.Session | None = None
@@ -93,24 +108,61 @@ class Zmart(Requests):
             http=self._http,
         )
 
-    async def request(self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None) -> Any:
-        """Send a request and return the body of the response. Raises ApiError if the API refuses it."""
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+        is_idempotent: bool = False,
+    ) -> Any:
+        """Send a request and return the body of the response.
+
+        Raises ApiError if the API refuses it, httpx.TransportError if it cannot be reached.
+        """
+        headers = {"Idempotency-Key": str(uuid.uuid4())} if is_idempotent else {}
         # A refused renewal is not renewed: it would wait for itself.
         session = None if path == _REFRESH_PATH else self._session
-        answer = await self._send(method, path, query, body)
+        answer = await self._send_and_retry(method, path, query, body, headers)
         if answer.status_code == httpx.codes.UNAUTHORIZED and session is not None and _is_expired(answer):
             await self._renew(session)
-            answer = await self._send(method, path, query, body)
+            answer = await self._send_and_retry(method, path, query, body, headers)
         if answer.is_error:
             raise ApiError(answer)
         return (
             answer.json() if answer.headers.get("content-type", "").startswith("application/json") else answer.content
         )
 
-    async def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> httpx.Response:
+    async def _send_and_retry(
+        self, method: str, path: str, query: dict[str, Any] | None, body: Any, headers: dict[str, str]
+    ) -> httpx.Response:
+        can_repeat = method == "GET" or bool(headers)
+        for attempt in range(self._retries + 1):
+            wait = _RETRY_SECONDS * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the retries
+            is_last = attempt == self._retries
+            try:
+                answer = await self._send(method, path, query, body, headers)
+            except httpx.TransportError:
+                if is_last or not can_repeat:
+                    raise
+            else:
+                after = ApiError(answer).retry_after if answer.is_error else None
+                is_temporary = answer.status_code == httpx.codes.TOO_MANY_REQUESTS or (
+                    can_repeat and answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+                )
+                if is_last or not is_temporary or (after or 0.0) > _LONGEST_RETRY_AFTER_SECONDS:
+                    return answer
+                wait = max(wait, after or 0.0)
+            await asyncio.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _send(
+        self, method: str, path: str, query: dict[str, Any] | None, body: Any, more_headers: dict[str, str]
+    ) -> httpx.Response:
         params = {name: _query_text(value) for name, value in (query or {}).items() if value is not None}
         token = None if path == _REFRESH_PATH else self._bearer()
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {**more_headers, **({"Authorization": f"Bearer {token}"} if token else {})}
         return await self._http.request(method, self.url + path, params=params, json=body, headers=headers)
 
     async def _renew(self, expired: types.Session) -> None:

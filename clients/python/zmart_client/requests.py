@@ -113,7 +113,15 @@ def _quoted(text: str) -> str:
 class Transport(Structure):
     """Carries a call."""
 
-    async def request(self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None) -> Any:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+        is_idempotent: bool = False,
+    ) -> Any:
         """The body of the answer: JSON read, or bytes."""
         ...
 
@@ -203,7 +211,9 @@ class Requests:
 
         Create a post or a reply, with the market in the body.
         """
-        return cast("PostResult", await self._transport.request("POST", "/api/discussions", body=body))
+        return cast(
+            "PostResult", await self._transport.request("POST", "/api/discussions", body=body, is_idempotent=True)
+        )
 
     async def delete_discussion(self, name: str) -> Ack:
         """Delete your own post.
@@ -372,7 +382,9 @@ class Requests:
 
         Return a market to sign. Its text is stored at once and shown when the market exists.
         """
-        return cast("UnsignedMarket", await self._transport.request("POST", "/api/markets", body=body))
+        return cast(
+            "UnsignedMarket", await self._transport.request("POST", "/api/markets", body=body, is_idempotent=True)
+        )
 
     async def list_newest_activity(
         self, *, type: Literal["trade", "resolution", "creation"] | None = None, limit: int | None = None
@@ -491,7 +503,9 @@ class Requests:
         """
         return cast(
             "PostResult",
-            await self._transport.request("POST", f"/api/markets/{_quoted(market)}/discussions", body=body),
+            await self._transport.request(
+                "POST", f"/api/markets/{_quoted(market)}/discussions", body=body, is_idempotent=True
+            ),
         )
 
     async def dispute_market(self, market: str) -> UnsignedOnMarket:

@@ -1,6 +1,6 @@
 /** A client of one API, for no wallet or one that is signed in. */
 
-import { Requests } from "./requests.js";
+import { Requests, type RequestOptions } from "./requests.js";
 import { Stream, type StreamOptions } from "./stream.js";
 import type { FieldProblem, Session } from "./types.js";
 
@@ -37,7 +37,22 @@ const REFRESH_PATH = "/api/auth/refresh";
 export interface ZmartOptions {
   /** Every call and stream acts for the wallet of this key, as far as its scopes allow. */
   apiKey?: string;
+  /** A call without an answer after this time fails; 30 seconds unless given. */
+  timeoutMs?: number;
+  /**
+   * How often a call is sent again: 2 unless given. Reads, and calls that create something once for each
+   * Idempotency-Key, are repeated when the connection fails, when the server is busy or restarts (503), and when the
+   * limit allows it again within seconds (429); other calls after a 429 only, which did nothing.
+   */
+  retries?: number;
 }
+
+const TIMEOUT_MS = 30_000;
+const RETRIES = 2;
+/** The first wait before a call is sent again; it doubles. */
+const RETRY_MS = 250;
+/** A refusal that names a longer wait is thrown: the caller decides. */
+const LONGEST_RETRY_AFTER_SECONDS = 5;
 
 /** The API at an address. */
 export class Zmart extends Requests {
@@ -63,14 +78,15 @@ export class Zmart extends Requests {
     return new Stream(this.url, topics, { ...options, token: (isExpired) => this.token(isExpired) });
   }
 
-  private async request(method: string, path: string, options: { query?: object; body?: unknown } = {}): Promise<unknown> {
+  private async request(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
+    const headers: Record<string, string> = options.isIdempotent ? { "Idempotency-Key": crypto.randomUUID() } : {};
     // A refused renewal is not renewed: it would wait for itself.
     const session = path === REFRESH_PATH ? null : this.session;
-    let answer = await this.send(method, path, options);
+    let answer = await this.sendAndRetry(method, path, options, headers);
     if (answer.status === 401 && session !== null) {
       if ((await ApiError.of(answer.clone())).code === "token_expired") {
         await this.renew(session);
-        answer = await this.send(method, path, options);
+        answer = await this.sendAndRetry(method, path, options, headers);
       }
     }
     if (!answer.ok) throw await ApiError.of(answer);
@@ -78,14 +94,43 @@ export class Zmart extends Requests {
     return isJson ? await answer.json() : new Uint8Array(await answer.arrayBuffer());
   }
 
-  private send(method: string, path: string, options: { query?: object; body?: unknown }): Promise<Response> {
+  private async sendAndRetry(
+    method: string,
+    path: string,
+    options: RequestOptions,
+    headers: Record<string, string>,
+  ): Promise<Response> {
+    const retries = this.options.retries ?? RETRIES;
+    const canRepeat = method === "GET" || options.isIdempotent === true;
+    for (let attempt = 0; ; attempt += 1) {
+      let wait = RETRY_MS * 2 ** attempt * (0.5 + Math.random() / 2);
+      try {
+        const answer = await this.send(method, path, options, headers);
+        const after = Number(answer.headers.get("retry-after") ?? 0);
+        const isTemporary = answer.status === 429 || (canRepeat && answer.status === 503);
+        if (attempt >= retries || !isTemporary || after > LONGEST_RETRY_AFTER_SECONDS) return answer;
+        await answer.body?.cancel();
+        wait = Math.max(wait, after * 1000);
+      } catch (error) {
+        if (attempt >= retries || !canRepeat) throw error;
+      }
+      await new Promise((done) => setTimeout(done, wait));
+    }
+  }
+
+  private send(
+    method: string,
+    path: string,
+    options: RequestOptions,
+    more: Record<string, string>,
+  ): Promise<Response> {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) query.set(name, String(value));
     }
     const token = path === REFRESH_PATH ? null : this.bearer();
-    const headers: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
-    const init: RequestInit = { method, headers };
+    const headers: Record<string, string> = { ...more, ...(token === null ? {} : { Authorization: `Bearer ${token}` }) };
+    const init: RequestInit = { method, headers, signal: AbortSignal.timeout(this.options.timeoutMs ?? TIMEOUT_MS) };
     if (options.body !== undefined) {
       headers["Content-Type"] = "application/json";
       init.body = JSON.stringify(options.body);

@@ -2,9 +2,16 @@
 
 import type * as types from "./types.js";
 
+/** What a call sends; an idempotent one may be sent again. */
+export interface RequestOptions {
+  query?: object;
+  body?: unknown;
+  isIdempotent?: boolean;
+}
+
 /** Carries a call. */
 export interface Transport {
-  request(method: string, path: string, options?: { query?: object; body?: unknown }): Promise<unknown>;
+  request(method: string, path: string, options?: RequestOptions): Promise<unknown>;
 }
 
 /** One method a call; `Zmart` is what to use. */
@@ -115,7 +122,7 @@ export class Requests {
    * Create a post or a reply, with the market in the body.
    */
   async postDiscussion(body: types.NewMarketPost): Promise<types.PostResult> {
-    return (await this.transport.request("POST", `/api/discussions`, { body })) as types.PostResult;
+    return (await this.transport.request("POST", `/api/discussions`, { body, isIdempotent: true })) as types.PostResult;
   }
 
   /**
@@ -237,7 +244,7 @@ export class Requests {
    * Return a market to sign. Its text is stored at once and shown when the market exists.
    */
   async createMarket(body: types.CreateMarket): Promise<types.UnsignedMarket> {
-    return (await this.transport.request("POST", `/api/markets`, { body })) as types.UnsignedMarket;
+    return (await this.transport.request("POST", `/api/markets`, { body, isIdempotent: true })) as types.UnsignedMarket;
   }
 
   /**
@@ -328,7 +335,7 @@ export class Requests {
    * Create a post under the market, or a reply to another post of it (`parent_id`).
    */
   async postUnderMarket(market: string, body: types.NewPost): Promise<types.PostResult> {
-    return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/discussions`, { body })) as types.PostResult;
+    return (await this.transport.request("POST", `/api/markets/${encodeURIComponent(market)}/discussions`, { body, isIdempotent: true })) as types.PostResult;
   }
 
   /**
