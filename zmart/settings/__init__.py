@@ -26,6 +26,7 @@ from .groups import (
     MonitorSettings,
     PortSettings,
     PostgresSettings,
+    RelaySettings,
     Settings,
     VotingSettings,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Network",
     "PortSettings",
     "PostgresSettings",
+    "RelaySettings",
     "Role",
     "Secret",
     "Settings",
