@@ -14,7 +14,7 @@ hypothesis.settings.load_profile("zmart")
 #: Fixtures that install Debian packages.
 _OF_DEBIAN = {"chromium", "redis", "redis_command"}
 
-pytest_plugins = ["tests.fix_browser", "tests.fix_node", "tests.fix_postgres", "tests.fix_redis"]
+pytest_plugins = ["tests.fix_browser", "tests.fix_nats", "tests.fix_node", "tests.fix_postgres", "tests.fix_redis"]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -75,6 +75,8 @@ class Stack:
             "DEVCHAIN_PORT": str(chain),
             "DAGSTER_PORT": str(dagster),
             "DAGSTER_METRICS_PORT": str(metrics),
+            "RELAY_PORT": str(ports.find_free_port()),
+            "NATS_PORT": str(ports.find_free_port()),
         }
         self.process: subprocess.Popen[str] | None = None
 

@@ -130,10 +130,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iter
     folder = tmp_path_factory.mktemp("prometheus")
     exporter_port = ports.find_free_port()
     with open_stack() as stack:
-        stack.start("postgres,devchain,traders,ingest,api,ws,dagster", "--keepers")
+        stack.start("postgres,devchain,traders,ingest,api,ws,dagster,nats,relay", "--keepers")
         environ = stack.environ
         names = {"ingest": "INGEST_PORT", "api": "API_PORT", "ws": "WS_PORT", "dagster": "DAGSTER_METRICS_PORT"}
-        names["devchain"] = "DEVCHAIN_PORT"
+        names |= {"devchain": "DEVCHAIN_PORT", "relay": "RELAY_PORT"}
         targets = {f"zmart-{job}": int(environ[name]) for job, name in names.items()}
         prometheus = Prometheus(folder, {**targets, "zmart-postgres": exporter_port})
         exporter = ["prometheus-postgres-exporter", f"--web.listen-address=127.0.0.1:{exporter_port}"]
@@ -182,7 +182,7 @@ def use(stack: Stack, targets: dict[str, int], stopping: threading.Event) -> Non
 
 def test_each_process_is_scraped(prometheus: Prometheus) -> None:
     """Every target of the configuration is up, and the metrics of the page are there with their types."""
-    assert eventually(lambda: len(prometheus.values("up == 1")) == 6)
+    assert eventually(lambda: len(prometheus.values("up == 1")) == 7)
     found = prometheus.get("metadata")
     # Prometheus lists a counter under its exposed name.
     types = {name.removesuffix("_total"): {one["type"] for one in entries} for name, entries in found.items()}

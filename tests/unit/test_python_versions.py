@@ -16,7 +16,19 @@ import pytest
 from zmart.run.doctor import package_checks
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("zmart", "ingest", "api", "orchestration", "devchain", "bench", "clients", "analytics", "tests", ".ci")
+FOLDERS = (
+    "zmart",
+    "ingest",
+    "api",
+    "orchestration",
+    "devchain",
+    "relay",
+    "bench",
+    "clients",
+    "analytics",
+    "tests",
+    ".ci",
+)
 VERSIONS = ("3.11", "3.12", "3.13")
 
 

@@ -65,6 +65,7 @@ def test_the_documents_name_the_services_to_restart_for_each_secret(foreign: dic
     names = [name for name, _ in table]
     url = "postgresql://u:p@db/{}"
     environ = foreign | {name: url.format("z") for name in names if name.startswith("DATABASE_URL")}
+    environ |= {"NATS_URL": "nats://bus.example.org"}
     environ |= {name: f"https://{name.replace('_', '-')}.example.org" for name in names if name not in environ}
     assert {*names} > {"JWT_SECRET", "METRICS_TOKEN", "ALERT_WEBHOOK_URL"}
     before = {service.name: service.launch().environment for service in _plan(environ)}
@@ -107,6 +108,20 @@ def test_what_is_yours_is_not_started(foreign: dict[str, str]) -> None:
         "dagster-daemon",
         "model-docs",
     ]
+
+
+def test_the_bus_and_the_relay_start_on_request(local: dict[str, str], foreign: dict[str, str]) -> None:
+    """The relay also where a bus is configured; only the relay knows the bus's login."""
+    bus = {"NATS_URL": "nats://login@bus.example.org"}
+    plan = _plan(foreign | bus)
+    assert [service.name for service in plan][-2:] == ["relay", "model-docs"]
+    assert [service.name for service in plan if "NATS_URL" in service.launch().environment] == ["relay"]
+
+    plan = _plan(local, only=["nats", "relay"])
+    assert [service.name for service in plan] == ["nats", "relay"]
+    assert _environment(plan, "relay")["NATS_URL"] == plan[0].url == "nats://127.0.0.1:4222"
+    with pytest.raises(errors.ConfigurationError, match="NATS_URL, the bus on which the relay publishes, is not set"):
+        _plan(local, only=["relay"])
 
 
 def test_only_what_was_asked_for(local: dict[str, str]) -> None:

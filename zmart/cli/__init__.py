@@ -5,9 +5,9 @@ It imports none of the services. An error is one sentence and the next step, wit
 
 Each module contains the commands of one subject: the services and their state (`services`, `status`, `doctor`), the log
 and its marts (`log`, `database`), backups (`backup`), files for analysts (`export`), work on chain and after it
-(`keepers`, `snapshots`, `alerts`), keys to try it with (`wallets`), the API contract (`openapi`), and the statements of
-the API (`sql`). A command itself imports modules that only it needs and that take long to import, so that
-`zmart --help` stays fast.
+(`keepers`, `snapshots`, `alerts`), the bus (`relay`), keys to try it with (`wallets`), the API contract (`openapi`), and
+the statements of the API (`sql`). A command itself imports modules that only it needs and that take long to import, so
+that `zmart --help` stays fast.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from . import (
     keepers,
     log,
     openapi,
+    relay,
     services,
     snapshots,
     sql,
@@ -38,7 +39,7 @@ from . import (
 )
 
 _COMMANDS: tuple[click.Command, ...] = (
-    *(services.up, services.ps, services.logs, services.restart, status.status, doctor.doctor),
+    *(services.up, services.ps, services.logs, services.restart, relay.relay, status.status, doctor.doctor),
     *(log.replay, log.backfill, log.gap, log.dead_letters, log.webhook),
     *(database.dsn, database.psql, database.migrate, database.rebuild, database.dbt, audit.audit),
     *(backup.backup, backup.restore, export.export),

@@ -34,7 +34,7 @@ from . import formatting
 _COLOURS = ("cyan", "green", "magenta", "blue", "bright_black")
 _FOLLOW_EVERY_SECONDS = 0.2
 #: Services that do not work without a database, and how long it may take to answer.
-_ON_POSTGRES = frozenset({"ingest", "api", "ws", "dagster-code"})
+_ON_POSTGRES = frozenset({"ingest", "api", "ws", "dagster-code", "relay"})
 _DATABASE_SECONDS = 5
 LinePrinter: TypeAlias = Callable[[str, str, Severity], None]
 

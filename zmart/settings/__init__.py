@@ -27,6 +27,7 @@ from .groups import (
     MonitorSettings,
     PortSettings,
     PostgresSettings,
+    RelaySettings,
     Settings,
     VotingSettings,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "Network",
     "PortSettings",
     "PostgresSettings",
+    "RelaySettings",
     "Role",
     "Secret",
     "Settings",

@@ -140,6 +140,13 @@ class Environment:
             self._check_url(name, secret.reveal(), schemes)
         return secret
 
+    def secret_urls(self, name: str, schemes: tuple[str, ...]) -> tuple[Secret, ...]:
+        """Return a comma-separated list of URLs that may carry credentials, in order."""
+        secrets = self.secrets(name)
+        for secret in secrets:
+            self._check_url(name, secret.reveal(), schemes)
+        return secrets
+
     def postgres_url(self, name: str) -> Secret | None:
         """Return a Postgres URI, spelled `postgresql://`."""
         secret = self.secret_url(name, ("postgres", "postgresql"))

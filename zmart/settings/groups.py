@@ -173,6 +173,9 @@ class PortSettings:
     #: The metrics of Dagster's code server and of the keepers.
     dagster_metrics: int
     devchain: int
+    relay: int
+    #: The bus that `zmart up --only nats` starts.
+    nats: int
 
     @property
     def devchain_ws(self) -> int:
@@ -219,6 +222,7 @@ class HostSettings:
     ingest: str
     dagster: str
     devchain: str
+    relay: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,6 +312,24 @@ class DagsterSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RelaySettings:
+    """The bus on which the relay publishes the log."""
+
+    #: Servers of one NATS cluster; empty switches the relay off.
+    urls: tuple[Secret, ...]
+    #: The name of the JetStream stream.
+    stream: str
+
+    def require_urls(self) -> None:
+        """Raise ConfigurationError where no bus is configured."""
+        if not self.urls:
+            raise errors.ConfigurationError(
+                "NATS_URL, the bus on which the relay publishes, is not set.",
+                help="Set it to your server, for example nats://127.0.0.1:4222.",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that can be configured."""
 
@@ -326,6 +348,7 @@ class Settings:
     ipfs: IpfsSettings
     dagster: DagsterSettings
     export: ExportSettings
+    relay: RelaySettings
     #: The address to which alerts are posted; they are always written to ops.alerts.
     alert_webhook_url: Secret | None
     #: The collector of OpenTelemetry traces; None switches tracing off.

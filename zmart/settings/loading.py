@@ -26,6 +26,7 @@ from .groups import (
     MonitorSettings,
     PortSettings,
     PostgresSettings,
+    RelaySettings,
     Settings,
     VotingSettings,
 )
@@ -42,6 +43,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 DEVELOPMENT_ORIGINS = ("http://localhost:3000", "http://localhost:3001", "http://localhost:5173")
 #: A key for HMAC-SHA256 shorter than its hash weakens it (RFC 7518 section 3.2).
 JWT_SECRET_BYTES = 32
+_STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: Nothing slows an attacker's guesses down, so they must be hopeless.
 DAGSTER_PASSWORD_CHARACTERS = 16
 
@@ -81,6 +83,7 @@ def read(env: Environment) -> Settings:
         dagster=_dagster(env),
         ipfs=_ipfs(env),
         export=_export(env),
+        relay=_relay(env),
         alert_webhook_url=env.secret_url("ALERT_WEBHOOK_URL", ("http", "https")),
         otlp_endpoint=env.url("OTEL_EXPORTER_OTLP_ENDPOINT", ("http", "https")),
         otlp_headers=env.secret("OTEL_EXPORTER_OTLP_HEADERS"),
@@ -252,6 +255,8 @@ def _ports(env: Environment) -> PortSettings:
         dagster_metrics=env.port("DAGSTER_METRICS_PORT", 4011),
         # One below the top: its WebSocket takes the next port.
         devchain=env.port("DEVCHAIN_PORT", 8899, high=65534),
+        relay=env.port("RELAY_PORT", 4012),
+        nats=env.port("NATS_PORT", 4222),
     )
 
 
@@ -262,6 +267,7 @@ def _hosts(env: Environment) -> HostSettings:
         ingest=env.host("INGEST_HOST"),
         dagster=env.host("DAGSTER_HOST"),
         devchain=env.host("DEVCHAIN_HOST"),
+        relay=env.host("RELAY_HOST"),
     )
 
 
@@ -349,3 +355,10 @@ def _export(env: Environment) -> ExportSettings:
         secret_access_key=env.secret("AWS_SECRET_ACCESS_KEY"),
         session_token=env.secret("AWS_SESSION_TOKEN"),
     )
+
+
+def _relay(env: Environment) -> RelaySettings:
+    stream = env.text("NATS_STREAM") or "ZMART"
+    if not _STREAM_NAME.fullmatch(stream):
+        env.refuse("NATS_STREAM", "up to 64 letters, digits, - and _")
+    return RelaySettings(urls=env.secret_urls("NATS_URL", ("nats", "tls")), stream=stream)

@@ -31,6 +31,7 @@ FOLDERS = (
     "clients",
     "deploy",
     "devchain",
+    "relay",
     "docs",
     "ingest",
     "orchestration",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDERS = ("analytics", "api", "bench", "devchain", "ingest", "orchestration", "zmart")
+FOLDERS = ("analytics", "api", "bench", "devchain", "ingest", "orchestration", "relay", "zmart")
 
 #: The methods of a logger, and the position of the event among their arguments.
 METHODS = dict.fromkeys(("debug", "info", "warning", "error", "exception", "critical", "msg"), 0) | {"log": 1}

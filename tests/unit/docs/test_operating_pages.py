@@ -42,6 +42,7 @@ STANDS_FOR = {
     "zmart-ingest": ["ingest"],
     "zmart-api": ["api"],
     "zmart-ws": ["ws"],
+    "zmart-relay": ["relay"],
     "zmart-dagster": ["dagster-code", "dagster", "dagster-daemon"],
     "zmart-migrate": ["migrate"],
 }
@@ -170,6 +171,7 @@ def _passed_logins(state_dir: Path, names: list[str]) -> set[str]:
         "SOLANA_RPC_URL": "https://node.example.org",
         "HELIUS_AUTH_HEADER": "a-header-of-helius",
         "JWT_SECRET": "j" * 40,
+        "NATS_URL": "nats://bus.example.org",
     }
     plan = services.plan(settings.load(environ), environ)
     launched = [service.launch().environment for service in plan if service.name in names]

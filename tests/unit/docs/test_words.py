@@ -18,6 +18,7 @@ FOLDERS = (
     "clients",
     "deploy",
     "devchain",
+    "relay",
     "docs",
     "ingest",
     "orchestration",

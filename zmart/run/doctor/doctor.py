@@ -152,6 +152,8 @@ class _SettingsExamination:
         if self.settings.chain.is_development:
             expected.append(("DEVCHAIN_PORT", hosts.devchain, ports.devchain, "devchain"))
             expected.append(("DEVCHAIN_PORT + 1", hosts.devchain, ports.devchain_ws, "devchain"))
+        if self.settings.relay.urls:
+            expected.append(("RELAY_PORT", hosts.relay, ports.relay, "relay"))
         return expected
 
     def _running(self) -> set[str]:

