@@ -5,9 +5,9 @@ It imports none of the services. An error is one sentence and the next step, wit
 
 Each module contains the commands of one subject: the services and their state (`services`, `status`, `doctor`), the log
 and its marts (`log`, `database`), backups (`backup`), files for analysts (`export`), work on chain and after it
-(`keepers`, `snapshots`, `alerts`), the bus (`relay`), keys to try it with (`wallets`), the API contract (`openapi`), and
-the statements of the API (`sql`). A command itself imports modules that only it needs and that take long to import, so
-that `zmart --help` stays fast.
+(`keepers`, `snapshots`, `alerts`), the bus (`relay`), keys to try it with (`wallets`), the API contract (`openapi`),
+and the statements of the API (`sql`). A command itself imports modules that only it needs and that take long to import,
+so that `zmart --help` stays fast.
 """
 
 from __future__ import annotations
