@@ -11,7 +11,7 @@ import pytest
 from conftest import ConsoleStack
 from playwright.async_api import Page, Route, expect
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 PERCENT = re.compile(r"^\d+\.\d%$")

@@ -14,7 +14,7 @@ from conftest import ConsoleStack
 from playwright.async_api import Page, Route, ViewportSize, expect
 from solders.keypair import Keypair
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 FOLDER = Path(__file__).parent
 OPERATOR = Keypair()
