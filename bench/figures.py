@@ -10,6 +10,7 @@ from bench import (
     fanout,
     finality,
     folds,
+    idle,
     ingest,
     keepers,
     limits,
@@ -40,6 +41,7 @@ ALL: tuple[Figure, ...] = (
     connections.FIGURE,
     keepers.FIGURE,
     startup.FIGURE,
+    idle.FIGURE,
     devchain.FIGURE,
 )
 
