@@ -13,6 +13,7 @@ from bench import (
     finality,
     folds,
     growth,
+    idle,
     ingest,
     keepers,
     limits,
@@ -46,6 +47,7 @@ ALL: tuple[Figure, ...] = (
     connections.FIGURE,
     keepers.FIGURE,
     startup.FIGURE,
+    idle.FIGURE,
     devchain.FIGURE,
 )
 

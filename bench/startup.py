@@ -45,17 +45,17 @@ class StartupFigure(Figure):
 
     def measure(self, env: BenchEnvironment, effort: Effort) -> list[Sample]:
         """Measure a fresh start in each round."""
-        _check_installed()
+        check_installed()
         ready, memory = [], []
         parts: dict[str, list[float]] = {}
         for _ in range(effort.choose(1, 3)):
             with testing.state_dir() as state:
-                environment = {"ZMART_STATE_DIR": str(state), **{name: str(port) for name, port in _ports().items()}}
+                environment = {"ZMART_STATE_DIR": str(state), **choose_ports()}
                 began = time.monotonic()
                 with env.start(
                     "make up", self.command, environment=environment, cwd=ROOT, stop_seconds=STOP_SECONDS
                 ) as running:
-                    _wait_until_ready(running)
+                    wait_until_ready(running)
                     ready.append(time.monotonic() - began)
                     time.sleep(effort.choose(3, 20))
                     memory.append(process.memory_bytes(running.pid) / 2**20)
@@ -69,7 +69,7 @@ class StartupFigure(Figure):
         ]
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
     """Raise NotMeasured unless the packages are installed.
 
     Installing them is not part of the measurement, because its duration depends on the network.
@@ -81,11 +81,13 @@ def _check_installed() -> None:
         raise NotMeasured("The packages are not those of the locks; run `make setup` first.")
 
 
-def _ports() -> dict[str, int]:
-    return {name: ports.find_free_port() for name in PORTS}
+def choose_ports() -> dict[str, str]:
+    """Return free ports by variable."""
+    return {name: str(ports.find_free_port()) for name in PORTS}
 
 
-def _wait_until_ready(running: RunningProcess) -> None:
+def wait_until_ready(running: RunningProcess) -> None:
+    """Wait until the command reports that everything is ready; raise NotMeasured when it does not in time."""
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while READY_TEXT not in _output(running.log):
         running.check()

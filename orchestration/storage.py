@@ -24,7 +24,8 @@ POOL_OVERFLOW: Final = 20
 #: A connection is not used for longer, so that a server behind a pooler or a balancer can be replaced.
 RECYCLE_SECONDS: Final = 900
 
-_engines: dict[str, Engine] = {}
+#: The pool of each address that this process uses.
+shared_engines: dict[str, Engine] = {}
 _lock = threading.Lock()
 
 
@@ -33,15 +34,15 @@ class SharedPostgresStorage(DagsterPostgresStorage):
 
     def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
         with _lock:
-            is_first = postgres_url not in _engines
+            is_first = postgres_url not in shared_engines
             # Only the first instance of a process looks for the tables and creates them.
             super().__init__(postgres_url, should_autocreate_tables=is_first, inst_data=inst_data)
             if is_first:
-                _engines[postgres_url] = _create_engine(postgres_url)
+                shared_engines[postgres_url] = _create_engine(postgres_url)
             storages: tuple[Any, ...] = (self._run_storage, self._event_log_storage, self._schedule_storage)
             for storage in storages:
                 # There is no argument for the engine.
-                storage._engine = _engines[postgres_url]
+                storage._engine = shared_engines[postgres_url]
 
     @classmethod
     def from_config_value(

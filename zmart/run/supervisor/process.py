@@ -21,6 +21,8 @@ from typing import Any, TypeAlias
 
 #: A process, its parent and its group.
 ProcessRelation: TypeAlias = tuple[int, int, int]
+#: The unit of the times in /proc.
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -136,7 +138,7 @@ def memory_bytes(root: int, relations: Sequence[ProcessRelation] | None = None) 
     `relations` are those of `list_processes`, for callers that measure several. Return 0 where the system does not
     report it.
     """
-    return sum(_memory_bytes(pid) for pid in _process_tree(root, list_processes() if relations is None else relations))
+    return sum(_memory_bytes(pid) for pid in find_family(root, list_processes() if relations is None else relations))
 
 
 def list_processes() -> list[ProcessRelation]:
@@ -144,7 +146,7 @@ def list_processes() -> list[ProcessRelation]:
     return list(_process_table())
 
 
-def _process_tree(root: int, relations: Sequence[ProcessRelation]) -> set[int]:
+def find_family(root: int, relations: Sequence[ProcessRelation]) -> set[int]:
     """Return `root`, the processes of its group, and the descendants of either (Postgres leaves the group)."""
     family = {root, *(pid for pid, _, group in relations if group == root)}
     while more := {pid for pid, parent, _ in relations if parent in family} - family:
