@@ -138,9 +138,10 @@ class _RunningChain:
         url = f"http://127.0.0.1:{ingest_port}/helius/webhook"
         destination = None if ingest_port is None else Destination(url=url, authorization=Secret(AUTHORIZATION))
         options = Options(past_hours=0.05, tempo=TEMPO)
-        async with devchain.serve(folder, options, destination=destination) as node:
+        async with devchain.serve(folder, options, destination=destination, serves_grpc=ingest_port is None) as node:
             node.chain.listeners.append(self._note_block)
-            self.url, self.grpc_url = node.url, node.grpc_url
+            self.url = node.url
+            self.grpc_url = "" if node.server.geyser is None else node.grpc_url
             self.began.set()
             await self._stop.wait()
 

@@ -10,7 +10,7 @@ import contextlib
 import datetime
 import time
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from litestar import Litestar, MediaType, Request, Response, WebSocket, get, post, websocket
@@ -22,11 +22,13 @@ from zmart.http import metrics as http_metrics
 from zmart.settings import Secret
 
 from .admin import Admin
-from .grpc_server import GeyserServer
 from .metrics import DevchainMetrics
 from .rpc import Rpc
 from .service import DevelopmentChain
 from .subscriptions import RpcSession, SubscriptionHub
+
+if TYPE_CHECKING:
+    from .grpc_server import GeyserServer
 
 log = structlog.get_logger()
 
@@ -53,10 +55,16 @@ class DevchainServer:
         self.hub = SubscriptionHub(chain.ledger)
         self.metrics = DevchainMetrics(chain, self.hub, self.rpc.methods)
         self.rpc.count_request = self.metrics.count_request
-        #: Serves gRPC on `grpc_address`; without an address it is not started.
-        self.geyser = GeyserServer(chain.ledger, token=grpc_token)
+        chain.listeners.append(self.hub.on_block)
+        #: Serves gRPC on `grpc_address`; None without an address.
+        self.geyser: GeyserServer | None = None
         self._grpc_address = grpc_address
-        chain.listeners += [self.hub.on_block, self.geyser.on_block]
+        if grpc_address is not None:
+            # Takes 20 MB, which a chain without gRPC saves.
+            from .grpc_server import GeyserServer
+
+            self.geyser = GeyserServer(chain.ledger, token=grpc_token)
+            chain.listeners.append(self.geyser.on_block)
         chain.skip_listeners.append(self.hub.on_skipped)
         self._began = time.monotonic()
         self._failure: BaseException | None = None
@@ -69,7 +77,7 @@ class DevchainServer:
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Litestar) -> AsyncIterator[None]:
         """Run the chain while the server runs."""
-        if self._grpc_address is not None:
+        if self.geyser is not None and self._grpc_address is not None:
             await self.geyser.start(*self._grpc_address)
         task = asyncio.create_task(self.chain.run())
         task.add_done_callback(self._on_chain_end)
@@ -78,7 +86,8 @@ class DevchainServer:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await self.geyser.stop()
+            if self.geyser is not None:
+                await self.geyser.stop()
 
     def _on_chain_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():

@@ -45,7 +45,8 @@ class DevchainNode:
 
     @property
     def grpc_url(self) -> str:
-        """Return the address of its gRPC server."""
+        """Return the address of its gRPC server; `serve` has to be asked for one."""
+        assert self.server.geyser is not None
         return f"http://127.0.0.1:{self.server.geyser.port}"
 
     @property
@@ -75,6 +76,7 @@ async def serve(
     *,
     destination: Destination | None = None,
     program_id: Address = PROGRAM_ID,
+    serves_grpc: bool = False,
     grpc_token: Secret | None = None,
 ) -> AsyncIterator[DevchainNode]:
     """Serve a chain over HTTP until the block ends; without actors unless the options enable them."""
@@ -84,7 +86,8 @@ async def serve(
     ports = [listener.getsockname()[1] for listener in sockets]
     url = f"http://127.0.0.1:{ports[0]}"
     chain.sender = RpcSender(url)
-    server = DevchainServer(chain, grpc_address=("127.0.0.1", 0), grpc_token=grpc_token)
+    grpc_address = ("127.0.0.1", 0) if serves_grpc else None
+    server = DevchainServer(chain, grpc_address=grpc_address, grpc_token=grpc_token)
     running = _QuietServer(_config(server))
     task = asyncio.create_task(running.serve(sockets=sockets))
     try:

@@ -39,7 +39,7 @@ from .decode.decoder import Decoder
 from .keeper_watch import KeeperWatch
 from .notification_watch import NotificationWatch
 from .store import group_commit, mart_retries, writer
-from .sync import grpc_stream, logs_subscribe, sources, task, webhook_registration
+from .sync import logs_subscribe, sources, task, webhook_registration
 from .sync.database import SyncDatabase
 from .webhook.app import Parts, create_app, readiness_problems
 from .webhook.auth import Verifier
@@ -132,6 +132,9 @@ def build_sources(configured: settings.Settings, sync_task: task.SyncTask) -> li
         return sync_task.has_moved
 
     if chain.grpc_url is not None:
+        # Takes 20 MB and a third of a second, which an ingest without gRPC saves.
+        from .sync import grpc_stream
+
         found.append(
             grpc_stream.GrpcStream(
                 chain.grpc_url.reveal(),

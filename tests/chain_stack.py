@@ -98,9 +98,9 @@ async def open_chain_stack(
     """A chain with a history of some minutes; it stops unless the test advances it."""
     # Every chain of one seed has the same genesis hash, so another test's chain would count as this one.
     cluster_facts.moved_clusters.clear()
-    grpc_token = options.pop("grpc_token", None)
+    grpc = {name: options.pop(name) for name in ("serves_grpc", "grpc_token") if name in options}
     chain_options = Options(**{"tempo": TEMPO, "past_hours": 0.05, "cluster": TOWER, **options})
-    async with devchain.serve(folder, chain_options, grpc_token=grpc_token) as node, RpcClient([node.url]) as client:
+    async with devchain.serve(folder, chain_options, **grpc) as node, RpcClient([node.url]) as client:
         await node.chain.freeze_and_wait()
 
         async def connect() -> Writer:

@@ -53,7 +53,7 @@ async def stack(tmp_path: Path, marts_database: testing.PostgresDatabase) -> Asy
     # The walk reads what it misses in pages, which takes a tenth of the time.
     cluster = replace(TOWER, relaxes_fee_payer=True, lists_bodies=True)
     async with chain_stack.open_chain_stack(
-        tmp_path, marts_database, tempo=tempo, cluster=cluster, grpc_token=Secret(TOKEN)
+        tmp_path, marts_database, tempo=tempo, cluster=cluster, serves_grpc=True, grpc_token=Secret(TOKEN)
     ) as stack:
         await stack.pass_blocks(BLOCKS_TO_FINALITY)
         yield stack

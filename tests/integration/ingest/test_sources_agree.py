@@ -111,7 +111,7 @@ async def stack(
     monkeypatch.setattr(body_pages, "MIN_SIGNATURES", 5)
     tempo = replace(TEMPO, v1_percent=30, vault_percent=10)
     async with open_chain_stack(
-        tmp_path, marts_database, tempo=tempo, cluster=replace(TOWER, lists_bodies=True)
+        tmp_path, marts_database, tempo=tempo, cluster=replace(TOWER, lists_bodies=True), serves_grpc=True
     ) as stack:
         await stack.pass_blocks(BLOCKS_TO_FINALITY)
         yield stack

@@ -88,3 +88,26 @@ def test_without_a_key_no_signature_counts() -> None:
 def test_nothing_secret_is_in_its_repr() -> None:
     """A verifier in a traceback or log line shows no secret."""
     assert "hush" not in repr(Verifier(["hush"], "hush"))
+
+
+def test_without_a_proof_every_delivery_is_refused_where_transactions_come_by_grpc() -> None:
+    """SOLANA_GRPC_URL makes the webhook optional, never open."""
+    environ = {"SOLANA_RPC_URL": "https://node.example.org", "SOLANA_GRPC_URL": "https://grpc.example.org"}
+    configured = settings.load(environ).ingest
+    with pytest.raises(errors.ConfigurationError):
+        Verifier.of(configured)
+
+    verifier = Verifier.of(configured, has_other_source=True)
+
+    assert not verifier.is_authorized(None)
+    assert not verifier.is_authorized("")
+    assert not verifier.can_verify("anything")
+    assert not verifier.is_signed(auth.signature(BODY, ""), BODY)
+
+
+def test_the_key_of_the_stream_is_a_secret() -> None:
+    """Neither it nor the address, which may have a key in it, is in a text of the settings; the log masks both."""
+    values = {"SOLANA_GRPC_URL": "https://grpc.example.org/key-in-path", "SOLANA_GRPC_TOKEN": "a-key-of-a-stream"}
+    loaded = settings.load({"SOLANA_RPC_URL": "https://node.example.org", **values})
+    assert not any(value in repr(loaded) for value in values.values())
+    assert {secret.reveal() for secret in loaded.secrets()} >= set(values.values())

@@ -26,7 +26,6 @@ import psycopg
 from zmart import errors
 from zmart import settings as configuration
 from zmart.chain import addresses, codec, helius, rpc, signer
-from zmart.chain.geyser.stream import GeyserClient
 from zmart.db import migrate, poolers, queries
 from zmart.db.connection import connect_sync, translate_errors
 from zmart.settings import ROLES, Role, Settings, server_url
@@ -255,6 +254,9 @@ class _SettingsExamination:
         url, token = self.settings.chain.grpc_url, self.settings.chain.grpc_token
         if url is None:
             return doctor_checks.report_skipped("grpc", "SOLANA_GRPC_URL is not set; transactions come by webhook.")
+        # The import takes a third of a second.
+        from zmart.chain.geyser.stream import GeyserClient
+
         try:
             async with GeyserClient(url.reveal(), token.reveal() if token else None) as client:
                 await client.connect()
