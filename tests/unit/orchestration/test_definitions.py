@@ -44,6 +44,7 @@ SENSORS = {
     "alert_delivery",
     "dead_letter_growth",
     "deployed_marts",
+    "export_ranges",
     "keeper_sweep",
     "orphaned_runs",
     "run_failed",
@@ -82,6 +83,8 @@ def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
         "chain_backfill",
         "discussion_snapshots",
         "docs/models",
+        "log_files",
+        "mart_files",
     } | KEEPERS | {f"marts/{name}" for name in MODELS}
 
 
@@ -97,7 +100,7 @@ def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {"log", "app", "ops", "folds", "scheduled", "views", "keepers", "docs"}, key
+        assert node.group_name in {"log", "app", "ops", "folds", "scheduled", "views", "keepers", "docs", "files"}, key
         assert node.owners == dbt_manifest.OWNERS, key
         assert node.kinds, key
         assert "**" in node.description or not (node.is_materializable or node.is_observable), key
