@@ -11,7 +11,7 @@ from .backup import show_steps
 
 
 @click.command()
-@click.option("--to", "url", metavar="URL", help="Folder or s3://BUCKET/PREFIX (default: EXPORT_URL).")
+@click.option("--to", "url", metavar="URL", help="Folder or s3://... (default: EXPORT_URL).")
 @click.option("--log/--no-log", "exports_log", default=True, help="Export the log.")
 @click.option("--marts/--no-marts", "exports_marts", default=True, help="Export a snapshot of the marts.")
 @click.option("--verify", "only_verifies", is_flag=True, help="Only read published files again and compare.")

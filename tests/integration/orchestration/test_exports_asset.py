@@ -111,7 +111,7 @@ def test_a_run_that_cannot_export_fails_with_a_sentence(
     place: testing.PostgresDatabase, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While another export runs, and without EXPORT_URL; the reason and the next step are in the failure."""
-    with exporter._exclusive(place.dsn()):
+    with exporter.hold_exports(place.dsn()):
         refused = materialize(place, instance, 1)
     monkeypatch.delenv("EXPORT_URL")
     unset = materialize(place, instance, 1)

@@ -44,6 +44,7 @@ SENSORS = {
     "alert_delivery",
     "dead_letter_growth",
     "deployed_marts",
+    "export_ranges",
     "keeper_sweep",
     "orphaned_runs",
     "run_failed",
@@ -83,6 +84,8 @@ def test_every_model_and_the_whole_log_are_assets(graph: dg.AssetGraph) -> None:
         "discussion_snapshots",
         "docs/models",
         "operations/retention",
+        "log_files",
+        "mart_files",
     } | KEEPERS | {f"marts/{name}" for name in MODELS}
 
 
@@ -98,7 +101,7 @@ def test_an_operator_can_read_what_each_asset_is(graph: dg.AssetGraph) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description, key
-        assert node.group_name in {"log", "app", "ops", "folds", "scheduled", "views", "keepers", "docs"}, key
+        assert node.group_name in {"log", "app", "ops", "folds", "scheduled", "views", "keepers", "docs", "files"}, key
         assert node.owners == dbt_manifest.OWNERS, key
         assert node.kinds, key
         assert "**" in node.description or not (node.is_materializable or node.is_observable), key

@@ -112,7 +112,7 @@ def export(
     ExportRunning while another process exports, SegmentDamaged, SegmentMissing and ForeignSegment for what is wrong in
     the store, ValueTooLarge for a value of a mart, Unavailable when Postgres or the store does not answer.
     """
-    with translate_errors(), _exclusive(dsn) as lock, _connect(dsn) as connection:
+    with translate_errors(), hold_exports(dsn) as lock, _connect(dsn) as connection:
         run = _Run(connection, lock, store, report)
         run.adopt()
         if exports_log:
@@ -124,7 +124,7 @@ def export(
 
 
 @contextlib.contextmanager
-def _exclusive(dsn: str) -> Iterator[SyncConnection]:
+def hold_exports(dsn: str) -> Iterator[SyncConnection]:
     """Hold the right to export on a connection of its own. Raise ExportRunning where another process has it."""
     with connect_sync(dsn, application_name="zmart export lock") as connection:
         connection.execute("set idle_in_transaction_session_timeout = 0")
@@ -444,7 +444,7 @@ def verify(dsn: str, store: ExportStore, *, report: Report = _ignore) -> VerifyR
 
     Raise ExportRunning while another process exports.
     """
-    with translate_errors(), _exclusive(dsn), _connect(dsn) as connection:
+    with translate_errors(), hold_exports(dsn), _connect(dsn) as connection:
         log = read_identity(connection)
         span = {"location": store.location, "epoch": log.epoch}
         rows = connection.execute(sql.recorded, span).fetchall()

@@ -172,7 +172,7 @@ def _field(column: str, kind: str) -> composed.Composed:
         form = "case when isfinite({0}) then {0} end"
     else:
         form = "{0}"
-    return composed.SQL(form).format(composed.Identifier(column))  # type: ignore[arg-type] # one of three texts
+    return composed.SQL(form).format(composed.Identifier(column))
 
 
 def find_unfit(
