@@ -45,6 +45,7 @@ from .types import (
     NewMarketPost,
     NewMetadata,
     NewPost,
+    NewProfile,
     NonceToSign,
     OnePosition,
     Platform,
@@ -56,6 +57,7 @@ from .types import (
     PostReport,
     PostResult,
     PriceHistory,
+    Profile,
     ProposalBallot,
     ProposalCounts,
     Protocol,
@@ -782,6 +784,13 @@ class Requests:
         """
         return cast("Wallet", await self._transport.request("GET", "/api/users/me"))
 
+    async def set_profile(self, **body: Unpack[NewProfile]) -> Profile:
+        """Set your profile.
+
+        Replace the public profile of the signed-in wallet, and return it.
+        """
+        return cast("Profile", await self._transport.request("PATCH", "/api/users/me", body=body))
+
     async def show_wallet(self, wallet: str) -> Wallet:
         """Get a wallet's counts.
 
@@ -848,6 +857,13 @@ class Requests:
             "OnePosition",
             await self._transport.request("GET", f"/api/users/{_quoted(wallet)}/positions/{_quoted(market)}"),
         )
+
+    async def show_profile(self, wallet: str) -> Profile:
+        """Get a wallet's profile.
+
+        Return the name and text that the wallet has chosen; null for a wallet that has chosen none.
+        """
+        return cast("Profile", await self._transport.request("GET", f"/api/users/{_quoted(wallet)}/profile"))
 
     async def show_wallet_stats(self, wallet: str) -> WalletStats:
         """Get the result of a wallet's trading.

@@ -571,6 +571,15 @@ export class Requests {
   }
 
   /**
+   * Set your profile.
+   *
+   * Replace the public profile of the signed-in wallet, and return it.
+   */
+  async setProfile(body: types.NewProfile): Promise<types.Profile> {
+    return (await this.transport.request("PATCH", `/api/users/me`, { body })) as types.Profile;
+  }
+
+  /**
    * Get a wallet's counts.
    *
    * Return how often the wallet traded, voted and posted; zeros for an unknown wallet.
@@ -622,6 +631,15 @@ export class Requests {
    */
   async showPosition(wallet: string, market: string): Promise<types.OnePosition> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/positions/${encodeURIComponent(market)}`)) as types.OnePosition;
+  }
+
+  /**
+   * Get a wallet's profile.
+   *
+   * Return the name and text that the wallet has chosen; null for a wallet that has chosen none.
+   */
+  async showProfile(wallet: string): Promise<types.Profile> {
+    return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/profile`)) as types.Profile;
   }
 
   /**
