@@ -28,7 +28,6 @@ UPGRADE = Path(__file__).parents[1] / "data" / "upgrade"
 STEPS = ["0028_unfetched.sql", "0029_behind.sql", "0030_wanted.sql", "0033_alert_delivery.sql"]
 #: Data that no chain can restore, and the expressions that must be equal before and after. The second name is today's.
 PRESERVED = [
-    ("app.comments", "app.comments"),
     ("app.comment_edits", "app.comment_edits"),
     ("app.reactions", "app.reactions"),
     ("app.flags", "app.flags"),
@@ -57,6 +56,10 @@ WIDENED = {
         "seq, order_key, transaction_no, ordinal, name, market_no, wallet_no, clock, payload, context, retracted_at",
     ),
     "app.ballots": ("app.ballots", "seq, market_no, kind, wallet_no, vote, cast_at, message, signature"),
+    "app.comments": (
+        "app.comments",
+        "comment_no, seq, market_no, wallet_no, parent_no, content, created_at, edited_at, deleted_at, root_no",
+    ),
     "raw.feed": ("raw.feed", "seq, kind, ref, market_no, wallet_no, at"),
     "raw.wanted": ("raw.pending_signatures", "signature, reason, attempts, next_attempt_at, slot, last_error"),
     "ops.alerts": ("ops.alerts", "alert_no, kind, subject, severity, message, occurrences, raised_at, resolved_at"),

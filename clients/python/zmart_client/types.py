@@ -648,6 +648,7 @@ class Frame(TypedDict):
         | MovedMessage
         | DiscussionMessage
         | ModerationMessage
+        | ProfileMessage
         | MarketMetadataMessage
         | StatusMessage
         | MarketStateMessage
@@ -1246,7 +1247,7 @@ class ModerationDecision(TypedDict):
 
     seq: int
     action: Literal["ban", "clear", "dismiss", "erase", "hide", "restore", "unban"]
-    subject: Literal["market_page", "post", "profile", "wallet"]
+    subject: Literal["post", "profile", "wallet"]
     post_id: str | None
     market_id: str | None
     user_wallet: str
@@ -1260,7 +1261,7 @@ class ModerationEvent(TypedDict):
     """A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again."""
 
     action: Literal["ban", "clear", "dismiss", "erase", "hide", "restore", "unban"]
-    subject: Literal["market_page", "post", "profile", "wallet"]
+    subject: Literal["post", "profile", "wallet"]
     post_id: str | None
     """The post's id; null for other subjects."""
     market_id: str | None
@@ -1355,6 +1356,13 @@ class NewPost(TypedDict):
     """Text, stored unchanged."""
     parent_id: NotRequired[str | None]
     parentId: NotRequired[str | None]
+
+
+class NewProfile(TypedDict):
+    """A wallet's public profile; a member that is left out, or null, is removed. Names are not unique."""
+
+    display_name: NotRequired[str | None]
+    bio: NotRequired[str | None]
 
 
 class NewestActivities(TypedDict):
@@ -1782,6 +1790,37 @@ class Problem(TypedDict):
     details: NotRequired[list[FieldProblem]]
     success: NotRequired[Literal[False]]
     """On paths of the earlier vote aggregator, with a sentence in error."""
+
+
+class Profile(TypedDict):
+    """What a wallet says about itself. Show it as text, and the wallet beside it: anyone may choose any name."""
+
+    wallet: str
+    display_name: str | None
+    bio: str | None
+    updated_at: str | None
+    is_banned: bool
+    """Whether a moderator has banned it from writing."""
+    as_of: AsOf
+
+
+class ProfileEvent(TypedDict):
+    """A wallet's profile as it is now."""
+
+    user_wallet: str
+    display_name: str | None
+    bio: str | None
+    seq: int
+    """Seq of the log entry of this message."""
+
+
+class ProfileMessage(TypedDict):
+    """A wallet's profile as it is now."""
+
+    type: Literal["profile"]
+    market_id: str | None
+    timestamp: str
+    data: ProfileEvent
 
 
 class ProposalBallot(TypedDict):
@@ -2337,6 +2376,7 @@ class Subscribed(TypedDict):
         | MovedMessage
         | DiscussionMessage
         | ModerationMessage
+        | ProfileMessage
         | MarketMetadataMessage
         | StatusMessage
         | MarketStateMessage
@@ -2885,9 +2925,10 @@ class WalletCounts(TypedDict):
 
 
 class WalletDecision(TypedDict):
-    """Whether a wallet may write through the API. Its positions, trades and ballots are not affected."""
+    """Whether a wallet may write through the API, or has its profile cleared. Positions, trades and ballots stay."""
 
-    action: Literal["ban", "unban"]
+    action: Literal["ban", "clear", "unban"]
+    """clear: remove the texts of its profile."""
     reason: str
     """Public."""
 

@@ -581,7 +581,7 @@ export interface Frame {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** The process is running. */
@@ -1142,7 +1142,7 @@ export interface ModelStatus {
 export interface ModerationDecision {
   seq: number;
   action: "ban" | "clear" | "dismiss" | "erase" | "hide" | "restore" | "unban";
-  subject: "market_page" | "post" | "profile" | "wallet";
+  subject: "post" | "profile" | "wallet";
   post_id: string | null;
   market_id: string | null;
   /** The wallet that the decision is about. */
@@ -1155,7 +1155,7 @@ export interface ModerationDecision {
 /** A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again. */
 export interface ModerationEvent {
   action: "ban" | "clear" | "dismiss" | "erase" | "hide" | "restore" | "unban";
-  subject: "market_page" | "post" | "profile" | "wallet";
+  subject: "post" | "profile" | "wallet";
   /** The post's id; null for other subjects. */
   post_id: string | null;
   market_id: string | null;
@@ -1240,6 +1240,12 @@ export interface NewPost {
   content: string;
   parent_id?: string | null;
   parentId?: string | null;
+}
+
+/** A wallet's public profile; a member that is left out, or null, is removed. Names are not unique. */
+export interface NewProfile {
+  display_name?: string | null;
+  bio?: string | null;
 }
 
 /** Recent events of the whole platform, the latest first. */
@@ -1647,6 +1653,34 @@ export interface Problem {
   details?: FieldProblem[];
   /** On paths of the earlier vote aggregator, with a sentence in error. */
   success?: false;
+}
+
+/** What a wallet says about itself. Show it as text, and the wallet beside it: anyone may choose any name. */
+export interface Profile {
+  wallet: string;
+  display_name: string | null;
+  bio: string | null;
+  updated_at: string | null;
+  /** Whether a moderator has banned it from writing. */
+  is_banned: boolean;
+  as_of: AsOf;
+}
+
+/** A wallet's profile as it is now. */
+export interface ProfileEvent {
+  user_wallet: string;
+  display_name: string | null;
+  bio: string | null;
+  /** Seq of the log entry of this message. */
+  seq: number;
+}
+
+/** A wallet's profile as it is now. */
+export interface ProfileMessage {
+  type: "profile";
+  market_id: string | null;
+  timestamp: string;
+  data: ProfileEvent;
 }
 
 /** A ballot on a proposal. */
@@ -2155,7 +2189,7 @@ export interface Subscribed {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** A post that started a thread, with its first replies as a flat list in the order of their creation. */
@@ -2659,9 +2693,10 @@ export interface WalletCounts {
   discussions: number;
 }
 
-/** Whether a wallet may write through the API. Its positions, trades and ballots are not affected. */
+/** Whether a wallet may write through the API, or has its profile cleared. Positions, trades and ballots stay. */
 export interface WalletDecision {
-  action: "ban" | "unban";
+  /** clear: remove the texts of its profile. */
+  action: "ban" | "clear" | "unban";
   /** Public. */
   reason: string;
 }
