@@ -34,7 +34,7 @@ from .live.hub import CLIENT_READS, Hub
 from .live.notifications import ChangeSignal
 from .live.reader import LogReader
 from .metrics import ApiMetrics
-from .middleware import access_log, idempotency, rate_limit, refused_origins, security_headers, tiers
+from .middleware import access_log, deprecation, idempotency, rate_limit, refused_origins, security_headers, tiers
 from .reads import etags, readiness
 from .reads.database import ReadDatabase, raw_json_adapters
 from .routes import (
@@ -182,7 +182,7 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         request_max_body_size=account.MOST_BODY_BYTES,
         before_request=_before_request,
         after_response=_notify_after_write,
-        before_send=[security_headers.security_headers_hook(settings.api.trusted_proxies)],
+        before_send=[security_headers.security_headers_hook(settings.api.trusted_proxies), deprecation.add_deprecation],
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
             allow_credentials=True,
@@ -194,6 +194,9 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
                 "Retry-After",
                 "X-Request-Id",
                 "Idempotency-Replayed",
+                "Deprecation",
+                "Sunset",
+                "Link",
                 *rate_limit.HEADERS,
             ],
         ),

@@ -29,6 +29,7 @@ from zmart.http import statuses
 from .. import errors, response_docs, schemas
 from ..auth.signed_in import SECURITY, scope_of
 from ..middleware import idempotency
+from ..middleware.deprecation import canonical_path
 from ..middleware.rate_limit import HEADERS as LIMITS
 from ..middleware.rate_limit import weight_of
 from . import examples
@@ -39,10 +40,10 @@ Document = dict[str, Any]
 _CITATION: Final = re.compile(r"[,;]?(?: |\\n)\(?protocol\.md [0-9., and]*[0-9]\)?")
 _SCHEMA: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = "application/problem+json"
-#: If a handler has several paths, the shortest under /api is canonical; here two have the same length.
-_CANONICAL: Final = {"sign_in": "/api/auth/verify"}
 _LEGACY_PATH_NOTE: Final = " Alias of {canonical}; new clients use that path."
 _INSTANT: Final = "2026-01-31T12:00:00+00:00"
+#: Aliases that the document omits: an address such as /api/discussions/ipfs/edits would match two paths.
+_AMBIGUOUS_ALIASES: Final = frozenset({"/api/discussions/ipfs/{cid}"})
 #: Errors that only some operations can return, by operation or tag.
 _CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "program_refused": ("acting",),
@@ -102,6 +103,7 @@ def _complete(app: Litestar) -> Document:
     paths = found.pop("paths")
     components = found.pop("components")
     problems: Document = {}
+    found["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
     found["servers"] = [{"url": "/", "description": "This server."}]
     found["paths"] = {
         path: {
@@ -109,6 +111,7 @@ def _complete(app: Litestar) -> Document:
             for method, operation in sorted(operations.items())
         }
         for path, operations in sorted(paths.items())
+        if path not in _AMBIGUOUS_ALIASES
     }
     found["components"] = {
         "schemas": dict(sorted(_schemas(components["schemas"]).items())),
@@ -133,7 +136,7 @@ def _handlers(app: Litestar) -> Iterator[tuple[tuple[str, str], HTTPRouteHandler
 
 
 def _operation(path: str, method: str, source: Document, handler: HTTPRouteHandler, problems: Document) -> Document:
-    canonical = _canonical(handler)
+    canonical = canonical_path(handler)
     name = _camel(handler.fn.__name__)
     is_legacy = path != canonical
     text = inspect.cleandoc(handler.fn.__doc__ or "")
@@ -171,14 +174,9 @@ def _operation(path: str, method: str, source: Document, handler: HTTPRouteHandl
         operation["x-scope"] = scope_of(handler)
     elif name == "stream":
         operation["security"] = [{}, *SECURITY, {"stream_ticket": []}]
+    else:
+        operation["security"] = []
     return operation
-
-
-def _canonical(handler: HTTPRouteHandler) -> str:
-    if (chosen := _CANONICAL.get(handler.fn.__name__)) is not None:
-        return chosen
-    paths = [re.sub(r"\{(\w+):\w+\}", r"{\1}", path) for path in handler.paths]
-    return min(paths, key=lambda path: (not path.startswith("/api/"), path.count("/"), len(path), path))
 
 
 def _parameter(source: Document, operation: str) -> Document:

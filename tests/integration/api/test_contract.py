@@ -13,6 +13,7 @@ import httpx
 import pytest
 from api_fixtures import market_address, market_id
 
+from api.middleware import deprecation
 from ingest.testing import address
 
 ONE, TWO = market_id(1), market_id(2)
@@ -249,3 +250,17 @@ def conforms(value: Any, shape: Any, place: str) -> None:
         assert isinstance(value, shape), f"{place} is {value!r}"
         kinds = shape if isinstance(shape, tuple) else (shape,)
         assert bool in kinds or not isinstance(value, bool), f"{place} is {value!r}"
+
+
+async def test_a_deprecated_path_names_its_successor(
+    reader: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its headers, with the day of its removal once that is decided; the newer path has none of them."""
+    old, new = await reader.get("/markets"), await reader.get("/api/markets")
+    assert old.headers["deprecation"] == f"@{deprecation.DEPRECATED_SINCE.timestamp():.0f}"
+    assert old.headers["link"] == '</api/markets>; rel="successor-version"'
+    assert "sunset" not in old.headers
+    assert {"deprecation", "link", "sunset"} & set(new.headers) == set()
+    day = datetime.datetime(2027, 7, 1, tzinfo=datetime.UTC)
+    monkeypatch.setattr(deprecation, "SUNSETS", {"/trades": day})
+    assert (await reader.get("/trades")).headers["sunset"] == "Thu, 01 Jul 2027 00:00:00 GMT"
