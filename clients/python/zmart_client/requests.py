@@ -43,13 +43,14 @@ from .types import (
     MarketTradePage,
     MarketVotes,
     MetadataResult,
-    NewApiKey,
     ModerationLog,
     ModerationQueue,
+    NewApiKey,
     NewestActivities,
     NewMarketPost,
     NewMetadata,
     NewPost,
+    NewProfile,
     NonceToSign,
     OnePosition,
     Platform,
@@ -61,6 +62,7 @@ from .types import (
     PostReport,
     PostResult,
     PriceHistory,
+    Profile,
     ProposalBallot,
     ProposalCounts,
     Protocol,
@@ -402,7 +404,7 @@ class Requests:
         """Get up to 100 markets.
 
         Return markets in the order of the request, with their newest prices and your own positions, in one snapshot.
-        The positions are those of the wallet of the access token; without a token there are none.
+        The positions are those of the wallet of the access token or API key; without one there are none.
         """
         return cast("MarketBatch", await self._transport.request("POST", "/api/markets/batch", body=body))
 
@@ -856,6 +858,13 @@ class Requests:
         """
         return cast("Wallet", await self._transport.request("GET", "/api/users/me"))
 
+    async def set_profile(self, **body: Unpack[NewProfile]) -> Profile:
+        """Set your profile.
+
+        Replace the public profile of the signed-in wallet, and return it.
+        """
+        return cast("Profile", await self._transport.request("PATCH", "/api/users/me", body=body))
+
     async def get_statement(self, *, first_day: str | None = None, last_day: str | None = None) -> bytes:
         """Get the signed-in wallet's statement.
 
@@ -937,6 +946,13 @@ class Requests:
             "OnePosition",
             await self._transport.request("GET", f"/api/users/{_quoted(wallet)}/positions/{_quoted(market)}"),
         )
+
+    async def show_profile(self, wallet: str) -> Profile:
+        """Get a wallet's profile.
+
+        Return the name and text that the wallet has chosen; null for a wallet that has chosen none.
+        """
+        return cast("Profile", await self._transport.request("GET", f"/api/users/{_quoted(wallet)}/profile"))
 
     async def show_wallet_stats(self, wallet: str) -> WalletStats:
         """Get the result of a wallet's trading.

@@ -260,7 +260,8 @@ export class Requests {
    * Get up to 100 markets.
    *
    * Return markets in the order of the request, with their newest prices and your own positions, in one
-   * snapshot. The positions are those of the wallet of the access token; without a token there are none.
+   * snapshot. The positions are those of the wallet of the access token or API key; without one there are
+   * none.
    */
   async batchMarkets(body: types.MarketBatchRequest): Promise<types.MarketBatch> {
     return (await this.transport.request("POST", `/api/markets/batch`, { body })) as types.MarketBatch;
@@ -638,6 +639,15 @@ export class Requests {
   }
 
   /**
+   * Set your profile.
+   *
+   * Replace the public profile of the signed-in wallet, and return it.
+   */
+  async setProfile(body: types.NewProfile): Promise<types.Profile> {
+    return (await this.transport.request("PATCH", `/api/users/me`, { body })) as types.Profile;
+  }
+
+  /**
    * Get the signed-in wallet's statement.
    *
    * Return trades and payouts as CSV, the oldest first, with exact amounts; at most 50,000 lines.
@@ -701,6 +711,15 @@ export class Requests {
    */
   async showPosition(wallet: string, market: string): Promise<types.OnePosition> {
     return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/positions/${encodeURIComponent(market)}`)) as types.OnePosition;
+  }
+
+  /**
+   * Get a wallet's profile.
+   *
+   * Return the name and text that the wallet has chosen; null for a wallet that has chosen none.
+   */
+  async showProfile(wallet: string): Promise<types.Profile> {
+    return (await this.transport.request("GET", `/api/users/${encodeURIComponent(wallet)}/profile`)) as types.Profile;
   }
 
   /**
