@@ -136,12 +136,17 @@ async def test_a_process_that_takes_over_waits_until_it_is_ready(
     os.close(reading)
 
 
-async def test_an_open_connection_gets_one_more_response(listener: socket.socket) -> None:
-    """Its response says that it ends, so that the client connects to the next process."""
+async def test_an_open_connection_gets_one_more_response(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its response says that it ends, so that the client connects to the next process; a while later, too."""
+    monkeypatch.setattr(handover, "LINGER_SECONDS", WITHIN_SECONDS)
     async with serving(listener) as server:
         reader, writer = await connect(listener)
         assert b"connection: close" not in await request(reader, writer)
         server.hand_over()
+        # uvicorn looks ten times a second whether it should stop, and would close the connection then.
+        await asyncio.sleep(0.5)
         assert b"connection: close" in await request(reader, writer)
         async with asyncio.timeout(WITHIN_SECONDS):
             assert await reader.read() == b""
