@@ -14,8 +14,14 @@ from api.live import topics
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPOSURES = yaml.safe_load((ROOT / "sql_models" / "exposures.yml").read_text())["exposures"]
-#: Endpoints that read no mart: tokens, messages to sign, the status of a transaction.
-WITHOUT_MARTS = {"/api/auth/nonce", "/api/votes/message", "/api/transactions/{signature}"}
+#: Endpoints that read no mart: tokens, messages to sign, the status of a transaction, moderation.
+WITHOUT_MARTS = {
+    "/api/auth/nonce",
+    "/api/votes/message",
+    "/api/transactions/{signature}",
+    "/api/moderation/queue",
+    "/api/moderation/log",
+}
 
 
 def _meta(exposure: dict[str, Any], name: str) -> list[str]:
