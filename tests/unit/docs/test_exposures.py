@@ -14,13 +14,15 @@ from api.live import topics
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPOSURES = yaml.safe_load((ROOT / "sql_models" / "exposures.yml").read_text())["exposures"]
-#: Endpoints that read no mart: keys, limits, tokens, messages to sign, the status of a transaction.
+#: Endpoints that read no mart: keys, limits, tokens, messages to sign, the status of a transaction, moderation.
 WITHOUT_MARTS = {
     "/api/account/keys",
     "/api/account/limits",
     "/api/auth/nonce",
     "/api/votes/message",
     "/api/transactions/{signature}",
+    "/api/moderation/queue",
+    "/api/moderation/log",
 }
 
 
