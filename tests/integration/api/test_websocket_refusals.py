@@ -190,12 +190,12 @@ async def test_known_pages_are_let_in(server: Served) -> None:
 
 
 async def test_a_message_that_is_too_big(server: Served) -> None:
-    """Beyond 64 KiB the connection is closed with 1009, also if the message comes in fragments."""
+    """Beyond 128 KiB the connection is closed with 1009, also if the message comes in fragments."""
     async with server.connected() as socket:
         await socket.raw.send("x" * (wire.MOST_BYTES + 1))
         assert (await socket.closed())[0] == 1009
     async with server.connected() as socket:
-        await socket.raw.send("x" * 30_000 for _ in range(4))
+        await socket.raw.send("x" * 30_000 for _ in range(wire.MOST_BYTES // 30_000 + 1))
         assert (await socket.closed())[0] == 1009
 
 
