@@ -35,7 +35,7 @@ from .live.notifications import ChangeSignal
 from .live.reader import LogReader
 from .metrics import ApiMetrics
 from .middleware import access_log, deprecation, idempotency, rate_limit, refused_origins, security_headers, tiers
-from .reads import etags, readiness
+from .reads import etags, readiness, standby
 from .reads.database import ReadDatabase, raw_json_adapters
 from .routes import (
     account,
@@ -223,6 +223,9 @@ async def _before_request(request: Request[Any, Any, State]) -> None:
     parameters.require_valid_text(request.scope)
     if request.method not in _METHODS_WITHOUT_BODY:
         parameters.require_valid_body(await request.body())
+        choice = request.app.state.services.read_choice
+        if choice is not None:
+            choice.record_write(request.scope)
     etags.read_if_none_match(request.scope)
 
 
@@ -247,16 +250,29 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         database = ReadDatabase(read_connections, cache_bytes=settings.api.response_cache_mib << 20)
         # Streams have separate connections, so that bursts of requests do not delay streams, nor the reverse. New
         # entries have their own, so that clients which subscribe or resume do not delay what all others receive.
-        hub_connections = await stack.enter_async_context(_connections(dsn, "zmart api hub", 1, WINDOW_QUERY_SETTINGS))
-        stream_connections = await stack.enter_async_context(
-            _connections(dsn, "zmart api streams", CLIENT_READS, WINDOW_QUERY_SETTINGS)
+        read_url = settings.postgres.read_url
+        read_dsn = dsn if read_url is None else read_url.reveal()
+        hub_connections = await stack.enter_async_context(
+            _connections(read_dsn, "zmart api hub", 1, WINDOW_QUERY_SETTINGS)
         )
-        change_signal = ChangeSignal(dsn, url.reveal() if url else None)
+        stream_connections = await stack.enter_async_context(
+            _connections(read_dsn, "zmart api streams", CLIENT_READS, WINDOW_QUERY_SETTINGS)
+        )
+        change_signal = ChangeSignal(dsn, url.reveal() if url else None, is_for_standby=read_url is not None)
+        standby_database, read_choice, primary = None, None, None
+        if read_url is not None:
+            standby_connections = await stack.enter_async_context(
+                _connections(read_dsn, "zmart api standby", CONNECTIONS)
+            )
+            cache_bytes = settings.api.response_cache_mib << 20
+            standby_database = ReadDatabase(standby_connections, cache_bytes=cache_bytes, fallback=database)
+            read_choice = standby.ReadChoice(standby_database, database)
+            primary = database
         app.state.notifier = await stack.enter_async_context(redis_notify.Notifier(url.reveal() if url else None))
         hub = Hub(
-            LogReader(ReadDatabase(hub_connections)),
+            LogReader(ReadDatabase(hub_connections), primary=primary, waits_for_standby=True),
             change_signal,
-            client_reader=LogReader(ReadDatabase(stream_connections)),
+            client_reader=LogReader(ReadDatabase(stream_connections), primary=primary),
             # The other half of the files is for requests (api.__main__).
             most_clients=min(settings.api.streams, max(1, connections.file_limit() // 2 - connections.RESERVED_FILES)),
             most_per_address=settings.api.streams_per_address,
@@ -266,15 +282,21 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         wallet_writes = await stack.enter_async_context(writes.open_wallet_writes(dsn, database.invalidate_cache))
         node = await stack.enter_async_context(rpc.RpcClient.of(settings.chain, timeout_seconds=NODE_SECONDS))
         app.state.limiters = {
-            tier: rate_limit.RateLimiter(rate_limit.postgres_lease(database, tiers.per_minute(tier, settings)))
+            tier: rate_limit.RateLimiter(
+                _lease(database, tiers.per_minute(tier, settings), has_standby=read_url is not None)
+            )
             for tier in tiers.FACTORS
         }
         app.state.second_limiter = rate_limit.SecondLimiter()
-        keys = api_keys.ApiKeys(api_keys.find_in_database(database.rows))
+        keys = api_keys.ApiKeys(api_keys.find_in_database((standby_database or database).rows))
         app.state.services = app.state.dependencies.services = dependencies.AppServices(
             settings=settings,
             database=database,
-            readiness=tasks.SharedResult(lambda: readiness.read(database), readiness.SHARED_SECONDS),
+            standby=standby_database,
+            read_choice=read_choice,
+            readiness=tasks.SharedResult(
+                lambda: readiness.read(standby_database or database), readiness.SHARED_SECONDS
+            ),
             hub=hub,
             writes=wallet_writes,
             auth=AuthService(settings, wallet_writes, keys),
@@ -291,6 +313,12 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         stack.push_async_callback(tasks.cancel_and_wait, asyncio.create_task(keys.run()))
         stack.callback(hub.close)
         yield
+
+
+def _lease(database: ReadDatabase, per_minute: int, *, has_standby: bool) -> rate_limit.Lease:
+    """Return the lease of an allowance from Postgres; with a standby, from memory while the primary is away."""
+    lease = rate_limit.postgres_lease(database, per_minute)
+    return rate_limit.MemoryLease(lease, per_minute).lease if has_standby else lease
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.params import Dependency
+from litestar.types import Scope
 
 from zmart.chain.client import ChainClient
 from zmart.settings import Settings
@@ -23,6 +24,7 @@ from .live.hub import Hub
 from .metrics import ApiMetrics
 from .reads.database import ReadDatabase
 from .reads.readiness import DatabaseReadiness
+from .reads.standby import ReadChoice
 from .writes import WalletWrites
 
 
@@ -31,7 +33,11 @@ class AppServices:
     """All objects that a process has one of."""
 
     settings: Settings
+    #: The primary.
     database: ReadDatabase
+    #: A standby that answers GETs, and what decides when it does; both are None without DATABASE_URL_READ.
+    standby: ReadDatabase | None
+    read_choice: ReadChoice | None
     #: Whether the database answers, read at most once a second.
     readiness: SharedResult[DatabaseReadiness]
     hub: Hub
@@ -45,6 +51,12 @@ class AppServices:
     metrics: ApiMetrics
     #: time.monotonic() when the process started to serve.
     started_at: float
+
+    async def database_for(self, scope: Scope) -> ReadDatabase:
+        """Return the database that answers a request."""
+        if self.standby is None or self.read_choice is None or not await self.read_choice.is_for_standby(scope):
+            return self.database
+        return self.standby
 
 
 FromServices = Annotated[AppServices, Dependency(skip_validation=True)]
@@ -70,13 +82,16 @@ class Dependencies:
         """Return the providers by the parameter names that handlers use."""
         return {
             "services": Provide(lambda: self.services, sync_to_thread=False),
-            "database": Provide(lambda: self.services.database, sync_to_thread=False),
+            "database": Provide(self._database),
             "hub": Provide(lambda: self.services.hub, sync_to_thread=False),
             "auth": Provide(lambda: self.services.auth, sync_to_thread=False),
             "preparer": Provide(self._preparer, sync_to_thread=False),
             "relay": Provide(self._relay, sync_to_thread=False),
             "signed_in": Provide(self._signed_in),
         }
+
+    async def _database(self, request: Request[Any, Any, State]) -> ReadDatabase:
+        return await self.services.database_for(request.scope)
 
     def _preparer(self) -> Preparer:
         return Preparer(self.services.chain, self.services.settings.chain.program_id)

@@ -39,7 +39,16 @@ GROUPS = (
     Group(paths=("sql_models", "tests/data")),
     Group(paths=("api",), options=("--config", STATEMENTS)),
     Group(
-        paths=("zmart/db/functions", "zmart/db/*.sql", "zmart/run", "ingest", "orchestration", "relay", "analytics", "bench"),
+        paths=(
+            "zmart/db/functions",
+            "zmart/db/*.sql",
+            "zmart/run",
+            "ingest",
+            "orchestration",
+            "relay",
+            "analytics",
+            "bench",
+        ),
         options=("--config", STATEMENTS),
     ),
     Group(paths=("devchain",), options=("--config", STATEMENTS, "--dialect", "sqlite")),

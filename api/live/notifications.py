@@ -32,6 +32,8 @@ CHANNEL = redis_notify.CHANNEL
 #: A message that the listener sends to itself as a check; broadcaster's own task may end without an error.
 BEAT = "beat"
 BEAT_SECONDS = 5.0
+#: How often a standby is asked for entries that the primary has signalled.
+STANDBY_POLL_SECONDS = 0.01
 #: A hole in the feed is logged again at this interval until it is repaired.
 REPORT_SECONDS = 5.0
 
@@ -45,6 +47,11 @@ class FeedBackend(BroadcastBackend):
         self._was_notified = False
         self._reached: feed.FeedPosition | None = None
         self._following: asyncio.Task[None] | None = None
+
+    @property
+    def reached(self) -> feed.FeedPosition | None:
+        """Return the end of the log when it was last read."""
+        return self._reached
 
     @property
     def silent_seconds(self) -> float:
@@ -111,11 +118,13 @@ class FeedBackend(BroadcastBackend):
 class ChangeSignal:
     """One subscription per process, over any transport; several signals before a read count as one."""
 
-    def __init__(self, dsn: str, url: str | None = None) -> None:
+    def __init__(self, dsn: str, url: str | None = None, *, is_for_standby: bool = False) -> None:
         is_postgres = url is None or url.startswith("postgres")
         #: None if the transport is not Postgres.
         self._backend = FeedBackend(url or dsn) if is_postgres else None
         self._url = None if is_postgres else url
+        #: Whether the hub reads from a standby, which has an entry only some time after its signal.
+        self._is_for_standby = is_for_standby
         self._changed = asyncio.Event()
         #: The hub's position; a signal about entries that the hub has already read wakes nothing.
         self.reached: feed.FeedPosition | None = None
@@ -123,8 +132,11 @@ class ChangeSignal:
 
     @property
     def silent_seconds(self) -> float:
-        """Return the seconds since the last data from Postgres; 0 if the transport is not Postgres."""
-        return self._backend.silent_seconds if self._backend else 0.0
+        """Return the seconds since the last data from Postgres.
+
+        0 if the transport is not Postgres, or if the hub reads from a standby, which needs no signal.
+        """
+        return self._backend.silent_seconds if self._backend and not self._is_for_standby else 0.0
 
     async def __aenter__(self) -> Self:
         self._listen_task = asyncio.create_task(self._listen_forever())
@@ -144,11 +156,25 @@ class ChangeSignal:
         self._changed.set()
 
     async def wait(self) -> None:
-        """Return after a signal, or after a second if the transport can lose signals."""
+        """Return after a signal, or after a second if the transport can lose signals.
+
+        For a standby that has not replayed the signalled entries, return after milliseconds: nothing signals that.
+        """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None if self._backend else feed.POLL_SECONDS):
+            async with asyncio.timeout(self._longest_wait()):
                 await self._changed.wait()
         self._changed.clear()
+
+    def _longest_wait(self) -> float | None:
+        if not self._is_for_standby:
+            return None if self._backend else feed.POLL_SECONDS
+        if self._backend is None:
+            return STANDBY_POLL_SECONDS * 10
+        known, reached = self._backend.reached, self.reached
+        is_behind = (
+            known is not None and reached is not None and known.epoch == reached.epoch and known.seq > reached.seq
+        )
+        return STANDBY_POLL_SECONDS if is_behind else feed.POLL_SECONDS
 
     async def _listen_forever(self) -> None:
         """Listen, and reconnect when the transport is lost; meanwhile the hub still polls every second."""

@@ -75,8 +75,14 @@ class Reader(Protocol):
 class LogReader:
     """Reads windows of the log from Postgres."""
 
-    def __init__(self, database: ReadDatabase) -> None:
+    def __init__(
+        self, database: ReadDatabase, *, primary: ReadDatabase | None = None, waits_for_standby: bool = False
+    ) -> None:
         self._database = database
+        #: Where `database` is a standby: decides on a position that the standby does not have.
+        self._primary = primary
+        #: Whether entries that only the primary has are waited for, rather than read from the primary.
+        self._waits_for_standby = waits_for_standby
 
     async def head(self) -> feed.FeedPosition:
         """Return the end of the log; raise Unavailable if there is no log yet."""
@@ -90,9 +96,21 @@ class LogReader:
 
         Raises the same errors as `feed.read`.
         """
-        rows = await self._database.rows(
-            _WINDOW, {"after": after.seq, "topics": None if topics is None else list(topics)}
-        )
+        try:
+            return await self._window(self._database, after, topics)
+        except feed.ForeignPosition as error:
+            if self._primary is None:
+                raise
+            # The standby may be behind, or of another history than the primary: the primary decides.
+            found = await self._window(self._primary, after, topics)
+            if self._waits_for_standby:
+                raise errors.Unavailable("The standby is behind what was read before.") from error
+            return found
+
+    async def _window(
+        self, database: ReadDatabase, after: feed.FeedPosition, topics: frozenset[str] | None
+    ) -> LogWindow:
+        rows = await database.rows(_WINDOW, {"after": after.seq, "topics": None if topics is None else list(topics)})
         if not rows:
             raise _no_log()
         epoch, head_seq, head_mark, after_mark = rows[0][:4]

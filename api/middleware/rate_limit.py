@@ -58,6 +58,8 @@ class AllowanceBlock(NamedTuple):
     resets_in_seconds: float
 
 
+#: After the primary was found away, limits are counted in memory for this long before it is asked again.
+AWAY_SECONDS: Final = 5.0
 #: Lease at least this weight of a bucket, or nothing; raise Transient if the database cannot be reached.
 Lease: TypeAlias = Callable[[str, int], Awaitable[AllowanceBlock]]
 
@@ -196,6 +198,38 @@ def postgres_lease(database: QueryRunner, per_minute: int) -> Lease:
         )
 
     return lease
+
+
+class MemoryLease:
+    """Leases from Postgres, and from the memory of this process while the primary is away.
+
+    Reads of a standby go on then, so they must still be limited; each process counts for itself.
+    """
+
+    def __init__(self, lease: Lease, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lease = lease
+        self._per_minute = per_minute
+        self._clock = clock
+        self._away_until = float("-inf")
+        #: When the window of each bucket ends that was leased from memory.
+        self._windows: dict[str, float] = {}
+
+    async def lease(self, bucket: str, weight: int) -> AllowanceBlock:
+        """Return a block of the allowance."""
+        if self._clock() >= self._away_until:
+            try:
+                return await self._lease(bucket, weight)
+            except zmart_errors.Transient:
+                self._away_until = self._clock() + AWAY_SECONDS
+        now = self._clock()
+        ends_at = self._windows.get(bucket, now)
+        if ends_at > now:
+            # The whole allowance of this window was leased before.
+            return AllowanceBlock(0, 0, ends_at - now)
+        if len(self._windows) >= MOST_BUCKETS:
+            self._windows.clear()
+        self._windows[bucket] = now + WINDOW_SECONDS
+        return AllowanceBlock(self._per_minute, 0, WINDOW_SECONDS)
 
 
 class RateLimitMiddleware:

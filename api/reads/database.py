@@ -18,7 +18,7 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import psycopg_pool
@@ -30,9 +30,11 @@ from zmart import errors
 from zmart.db import feed, pool
 from zmart.db.connection import translate_errors
 
-from . import etags, response_cache, statements
+from . import etags, response_cache, standby, statements
 from .batching import RequestBatcher, Row, Run, Varying
 from .row_pages import ListSpec, PageReader
+
+Result = TypeVar("Result")
 
 
 class _RawJsonLoader(Loader):
@@ -67,6 +69,11 @@ class Answer:
     def position(self) -> response_cache.PositionKey:
         """Return the position in the log at which this answer is valid."""
         return self.epoch, self.seq
+
+    @property
+    def is_recent_enough(self) -> bool:
+        """Return whether the answer has reached the position that the caller named."""
+        return standby.has_reached(feed.FeedPosition(self.epoch, self.seq), standby.required_position.get())
 
     @property
     def is_found(self) -> bool:
@@ -120,8 +127,10 @@ _ROW_CACHE_SHARE = 0.75
 class ReadDatabase:
     """Reads responses through the connection pool."""
 
-    def __init__(self, connections: pool.Pool, *, cache_bytes: int = 0) -> None:
+    def __init__(self, connections: pool.Pool, *, cache_bytes: int = 0, fallback: ReadDatabase | None = None) -> None:
         self._connections = connections
+        #: The primary, where these connections lead to a standby; it answers what the standby cannot.
+        self._fallback = fallback
         self._batcher = RequestBatcher(self.rows, _to_answer)
         self._head_batcher = RequestBatcher(self.rows)
         row_cache_bytes = int(_ROW_CACHE_SHARE * cache_bytes)
@@ -141,6 +150,39 @@ class ReadDatabase:
 
     async def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a read statement; raise Unavailable or Overloaded if it cannot run now."""
+        return await self._or_primary(lambda database: database._own_rows(statement, parameters))
+
+    async def own_head(self) -> feed.FeedPosition:
+        """Return the end of the log in this database, never in the fallback; raise Unavailable."""
+        rows = await self._own_rows(statements.compose("head"), None)
+        if not rows:
+            raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
+        return feed.FeedPosition(*rows[0])
+
+    async def _or_primary(self, read: Callable[[ReadDatabase], Awaitable[Result]]) -> Result:
+        """Read here; on a standby, a read that replay cancels is tried once more, and then on the primary."""
+        if self._fallback is None:
+            return await read(self)
+        for _ in range(2):
+            try:
+                found = await read(self)
+            except errors.Unavailable:
+                break
+            except errors.NotFound:
+                if standby.required_position.get() is None:
+                    raise
+                break
+            except errors.Overloaded as error:
+                if not isinstance(error.__cause__, psycopg.errors.SerializationFailure):
+                    raise
+            else:
+                if isinstance(found, Answer) and not found.is_recent_enough:
+                    # Another standby answered than the one that had replayed the caller's position.
+                    break
+                return found
+        return await read(self._fallback)
+
+    async def _own_rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
         try:
             return await self._rows(statement, parameters)
         except errors.Unavailable:
@@ -185,12 +227,15 @@ class ReadDatabase:
 
         The statement of `sql` selects the rows of the page. Otherwise the same as `answer`.
         """
-        read_page = functools.partial(self._page, spec, statement, parameters, varying=varying, missing=missing)
-        return await self._cached_or_read((statement, *parameters.items()), read_page)
+
+        async def read_page(database: ReadDatabase) -> Answer:
+            return await database._page(spec, statement, parameters, varying=varying, missing=missing)
+
+        return await self._cached_or_read((statement, *parameters.items()), lambda: self._or_primary(read_page))
 
     async def _cached_or_read(self, key: Hashable, read: Callable[[], Awaitable[Answer]]) -> Response[Any]:
         found = await self._response_cache.find(key)
-        if found is None:
+        if found is None or not found.is_recent_enough:
             pending = self._response_cache.begin_read()
             found = await read()
             self._response_cache.store(key, found, pending)
@@ -205,7 +250,11 @@ class ReadDatabase:
         missing: str = "",
     ) -> Answer:
         """Return the answer without the cache, for callers that build another body from it; raise NotFound."""
-        return _require_found(await self._batcher.row(statement, parameters, varying=varying), missing)
+
+        async def read_row(database: ReadDatabase) -> Answer:
+            return _require_found(await database._batcher.row(statement, parameters, varying=varying), missing)
+
+        return await self._or_primary(read_row)
 
     async def _page(
         self, spec: ListSpec, statement: str, parameters: Mapping[str, Any], *, varying: Varying, missing: str

@@ -23,6 +23,8 @@ class PostgresSettings:
     url: Secret | None
     #: Logins of single roles, where given (DATABASE_URL_INGEST, _API, _KEEPER, _ANALYST, _BACKUP).
     role_urls: Mapping[Role, Secret]
+    #: Hot standbys from which the API reads, as one URI that may name several hosts; None reads from the primary.
+    read_url: Secret | None
     #: The embedded server's port; None lets it choose a free port once and use it again.
     embedded_port: int | None
     #: The file into which the embedded server writes its address and passwords.

@@ -112,6 +112,7 @@ def _postgres(env: Environment, state_dir: Path) -> PostgresSettings:
     return PostgresSettings(
         url=url,
         role_urls={role: url for role, url in urls.items() if url is not None},
+        read_url=env.postgres_url("DATABASE_URL_READ"),
         embedded_port=env.integer("PGPORT", None, low=1, high=65535),
         embedded_file=state_dir / "postgres" / "server.json",
     )

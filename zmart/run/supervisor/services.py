@@ -59,6 +59,8 @@ _SECRET_PREFIXES = (
     "NATS_URL",
     "ZMART_TEST_DSN",
 )
+#: Secrets of the API and of the streams.
+_API_VARIABLES = ("JWT_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "IPFS_GATEWAY_URL", "DATABASE_URL_READ")
 LOGIN_VARIABLES: Mapping[Role, str] = {
     "zmart_ingest": "DATABASE_URL_INGEST",
     "zmart_api": "DATABASE_URL_API",
@@ -193,7 +195,7 @@ class _ServicePlan:
             name="api",
             launch=lambda: self._python_launch(
                 ["api"],
-                passing=("JWT_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "IPFS_GATEWAY_URL"),
+                passing=_API_VARIABLES,
                 roles=self._api_roles(),
             ),
             probe=probes.http_probe(connect_host(host), port, "/ready"),
@@ -210,7 +212,7 @@ class _ServicePlan:
             name="ws",
             launch=lambda: self._python_launch(
                 ["api", "ws"],
-                passing=("JWT_", "METRICS_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS", "IPFS_GATEWAY_URL"),
+                passing=_API_VARIABLES,
                 roles=self._api_roles(),
             ),
             after=("migrate",),
