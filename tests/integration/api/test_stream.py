@@ -45,6 +45,14 @@ class Event:
         )
 
 
+def _open_stream(
+    services: AppServices, names: str, since: feed.FeedPosition | None, identity: Identity | None
+) -> AsyncIterator[bytes]:
+    wanted = topics.resolve_me(topics.parse(names), identity)
+    starts = None if since is None else sse.StartPositions([(wanted, since)])
+    return sse.events(services.hub, wanted, "192.0.2.1", starts, identity)
+
+
 class SseReader:
     """A client reading one stream."""
 
@@ -54,18 +62,11 @@ class SseReader:
         names: str,
         since: feed.FeedPosition | None = None,
         identity: Identity | None = None,
+        *,
+        chunks: AsyncIterator[bytes] | None = None,
     ) -> None:
-        wanted = topics.resolve_me(topics.parse(names), identity)
-        starts = None if since is None else sse.StartPositions([(wanted, since)])
-        self._chunks = sse.events(services.hub, wanted, "192.0.2.1", starts, identity)
+        self._chunks = chunks or _open_stream(services, names, since, identity)
         self._events: list[Event] = []
-
-    @classmethod
-    def of(cls, chunks: AsyncIterator[bytes]) -> SseReader:
-        """A client that reads these chunks."""
-        reader = cls.__new__(cls)
-        reader._chunks, reader._events = chunks, []
-        return reader
 
     async def next(self) -> Event:
         """Return the next event that has data."""
@@ -444,7 +445,7 @@ async def test_each_list_of_topics_resumes_from_its_own_position(markets: Log, s
     at_first = feed.FeedPosition.parse(f"{epoch}:{seqs[0]}")
     starts = sse.StartPositions([(trades, at_first), (wallet, at_first.with_seq(last))])
     chunks = sse.events(services.hub, trades | wallet, "192.0.2.1", starts)
-    reader = SseReader.of(chunks)
+    reader = SseReader(services, "", chunks=chunks)
     markets.buy(1, 2)
     await markets.deliver()
     _, newest = markets.head()

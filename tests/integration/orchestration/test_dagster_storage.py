@@ -15,7 +15,10 @@ from zmart import testing
 from zmart.run.postgres.embedded import SUPERUSER
 from zmart.run.supervisor import dagster_services
 
-_PIDS = "select pid from pg_stat_activity where application_name = 'zmart dagster storage' order by pid"
+_PIDS = (
+    "select pid from pg_stat_activity where datname = current_database()"
+    " and application_name = 'zmart dagster storage' order by pid"
+)
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_ci_run_measures_only_statements(has_branches: bool) -> None:
     parser.read_string(measure.render_configuration(measure.CONFIGURATION.read_text(), has_branches=has_branches))
 
     assert parser["run"]["branch"] == str(has_branches)
-    assert parser["run"]["source_pkgs"] == "zmart, ingest, api, orchestration, devchain"
+    assert parser["run"]["source_pkgs"] == "zmart, ingest, api, orchestration, devchain, relay"
     assert ("core" in parser["run"]) == (not has_branches and sys.version_info >= (3, 12))
 
 

@@ -88,7 +88,7 @@ def test_the_image_has_what_the_services_need() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     top = {line.partition("/")[0] for line in tracked.splitlines()}
     assert copied <= top
-    assert {"zmart", "ingest", "api", "orchestration", "devchain", "sql_models", "sql_macros"} <= copied
+    assert {"zmart", "ingest", "api", "relay", "orchestration", "devchain", "sql_models", "sql_macros"} <= copied
     ignored = (ROOT / "deploy" / "Containerfile.dockerignore").read_text()
     assert {line[1:] for line in ignored.splitlines() if line.startswith("!")} == copied
     assert re.findall(r"^USER (.+)$", CONTAINERFILE, flags=re.MULTILINE)[-1] in ACCOUNTS

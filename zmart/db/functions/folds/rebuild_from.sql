@@ -18,7 +18,7 @@ begin
     end if;
     execute format('create temporary table rebuilt on commit drop as %s', folds.with_window(v_fold, format('(seq <= %s)', v_to)));
     execute 'analyze rebuilt';
-    -- What was appended meanwhile is merged before the log has to wait, and the rest while it waits.
+    -- Entries appended meanwhile are merged before the log has to wait, and the rest while it waits.
     select coalesce(max(seq), 0) into v_head from raw.feed;
     if v_head > v_to then
         execute format('create index on rebuilt (%s)', array_to_string(m.key_columns, ', '));
