@@ -40,8 +40,8 @@ SIZES: dict[Cluster, tuple[int, int]] = {
 MAX_AT_ONCE = 100
 
 _LOG_DESCRIPTION = (
-    "The log as Parquet files at EXPORT_URL, for DuckDB, Polars, pandas and ClickHouse (docs/files.md). **Materialize** one "
-    "or many ranges: each is written, read back, compared with its digest and its rows, and then published by its "
+    "The log as Parquet at EXPORT_URL, for DuckDB, Polars, pandas and ClickHouse (docs/files.md). **Materialize** "
+    "one or many ranges: each is written, read back, compared with its digest and its rows, and then published by its "
     "manifest. A range that is published already changes nothing. The metadata has the entry up to which the log is "
     "exported without a gap."
 )
