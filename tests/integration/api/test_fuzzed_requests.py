@@ -101,7 +101,9 @@ def test_every_answer_is_one_that_is_promised(world: FuzzTarget, method: str, pa
         @hypothesis.settings(SETTINGS, max_examples=EXAMPLES or most)
         @hypothesis.given(case=strategy, choice=hypothesis.strategies.integers(0, 20))
         def attempt(case: schemathesis.Case, choice: int) -> None:
-            if mode is GenerationMode.POSITIVE and choice:
+            # A decision of a moderator about a real post or wallet would change what other tests read and write.
+            is_decision = path.startswith("/api/moderation/") and method == "post"
+            if mode is GenerationMode.POSITIVE and choice and not is_decision:
                 world.real(case, choice)
             failures.extend(_wrong(world, case, session, mode, is_private))
 
