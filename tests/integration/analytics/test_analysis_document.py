@@ -37,12 +37,12 @@ def test_ipynb_runs_and_draws_every_chart(
 @pytest.mark.slow
 def test_ipynb_reads_files_too(
     postgres_server: testing.PostgresServer,
-    month: testing.PostgresDatabase,
+    month_template: testing.PostgresDatabase,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same plots from exported files, without a database."""
-    with postgres_server.clone(month) as database:
+    with postgres_server.clone(month_template) as database:
         exporter.export(database.dsn(), FolderStore(tmp_path / "files"))
     (tmp_path / "images").mkdir()
     monkeypatch.setenv("ZMART_DSN", "postgresql://nobody@127.0.0.1:1/nowhere")

@@ -31,11 +31,13 @@ BUYS = "select sum(cost) from trades where trade_type = 'buy'"
 
 @pytest.fixture(scope="module")
 def files(
-    postgres_server: testing.PostgresServer, month: testing.PostgresDatabase, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: testing.PostgresServer,
+    month_template: testing.PostgresDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The generated month as files, in several segments."""
     folder = tmp_path_factory.mktemp("files")
-    with postgres_server.clone(month) as database:
+    with postgres_server.clone(month_template) as database:
         exporter.export(database.dsn(), FolderStore(folder), segment_entries=1_500)
     return folder
 
