@@ -25,6 +25,7 @@ SUNSETS: Final[Mapping[str, datetime.datetime]] = {}
 _CANONICAL: Final = {"sign_in": "/api/auth/verify"}
 
 
+@functools.cache
 def canonical_path(handler: Any) -> str:
     """Return the newest path of a handler, as OpenAPI writes it."""
     if (chosen := _CANONICAL.get(handler.fn.__name__)) is not None:
@@ -43,7 +44,6 @@ async def add_deprecation(message: Message, scope: Scope) -> None:
     message["headers"] = [*message["headers"], *_headers(handler, _plain(template))]
 
 
-@functools.cache
 def _headers(handler: Any, path: str) -> tuple[tuple[bytes, bytes], ...]:
     canonical = canonical_path(handler)
     if path == canonical:

@@ -20,7 +20,7 @@ _END = (1 << 63) - 1
 
 PostName = Annotated[str, PathParameter(description="A post's id.")]
 Before = Annotated[
-    int | None, QueryParameter(ge=1, le=_END, description="Decisions before this log entry: `next_before` of a page.")
+    int, QueryParameter(ge=1, le=_END, description="Decisions before this log entry: `next_before` of a page.")
 ]
 
 
@@ -96,12 +96,10 @@ async def moderate_wallet(
     responses=response_docs.read_responses(),
 )
 async def list_moderation_log(
-    database: FromDatabase, before: Before = None, limit: parameters.PageLimit = 50
+    database: FromDatabase, before: Before = _END, limit: parameters.PageLimit = 50
 ) -> Response[schemas.ModerationLog]:
     """List decisions with their reasons, the newest first; everybody can read them."""
-    return await database.answer(
-        statements.compose("moderation_log"), {"before": _END if before is None else before, "limit": limit}
-    )
+    return await database.answer(statements.compose("moderation_log"), {"before": before, "limit": limit})
 
 
 def _require_moderator(signed_in: SignedInWallet) -> SignedInWallet:

@@ -125,7 +125,7 @@ NEEDED: Mapping[str, Use] = {
     ),
     "raw.bundles (bundle_no)": Use(STORE, "select content from raw.bundles where bundle_no = $1"),
     # The system
-    "ops.models (name)": Use(f"{FUNCTIONS}/folds/rebuild.sql", "select * from ops.models where name = $1"),
+    "ops.models (name)": Use(f"{FUNCTIONS}/folds/rebuild_from.sql", "select * from ops.models where name = $1"),
     "ops.scheduled_models (name)": Use(
         f"{FUNCTIONS}/folds/refresh.sql", "select * from ops.scheduled_models where name = $1"
     ),
@@ -228,6 +228,41 @@ NEEDED: Mapping[str, Use] = {
     ),
     "app.sessions (refresh_hash)": Use(
         f"{FUNCTIONS}/app/rotate_session.sql", "select * from app.sessions where refresh_hash = $1"
+    ),
+    # Keys of bots, and what they sent before
+    "app.api_keys (key_id)": Use(
+        f"{FUNCTIONS}/app/revoke_api_key.sql", "update app.api_keys set revoked_at = now() where key_id = $1"
+    ),
+    "app.api_keys (secret_hash)": Use(
+        f"{FUNCTIONS}/app/find_api_key.sql", "select key_id from app.api_keys where secret_hash = $1"
+    ),
+    "app.api_keys (wallet_no)": Use(
+        f"{FUNCTIONS}/app/create_api_key.sql", "select count(*) from app.api_keys where wallet_no = $1"
+    ),
+    "app.idempotency_keys (wallet_no, idempotency_key)": Use(
+        f"{FUNCTIONS}/app/claim_idempotency_key.sql",
+        "select * from app.idempotency_keys where wallet_no = $1 and idempotency_key = $2",
+    ),
+    "app.idempotency_keys (expires_at)": Use(
+        f"{FUNCTIONS}/app/delete_expired.sql",
+        "select wallet_no from app.idempotency_keys where expires_at < $1 limit 100",
+    ),
+    # Moderation
+    "app.bans (wallet_no)": Use(
+        f"{FUNCTIONS}/app/require_right_to_write.sql", "select reason from app.bans where wallet_no = $1"
+    ),
+    "app.moderation (seq)": Use(
+        "api/sql/moderation.sql", "select * from app.moderation where seq < $1 order by seq desc limit 10"
+    ),
+    "app.moderation (comment_no, seq) WHERE (comment_no IS NOT NULL)": Use(
+        "api/sql/moderation.sql", "select from app.moderation where comment_no = $1 and decided_at >= $2"
+    ),
+    # Exported files
+    "ops.exports (export_no)": Use(
+        "api/sql/exports.sql", "select location from ops.exports order by export_no desc limit 1"
+    ),
+    "ops.exports (location, epoch, dataset, first_seq, last_seq)": Use(
+        "api/sql/exports.sql", "select * from ops.exports where location = $1 and epoch = $2 and dataset = $3"
     ),
     "app.sessions (family_id)": Use(
         f"{FUNCTIONS}/app/close_session.sql", "update app.sessions set revoked_at = now() where family_id = $1"

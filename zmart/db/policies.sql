@@ -92,9 +92,13 @@ create policy read_expired on app.sessions for select to zmart_owner
 using (expires_at < clock_timestamp() - interval '1 hour');
 create policy read_expired on app.redeemed_nonces for select to zmart_owner
 using (expires_at < clock_timestamp() - interval '1 hour');
+create policy read_expired on app.idempotency_keys for select to zmart_owner
+using (expires_at < clock_timestamp() - interval '1 hour');
 create policy delete_expired on app.sessions for delete to zmart_owner
 using (expires_at < clock_timestamp() - interval '1 hour');
 create policy delete_expired on app.redeemed_nonces for delete to zmart_owner
+using (expires_at < clock_timestamp() - interval '1 hour');
+create policy delete_expired on app.idempotency_keys for delete to zmart_owner
 using (expires_at < clock_timestamp() - interval '1 hour');
 
 -- API keys and the answers to repeated requests are private, too. The call that presents a key's hash finds its row.

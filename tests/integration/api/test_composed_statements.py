@@ -63,7 +63,7 @@ def test_psql_runs_what_is_printed(marts_database: testing.PostgresDatabase) -> 
 
 
 def test_psql_skips_only_writes() -> None:
-    """The statements that psql does not run are those of writes.sql, of posts and of the allowance."""
+    """The statements that psql does not run: of writes.sql, posts, moderators, profiles, keys and the allowance."""
     assert {name.partition(".")[0] for name in WRITES} == {
         *(
             "writes",
@@ -74,5 +74,10 @@ def test_psql_skips_only_writes() -> None:
             "flag_comment",
             "record_visit",
             "lease_allowance",
+            "moderation_queue",
+            "moderate_comment",
+            "moderate_wallet",
+            "set_profile",
+            "find_api_key",
         )
     }

@@ -32,7 +32,7 @@ async def client(markets: Log) -> AsyncIterator[Client]:
 @pytest.fixture
 def of(markets: Log) -> Any:
     """Headers of a wallet that is signed in."""
-    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
+    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None, None)  # type: ignore[arg-type]
 
     def headers(wallet: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {token_of(auth, wallet)}"}

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> FolderStore:
 async def client(markets: Log, folder: FolderStore) -> AsyncIterator[Client]:
     """An application with a folder for files, and a wallet that is signed in."""
     configuration = markets.settings(JWT_SECRET=SECRET, EXPORT_URL=folder.location)
-    token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
+    token = AuthService(configuration, None, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as found:
         found.headers["Authorization"] = f"Bearer {token}"
         yield found

@@ -95,6 +95,15 @@ async def test_an_expired_key_may_be_used_again(markets: Log, client: httpx.Asyn
     assert count_posts(markets) == 2
 
 
+async def test_expired_keys_of_a_wallet_that_is_gone_are_deleted(markets: Log, client: httpx.AsyncClient) -> None:
+    """An hour after they expire, whenever any wallet signs in."""
+    await post(client, "a-key")
+    for hours, left in ((0, 1), (2, 0)):
+        markets.owner.execute(f"update app.idempotency_keys set expires_at = now() - interval '{hours} hours'")
+        await Wallet().signed_in(client)
+        assert markets.owner.execute("select count(*) from app.idempotency_keys").fetchone() == (left,)
+
+
 @pytest.mark.parametrize(("is_written", "status", "posts"), [(False, 201, 2), (True, 409, 1)])
 async def test_a_request_whose_process_died(
     markets: Log, client: httpx.AsyncClient, is_written: bool, status: int, posts: int

@@ -66,7 +66,7 @@ async def client(markets: Log, gateway: str) -> AsyncIterator[Client]:
 
 def of(markets: Log, wallet: str) -> dict[str, str]:
     """Headers of a wallet that is signed in."""
-    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
+    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None, None)  # type: ignore[arg-type]
     return {"Authorization": f"Bearer {auth.tokens.issue(wallet)}"}
 
 

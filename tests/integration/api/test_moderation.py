@@ -31,7 +31,7 @@ class Forum:
     def __init__(self, log: Log, client: Client) -> None:
         self.log = log
         self.client = client
-        self._auth = AuthService(log.settings(**MORE), None)  # type: ignore[arg-type]
+        self._auth = AuthService(log.settings(**MORE), None, None)  # type: ignore[arg-type]
 
     def token(self, wallet: str) -> str:
         """Return an access token of a wallet."""

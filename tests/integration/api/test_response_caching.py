@@ -34,7 +34,7 @@ async def client(markets: Log) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def of(markets: Log) -> Any:
     """Headers of a wallet that is signed in."""
-    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None)  # type: ignore[arg-type]
+    auth = AuthService(markets.settings(JWT_SECRET=SECRET), None, None)  # type: ignore[arg-type]
     return lambda wallet: {"Authorization": f"Bearer {auth.tokens.issue(Address(wallet))}"}
 
 

@@ -36,7 +36,7 @@ def more(markets: Log) -> dict[str, str]:
 async def client(markets: Log) -> AsyncIterator[Client]:
     """An application that accepts SQL, and a wallet that is signed in."""
     configuration = markets.settings(**more(markets))
-    token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
+    token = AuthService(configuration, None, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as found:
         found.headers["Authorization"] = f"Bearer {token}"
         yield found
@@ -167,7 +167,7 @@ async def test_a_login_that_steps_down_is_refused(markets: Log) -> None:
     """DATABASE_URL_ANALYST with a superuser and the role analyst: `set role` would lead back."""
     dsn = settings.dsn_with_role(markets.database.dsn("postgres"), "analyst")
     configuration = markets.settings(**{**more(markets), "DATABASE_URL_ANALYST": dsn})
-    token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
+    token = AuthService(configuration, None, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as found:
         found.headers["Authorization"] = f"Bearer {token}"
         response = await ask(found, "select 1 as one")
@@ -287,7 +287,7 @@ async def test_off_is_not_found_without_a_token(markets: Log) -> None:
 async def test_off_unless_asked_for(markets: Log) -> None:
     """Without ANALYST_SQL there is no SQL, and the list reports it."""
     configuration = markets.settings(JWT_SECRET=SECRET)
-    token = AuthService(configuration, None).tokens.issue(address(2))  # type: ignore[arg-type]
+    token = AuthService(configuration, None, None).tokens.issue(address(2))  # type: ignore[arg-type]
     async with served(configuration) as client:
         headers = {"Authorization": f"Bearer {token}"}
         assert (await client.post("/api/sql", json={"query": "select 1"}, headers=headers)).status_code == 404

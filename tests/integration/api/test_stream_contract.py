@@ -88,6 +88,9 @@ async def _act(played: RecordedChain, client: httpx.AsyncClient) -> None:
     assert response.status_code == 201, response.text
     name = response.json()["discussion"]["id"]
     assert (await client.post(f"/api/discussions/{name}/vote", json={"vote": "up"})).is_success
+    assert (await client.patch("/api/users/me", json={"display_name": "Ann"})).is_success
+    decision = {"action": "dismiss", "reason": "Nothing is wrong with it."}
+    assert (await client.post(f"/api/moderation/posts/{name}", json=decision)).is_success
 
 
 def _stage(played: RecordedChain) -> None:

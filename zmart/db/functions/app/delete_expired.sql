@@ -10,6 +10,10 @@ begin
         select nonce from app.redeemed_nonces where expires_at < clock_timestamp() - interval '1 hour' limit 100);
     delete from app.sessions where session_id in (
         select session_id from app.sessions where expires_at < clock_timestamp() - interval '1 hour' limit 100);
+    -- Keys of wallets that send no other; app.claim_idempotency_key deletes those of its wallet.
+    delete from app.idempotency_keys as i where (i.wallet_no, i.idempotency_key) in (
+        select e.wallet_no, e.idempotency_key from app.idempotency_keys as e
+        where e.expires_at < clock_timestamp() - interval '1 hour' limit 100);
 end
 $$;
-comment on function app.delete_expired is 'Deletes up to 100 nonces and 100 sessions that expired more than an hour ago.';
+comment on function app.delete_expired is 'Deletes up to 100 each of nonces, sessions and idempotency keys that expired more than an hour ago.';
