@@ -21,7 +21,9 @@ import pytest
 from zmart import errors
 from zmart.run.supervisor import state_file
 
+#: More than 40 s in all: it starts and stops many processes.
 pytestmark = [
+    pytest.mark.drill,
     pytest.mark.acceptance,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]

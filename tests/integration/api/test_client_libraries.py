@@ -30,7 +30,7 @@ from api.auth import tokens
 from api.auth.keys import SigningKeys
 from api.live import messages
 
-#: The whole file takes minutes: it builds the packages, and starts Node for each test.
+#: More than 40 s in all: it builds the packages, and starts Node for each test.
 pytestmark = pytest.mark.drill
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -32,6 +32,9 @@ from zmart.chain.rpc import RpcClient
 from zmart.run.deploy import rebuild
 from zmart.settings import Cluster
 
+#: More than 40 s in all: each test plays and walks a chain of its own.
+pytestmark = pytest.mark.drill
+
 WHO, WHY = "operator", "The provider lost its ledger, and no archive has these slots."
 #: Slots with transactions that the node loses.
 LOST_SLOTS = 3

@@ -28,6 +28,9 @@ from zmart.run.deploy import rebuild
 from zmart.settings import Secret
 from zmart.tasks import cancel_until_done
 
+#: More than 40 s in all: each test plays and follows a chain of its own.
+pytestmark = pytest.mark.drill
+
 TOKEN = "a-key-that-no-message-shows"
 BACKOFF = Backoff(first_seconds=0.05, max_seconds=0.2)
 #: Every fault alone; what the stream loses is left to the walk.
@@ -295,7 +298,6 @@ async def test_pings_are_answered_and_silence_ends_the_connection(stack: ChainSt
         await silent.run(intake(stack))
 
 
-@pytest.mark.drill
 async def test_a_consumer_that_is_too_slow_ends_the_connection_within_its_bound(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,7 +326,6 @@ async def test_a_consumer_that_is_too_slow_ends_the_connection_within_its_bound(
         await wait_for(lambda: stack.successful_signatures() <= stack.stored_signatures(), stack)
 
 
-@pytest.mark.drill
 async def test_a_log_that_cannot_be_written_is_filled_after_a_reconnect(
     stack: ChainStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,7 +349,6 @@ async def test_a_log_that_cannot_be_written_is_filled_after_a_reconnect(
     assert failures == 0
 
 
-@pytest.mark.drill
 @pytest.mark.parametrize("node_version", [(4, 2, 0), (4, 3, 0)])
 async def test_servers_of_both_generations_are_read(stack: ChainStack, node_version: tuple[int, int, int]) -> None:
     """Since 4.3 updates name the bank of their slot; older ones do not."""

@@ -24,6 +24,9 @@ from zmart import settings, testing
 from zmart.domain import events
 from zmart.run import ports
 
+#: More than 40 s in all: each test starts a server, and some wait for a stop.
+pytestmark = pytest.mark.drill
+
 PROGRAM = settings.DEFAULT_PROGRAM_ID
 HEADER = "hush-header-value"
 KEY = "hush-key-of-signatures"

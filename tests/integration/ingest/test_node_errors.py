@@ -26,6 +26,9 @@ from zmart.chain.rpc import RpcClient
 from zmart.domain.ids import Address
 from zmart.settings import Cluster
 
+#: More than 40 s in all: each test walks a chain of its own while the node fails.
+pytestmark = pytest.mark.drill
+
 PROGRAM = Address("6s8bbbCS7oNYNnTUHgrPDHG4jqaSrD6MSxQSPVR1rxw")
 GENESIS = "4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZAMdL4VZHirAn"
 CERTIFICATE = {"block": {"slot": 3, "blockId": [7] * 32}, "signature": {"signature": [1] * 192, "bitmap": [1]}}

@@ -40,7 +40,7 @@ from zmart.chain.rpc import RpcClient
 from zmart.run.deploy import rebuild
 from zmart.settings import Cluster
 
-#: The whole file takes minutes: each test plays and walks a chain of its own.
+#: More than 40 s in all: each test plays and walks a chain of its own.
 pytestmark = pytest.mark.drill
 
 

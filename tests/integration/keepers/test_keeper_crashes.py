@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from keeper_stack import DISPUTE_PERIOD, KeeperStack
 
-pytestmark = pytest.mark.slow
+#: More than 40 s in all: each test kills keepers and starts them again.
+pytestmark = [pytest.mark.drill, pytest.mark.slow]
 
 KEEPER = "market_finalizations"
 STEPS = ("plan", "sign", "store", "send", "confirm", "close")

@@ -26,7 +26,7 @@ from zmart.domain.ids import Address
 from zmart.domain.votes import VoteKind
 from zmart.settings import Cluster
 
-#: The whole file takes minutes: keepers wait for what does not land.
+#: More than 40 s in all: keepers wait for what does not land.
 pytestmark = pytest.mark.drill
 
 #: More blocks than the life of a blockhash.

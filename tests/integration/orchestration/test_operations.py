@@ -21,6 +21,9 @@ from orchestration.definitions import define
 from orchestration.resources import DatabaseResource
 from zmart import errors, settings, testing
 
+#: More than 40 s in all: each run starts a process of Dagster.
+pytestmark = pytest.mark.drill
+
 LIFECYCLE = Path(__file__).parents[2] / "recordings" / "lifecycle.json"
 Run = Callable[..., dg.ExecuteInProcessResult]
 
@@ -516,7 +519,6 @@ def test_without_an_address_alerts_wait(
 # --- dbt in this process ----------------------------------------------------------------------
 
 
-@pytest.mark.drill
 def test_dbt_builds_tests_and_documents_everything(played: testing.PostgresDatabase, run: Run) -> None:
     """One job installs and tests every model; unchanged folds are not touched; tests are checks; the page is a file."""
     built = run("dbt_build")
