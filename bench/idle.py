@@ -1,4 +1,4 @@
-"""Measures the processor time of everything that `zmart up` starts while nobody uses it."""
+"""Measures the processor time of everything that `zmart up` starts while it is not used."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ SECRETS: Mapping[str, str] = {
     "a token (JWT)": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}",
     "a key of Helius": r"api-key=(?P<secret>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
 }
-#: Kinds that other data resembles, and the check that tells them apart.
+#: Kinds that other data resembles, and the check that distinguishes them.
 CHECKS: Mapping[str, Callable[[str], bool]] = {
     "a key file of Solana": lambda found: is_keypair(bytes(int(part) % 256 for part in re.findall(r"\d+", found))),
     # A signature of a transaction has the same length.

@@ -31,7 +31,7 @@ from .blocks import Block, LandedTransaction
 from .ledger import Ledger
 from .runtime import InnerInstruction
 
-#: Slots that a subscriber may ask to have replayed, as on a server of one's own.
+#: Slots that a subscriber may ask to have replayed, as on a self-hosted server.
 REPLAYED_SLOTS: Final = 150
 #: Seconds between two pings.
 PING_SECONDS: Final = 15.0

@@ -152,7 +152,7 @@ class ApiKeys:
         found = await asyncio.gather(*map(self._look_up, hashes), return_exceptions=True)
         for secret_hash, claims in zip(hashes, found, strict=True):
             if isinstance(claims, BaseException):
-                # While the database is unavailable nobody receives anything; the next round looks again.
+                # While the database is unavailable no stream receives anything; the next round tries again.
                 log.debug("api_key_lookup_failed", reason=str(claims))
             elif claims is None or claims.expires_at <= now:
                 for stream in list(self._streams.get(secret_hash, ())):

@@ -5,7 +5,7 @@
 
 A client breaks when an operation, a parameter or a member of an answer is gone, when an answer has another type or a
 member that may now be missing, when a request needs something that it did not need, and when a request accepts less.
-A new operation, an optional parameter and a new member of an answer break nobody. The exit status is 1 if something
+A new operation, an optional parameter and a new member of an answer break no client. The exit status is 1 if something
 breaks.
 """
 

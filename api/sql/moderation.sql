@@ -2,7 +2,7 @@
 
 -- name: moderation_queue
 -- Posts with reports since the last decision about them, those with the most first. Run as a moderator: row level
--- security shows the reports and hidden posts of others to nobody else.
+-- security shows the reports and hidden posts of others to moderators alone.
 select json_build_object(
     'posts', coalesce((
         select json_agg(row_to_json(r)) from (

@@ -16,7 +16,7 @@ coalesce((
 
 -- name: market_batch_version
 -- The versions of market m, of its metadata d and of its prices. A trade changes its market's row, so only another table of
--- trades, of a rebuild, has to be told apart. The first letter keeps these versions apart from those of a list.
+-- trades, of a rebuild, must be distinguished. The first letter keeps these versions apart from those of a list.
 concat_ws(
     ':', m.market_no, 'p{points}', (select t.tableoid from marts.priced_trades as t limit 1), m.tableoid, m.xmin, d.xmin
 )
@@ -35,7 +35,7 @@ array_to_json(array(
 ))
 
 -- name: own_positions
--- The signed-in wallet's positions in the requested markets; none if nobody is signed in.
+-- The signed-in wallet's positions in the requested markets; none without a sign-in.
 case when %(wallet)s::text is null then '[]' else coalesce((
     select json_agg(row_to_json(r)) from (
         select
