@@ -16,13 +16,15 @@ from ingest.records import TransactionRow
 from ingest.store import writer as writing
 from zmart import testing
 from zmart.run.export import exporter
+from zmart.run.export.pace import GENTLE_SHARE
 from zmart.run.export.store import FolderStore
 
 from . import history
 from .figure import Effort, Figure, Sample, Target, ratio
 from .not_measured import NotMeasured
 
-BATCH, BATCHES = 500, 8
+#: About five seconds of appends: longer than one segment of a gentle export with its rest.
+BATCH, BATCHES = 500, 60
 #: Volume by day and side: reads four columns of all trades.
 SCAN = (
     "select date_trunc('day', block_time) as day, outcome, count(*),"
@@ -31,10 +33,11 @@ SCAN = (
 #: Exports the log again and again, into new folders, until it is stopped.
 _EXPORTER = """
 import itertools, pathlib, sys
-from zmart.run.export import exporter, store
+from zmart.run.export import exporter, pace, store
+share = float(sys.argv[3])
 for number in itertools.count():
     target = store.FolderStore(pathlib.Path(sys.argv[2]) / str(number))
-    exporter.export(sys.argv[1], target, exports_marts=False)
+    exporter.export(sys.argv[1], target, exports_marts=False, pace=pace.Pace(share))
     print(number, flush=True)
 """
 
@@ -52,8 +55,9 @@ class ExportsFigure(Figure):
     method = (
         "The work of `zmart export` on a log of 200,000 events (1,000,000 with --full) into a folder that is flushed "
         "to disk, reading back and comparing included. `ingest beside an export / alone` is the rate of ingest's "
-        "writer in batches of 500 while another process exports the whole log without a pause, divided by its rate "
-        "alone, in alternating rounds; all share two cores, so it is the worst moment of a day, not its mean. The "
+        "writer in batches of 500 while another process exports the whole log again and again as Dagster's assets and "
+        "`zmart export --gently` do, divided by its rate alone, in alternating rounds; the second ratio has an export "
+        "at full speed. All share two cores. The "
         "scan groups the volume of all trades by day and side, in Postgres, DuckDB and ClickHouse (chdb), each warm."
     )
     limit_seconds = 1_800.0
@@ -65,13 +69,14 @@ class ExportsFigure(Figure):
             exports = [_export(database, Path(folder) / str(number)) for number in range(rounds)]
             marts = _export_marts(database, Path(folder) / "0")
             scans = _scan(database, Path(folder) / "0", rounds)
-            alone, beside = asyncio.run(_ingest(database, Path(folder), effort.log_events, rounds))
+            alone, beside, beside_fast = asyncio.run(_ingest(database, Path(folder), effort.log_events, rounds))
         return [
             Sample(label="export of the log", unit="events/s", values=tuple(exports)),
             Sample(label="export of all marts", unit="rows/s", values=(marts,)),
             alone,
             beside,
             ratio("ingest beside an export / alone", beside, alone),
+            ratio("ingest beside an export at full speed / alone", beside_fast, alone),
             *scans,
         ]
 
@@ -122,30 +127,34 @@ def _scan(database: testing.PostgresDatabase, folder: Path, rounds: int) -> list
 
 async def _ingest(
     database: testing.PostgresDatabase, folder: Path, log_events: int, rounds: int
-) -> tuple[Sample, Sample]:
+) -> tuple[Sample, Sample, Sample]:
     stream = history.transactions(10**9)
     for _ in itertools.islice(stream, log_events):
         pass
     writer = writing.Writer(database.dsn("zmart_ingest"))
-    alone, beside = [], []
+    alone: list[float] = []
+    beside: dict[float, list[float]] = {GENTLE_SHARE: [], 1.0: []}
     try:
         await _append(writer, stream)
         for number in range(rounds):
             alone.append(await _append(writer, stream))
-            command = [sys.executable, "-c", _EXPORTER, database.dsn(), str(folder / f"beside{number}")]
-            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220 - nothing else runs here
-                try:
-                    assert process.stdout is not None
-                    # One whole export has been made, so the next one runs from now on.
-                    process.stdout.readline()
-                    beside.append(await _append(writer, stream))
-                finally:
-                    process.kill()
+            for share, rates in beside.items():
+                target = str(folder / f"beside{number}-{share:g}")
+                command = [sys.executable, "-c", _EXPORTER, database.dsn(), target, str(share)]
+                with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220 - nothing else runs here
+                    try:
+                        assert process.stdout is not None
+                        # One whole export has been made, so the next one runs from now on.
+                        process.stdout.readline()
+                        rates.append(await _append(writer, stream))
+                    finally:
+                        process.kill()
     finally:
         await writer.close()
     return (
         Sample(label="ingest alone", unit="events/s", values=tuple(alone)),
-        Sample(label="ingest beside an export", unit="events/s", values=tuple(beside)),
+        Sample(label="ingest beside an export", unit="events/s", values=tuple(beside[GENTLE_SHARE])),
+        Sample(label="ingest beside an export at full speed", unit="events/s", values=tuple(beside[1.0])),
     )
 
 

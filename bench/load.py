@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,12 @@ class Latencies:
 
 
 def open_loop(running: RunningProcess, bodies: Sequence[bytes], *, per_second: float, senders: int = 256) -> Latencies:
-    """Return the latencies of bodies sent at a steady rate, over at most `senders` connections."""
+    """Return the latencies of bodies sent at a steady rate, over at most `senders` connections.
+
+    Connections are used in turn, and uvicorn closes one that is not used for five seconds, so there are no more of them
+    than two seconds need.
+    """
+    senders = min(senders, max(8, math.ceil(per_second * 2)))
     with _name_failures(running):
         return asyncio.run(_open_loop(running.port, bodies, 1 / per_second, senders))
 

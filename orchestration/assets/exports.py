@@ -18,6 +18,7 @@ import dagster as dg
 from zmart import errors, settings
 from zmart.db import queries
 from zmart.run.export import exporter, store
+from zmart.run.export.pace import GENTLE_SHARE, Pace
 from zmart.settings import Cluster
 
 from .. import dbt_manifest as models
@@ -125,7 +126,9 @@ def _export(context: dg.AssetExecutionContext, **options: Any) -> exporter.Expor
     database: DatabaseResource = context.resources.database
     with _expected_failures():
         target = store.open_store(settings.load().export)
-        return exporter.export(database.owner_dsn, target, report=_reporter(context), **options)
+        # A run exports in the background, so ingest has precedence.
+        pace = Pace(GENTLE_SHARE)
+        return exporter.export(database.owner_dsn, target, pace=pace, report=_reporter(context), **options)
 
 
 def _reporter(context: dg.AssetExecutionContext) -> exporter.Report:

@@ -14,8 +14,9 @@ from .backup import show_steps
 @click.option("--to", "url", metavar="URL", help="Folder or s3://... (default: EXPORT_URL).")
 @click.option("--log/--no-log", "exports_log", default=True, help="Export the log.")
 @click.option("--marts/--no-marts", "exports_marts", default=True, help="Export a snapshot of the marts.")
+@click.option("--gently", is_flag=True, help="Work a quarter of the time, so that ingest keeps its pace.")
 @click.option("--verify", "only_verifies", is_flag=True, help="Only read published files again and compare.")
-def export(url: str | None, exports_log: bool, exports_marts: bool, only_verifies: bool) -> None:
+def export(url: str | None, exports_log: bool, exports_marts: bool, gently: bool, only_verifies: bool) -> None:
     """Write log and marts as Parquet files.
 
     Exports the entries of the log that are not exported yet, in segments of whole appends, and a snapshot of every
@@ -23,6 +24,7 @@ def export(url: str | None, exports_log: bool, exports_marts: bool, only_verifie
     next run. The exit status is 1 if a published file is missing or differs.
     """
     from zmart.run.export import exporter, store
+    from zmart.run.export.pace import GENTLE_SHARE, Pace
 
     settings = configuration.load()
     target = store.open_location(url, settings.export) if url else store.open_store(settings.export)
@@ -40,7 +42,14 @@ def export(url: str | None, exports_log: bool, exports_marts: bool, only_verifie
             )
         return
     with show_steps() as report:
-        result = exporter.export(dsn, target, exports_log=exports_log, exports_marts=exports_marts, report=report)
+        result = exporter.export(
+            dsn,
+            target,
+            exports_log=exports_log,
+            exports_marts=exports_marts,
+            pace=Pace(GENTLE_SHARE if gently else 1.0),
+            report=report,
+        )
     if result.adopted:
         click.echo(f"found {result.adopted:,} segments of an earlier run, verified")
     click.echo(f"exported {result.entries:,} entries and {result.mart_rows:,} rows of marts, {result.bytes:,} bytes")

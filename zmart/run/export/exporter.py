@@ -29,6 +29,7 @@ from zmart.db.connection import SyncConnection, connect_sync, translate_errors
 from . import manifest as manifests
 from . import tables
 from .manifest import Manifest, Place, SegmentDamaged, SegmentFile, SegmentMissing
+from .pace import Pace
 from .store import ExportStore
 
 if TYPE_CHECKING:
@@ -104,16 +105,18 @@ def export(
     exports_log: bool = True,
     exports_marts: bool = True,
     segment_entries: int = SEGMENT_ENTRIES,
+    pace: Pace | None = None,
     report: Report = _ignore,
 ) -> ExportResult:
     """Export what is not exported yet of the log at `dsn` (the owner's login), and a new snapshot of the marts.
 
-    `span` limits the log to these entries, both included; parts that are exported already are skipped. Raise
+    `span` limits the log to these entries, both included; parts that are exported already are skipped. `pace` says
+    how much of its time the export works (default: all of it). Raise
     ExportRunning while another process exports, SegmentDamaged, SegmentMissing and ForeignSegment for what is wrong in
     the store, ValueTooLarge for a value of a mart, Unavailable when Postgres or the store does not answer.
     """
     with translate_errors(), hold_exports(dsn) as lock, _connect(dsn) as connection:
-        run = _Run(connection, lock, store, report)
+        run = _Run(connection, lock, store, pace or Pace(), report)
         run.adopt()
         if exports_log:
             run.export_log(span, segment_entries)
@@ -175,10 +178,13 @@ def _exported_through(connection: SyncConnection) -> int:
 class _Run:
     """One run of the exporter."""
 
-    def __init__(self, connection: SyncConnection, lock: SyncConnection, store: ExportStore, report: Report) -> None:
+    def __init__(
+        self, connection: SyncConnection, lock: SyncConnection, store: ExportStore, pace: Pace, report: Report
+    ) -> None:
         self._connection = connection
         self._lock = lock
         self._store = store
+        self._pace = pace
         self._report = report
         self._log = read_identity(connection)
         self._covered: list[tuple[int, int]] = []
@@ -244,6 +250,7 @@ class _Run:
             while before < end:
                 until = self._next_end(before, end, segment_entries)
                 self._publish_log(before + 1, until)
+                self._pace.rest()
                 before = until
                 self._report("export log", before, last)
 
@@ -264,10 +271,10 @@ class _Run:
         arguments = {**span, "first_transaction": bounds[0], "last_transaction": bounds[1]}
         self._report("read", 0, 1)
         entries = tables.concatenate(
-            tables.copy_rows(self._connection, sql.copy_entries, arguments), tables.entries_schema()
+            tables.copy_rows(self._connection, self._pace, sql.copy_entries, arguments), tables.entries_schema()
         )
         commits = tables.concatenate(
-            tables.copy_rows(self._connection, sql.copy_commits, span), tables.commits_schema()
+            tables.copy_rows(self._connection, self._pace, sql.copy_commits, span), tables.commits_schema()
         )
         if entries.num_rows != last - first + 1:
             raise SegmentDamaged(
@@ -339,9 +346,10 @@ class _Run:
         schema = tables.mart_schema(mart, columns, types)
         written = 0
         try:
-            for content in tables.copy_rows(self._connection, tables.mart_select(mart, columns, types)):
+            for content in tables.copy_rows(self._connection, self._pace, tables.mart_select(mart, columns, types)):
                 table = tables.parse(content, schema)
                 yield self._write(folder, mart, f"{mart}/part-{written:05d}.parquet", table)
+                self._pace.rest()
                 written += 1
         except pa.ArrowInvalid as error:
             raise tables.find_unfit(self._connection, mart, columns, types, error) from error

@@ -17,11 +17,15 @@ from psycopg import sql as composed
 from zmart import errors
 from zmart.db.connection import SyncConnection
 
+from .pace import Pace
+
 if TYPE_CHECKING:
     import pyarrow
 
 #: CSV that is parsed at once. It makes a file of a tenth of that.
 CHUNK_BYTES: Final = 64 << 20
+#: CSV after which a gentle export rests. Postgres stops reading, too, once the connection's buffers are full.
+_REST_BYTES: Final = 1 << 20
 #: Types of Postgres whose Arrow type is another than text.
 _TYPES: Final[Mapping[str, str]] = {
     "smallint": "int16",
@@ -118,14 +122,18 @@ def set_formats(connection: SyncConnection) -> None:
     connection.execute("set timezone = 'UTC'; set datestyle = 'ISO'; set bytea_output = 'hex'")
 
 
-def copy_rows(connection: SyncConnection, statement: Any, parameters: Any = None) -> Iterator[bytes]:
+def copy_rows(connection: SyncConnection, pace: Pace, statement: Any, parameters: Any = None) -> Iterator[bytes]:
     """Yield the CSV of a COPY in pieces of about CHUNK_BYTES, each of whole rows; nothing without rows."""
     pieces: list[bytes] = []
-    size = 0
+    size = unrested = 0
     with connection.cursor() as cursor, cursor.copy(statement, parameters) as copy:
         for row in copy:
             pieces.append(bytes(row))
             size += len(row)
+            unrested += len(row)
+            if unrested >= _REST_BYTES:
+                pace.rest()
+                unrested = 0
             if size >= CHUNK_BYTES:
                 yield b"".join(pieces)
                 pieces, size = [], 0
