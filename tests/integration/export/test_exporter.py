@@ -6,6 +6,7 @@ import decimal
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 from exported_log import append, deliveries
 
 from zmart import errors, testing
+from zmart.db import connection
 from zmart.run.export import exporter, tables
 from zmart.run.export import manifest as manifests
 from zmart.run.export.manifest import ForeignSegment, SegmentDamaged, SegmentMissing
+from zmart.run.export.pace import Pace
 from zmart.run.export.store import FolderStore
 
 
@@ -264,6 +267,24 @@ def test_a_store_that_returns_other_bytes_gets_no_manifest(filled: testing.Postg
     assert published(store) == []
     with filled.connect() as owner:
         assert owner.execute("select count(*) from ops.exports").fetchone() == (0,)
+
+
+def test_postgres_waits_while_nobody_reads_a_copy(
+    filled: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store may take longer for a file than other sessions give a silent peer (here one second instead of ten)."""
+    monkeypatch.setattr(connection, "SESSION", {**connection.SESSION, "tcp_user_timeout": "1000"})
+    monkeypatch.setattr(tables, "CHUNK_BYTES", 1 << 20)
+    # More than the buffers of both ends of a connection hold.
+    statement = "copy (select repeat('x', 1000) from generate_series(1, 40000)) to stdout"
+    with exporter.connect(filled.dsn()) as session:
+        pieces = tables.copy_rows(session, Pace(), statement)
+        size = len(next(pieces))
+        # The fault itself: the kernel gives a peer up after one second without progress.
+        time.sleep(4.0)
+        size += sum(len(piece) for piece in pieces)
+
+    assert size == 40_000 * 1_001
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ SEGMENT_ENTRIES: Final = 100_000
 #: Copying a mart of a large log takes minutes; a stuck statement must still end.
 STATEMENT_SECONDS: Final = 3_600.0
 LOCK_SECONDS: Final = 3
-#: The snapshot of the marts may wait for the store for so long between two statements.
+#: The snapshot of the marts may wait for the store for so long, between two statements and within a COPY.
 IDLE_SECONDS: Final = 300
 
 #: Receives the step, and how many of how many entries, rows or files of it are done.
@@ -115,7 +115,7 @@ def export(
     ExportRunning while another process exports, SegmentDamaged, SegmentMissing and ForeignSegment for what is wrong in
     the store, ValueTooLarge for a value of a mart, Unavailable when Postgres or the store does not answer.
     """
-    with translate_errors(), hold_exports(dsn) as lock, _connect(dsn) as connection:
+    with translate_errors(), hold_exports(dsn) as lock, connect(dsn) as connection:
         run = _Run(connection, lock, store, pace or Pace(), report)
         run.adopt()
         if exports_log:
@@ -152,11 +152,15 @@ def _describe_holder(connection: SyncConnection) -> ExportRunning:
 
 
 @contextlib.contextmanager
-def _connect(dsn: str) -> Iterator[SyncConnection]:
+def connect(dsn: str) -> Iterator[SyncConnection]:
+    """Open the session that reads; it may pause in the middle of a COPY for as long as the store needs."""
     with connect_sync(
         dsn, application_name="zmart export", statement_timeout_seconds=STATEMENT_SECONDS, autocommit=True
     ) as connection:
         connection.execute(f"set idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+        # While the store writes, or the export rests, nobody reads what Postgres sends. After the 10 s of other
+        # sessions the kernel would take us for dead and end the COPY.
+        connection.execute(f"set tcp_user_timeout = '{IDLE_SECONDS}s'")
         tables.set_formats(connection)
         yield connection
 
@@ -452,7 +456,7 @@ def verify(dsn: str, store: ExportStore, *, report: Report = _ignore) -> VerifyR
 
     Raise ExportRunning while another process exports.
     """
-    with translate_errors(), hold_exports(dsn), _connect(dsn) as connection:
+    with translate_errors(), hold_exports(dsn), connect(dsn) as connection:
         log = read_identity(connection)
         span = {"location": store.location, "epoch": log.epoch}
         rows = connection.execute(sql.recorded, span).fetchall()

@@ -9,7 +9,7 @@ from typing import Final
 #: The share of its time that a gentle export works. At full speed an export takes a third of ingest's pace on two
 #: cores (bench/README.md, `exports`), so a quarter of the time takes less than a tenth of it.
 GENTLE_SHARE: Final = 0.25
-#: A pause never exceeds this, however long the work before it took: the export holds a snapshot of the database.
+#: A pause never exceeds this, however long the work before it took: Postgres gives up a COPY that nobody reads.
 MOST_SECONDS: Final = 30.0
 
 
