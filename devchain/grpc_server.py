@@ -17,10 +17,11 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from zmart.chain.geyser import geyser_pb2 as pb  # isort: skip - it decides what gRPC does at a fork, before its import
+
 import grpc
 import grpc.aio
 
-from zmart.chain.geyser import geyser_pb2 as pb
 from zmart.chain.geyser.stream import SERVICE
 from zmart.chain.geyser.transaction_errors import encode
 from zmart.domain import base58

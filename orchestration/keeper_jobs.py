@@ -30,6 +30,8 @@ MONITORED_TASKS = ("market_finalizations", "dispute_settlements")
 #: The minute of its interval at which the schedule starts, so that it does not start together with others.
 OFFSET_MINUTES = 4
 _EVERY_SECONDS = 30
+#: Its alerts are about what has waited for a day.
+_OVERDUE_SECONDS = 60
 
 
 def jobs() -> Sequence[Job]:
@@ -125,7 +127,7 @@ async def _run_sweep(database: DatabaseResource) -> str:
 
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=_EVERY_SECONDS,
+    minimum_interval_seconds=_OVERDUE_SECONDS,
     description="A market that a keeper could have moved a day ago raises `market_overdue`; a market whose creator "
     "withdrew the pool before its winners claimed raises `liquidity_pulled`.",
 )

@@ -80,6 +80,15 @@ from pg_class as c
 where c.relnamespace = 'marts'::regnamespace and c.relkind in ('r', 'v', 'm', 'p')
 order by 1;
 
+-- name: scheduled_marts_are_current
+-- Whether no scheduled mart can differ from the log. Entries that only say what is final change none of their rows.
+select not exists (
+    select from raw.feed as f
+    where
+        f.seq > (select coalesce(min(m.applied_seq), -1) from ops.scheduled_models as m)
+        and f.kind <> 'finalized_through'
+);
+
 -- name: row_count
 -- The number of rows of one mart.
 select format('select count(*) from marts.%%I', %(name)s::text);

@@ -57,7 +57,12 @@ select {stated}, (
                 'refreshed_at', m.refreshed_at,
                 -- Rows that the log has not changed since are as good as new ones.
                 'is_overdue', m.refreshed_at < clock_timestamp() - interval '15 minutes'
-                    and exists (select from raw.feed as h where h.seq > m.applied_seq and h.at < clock_timestamp() - interval '15 minutes')
+                    and exists (
+                        select from raw.feed as h
+                        where
+                            h.seq > m.applied_seq and h.kind <> 'finalized_through'
+                            and h.at < clock_timestamp() - interval '15 minutes'
+                    )
             ) order by m.name)
             from ops.scheduled_models as m
         ), '[]'),

@@ -92,7 +92,7 @@ def sensors() -> Sequence[dg.SensorDefinition]:
 
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=60,
     description="Adds a range of slots to `chain_backfill` when the finalized chain has passed it. Starts no run.",
 )
 def slot_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SensorResult:

@@ -91,7 +91,7 @@ def sensors() -> Sequence[dg.SensorDefinition]:
 
 @dg.sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=60,
     description="Adds a range of entries to `log_files` when it is full or old enough. Starts no run.",
 )
 def export_ranges(context: dg.SensorEvaluationContext, database: dg.ResourceParam[DatabaseResource]) -> dg.SensorResult:

@@ -242,6 +242,18 @@ def test_a_service_knows_what_its_work_takes(foreign: dict[str, str], name: str,
     assert environment["SOLANA_RPC_URL"] == "https://node.example.org"
 
 
+def test_without_traders_no_key_is_promised(local: dict[str, str]) -> None:
+    """The development chain creates keys for its traders alone; a path without a file failed every run of keepers."""
+    plan = _plan(local, traders=False)
+    keys = Path(local["ZMART_STATE_DIR"]) / "devchain" / "keys"
+    before = _environment(plan, "dagster-code")
+    keys.mkdir(parents=True)
+    (keys / "backend.json").write_text("[]")
+
+    assert not any("_KEYPAIR_PATH" in name for name in before)
+    assert _environment(plan, "dagster-code")["BACKEND_KEYPAIR_PATH"] == str(keys / "backend.json")
+
+
 def test_keepers_find_the_development_chains_keys(local: dict[str, str], foreign: dict[str, str]) -> None:
     """Only there, only if no others are set, and only in the process that signs."""
     keys = Path(local["ZMART_STATE_DIR"]) / "devchain" / "keys"

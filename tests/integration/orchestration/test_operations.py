@@ -16,7 +16,7 @@ import pytest
 from devchain import history
 from ingest.decode.decoder import Decoder
 from ingest.store.writer import Writer
-from orchestration import alert_webhook, checks, sensors
+from orchestration import alert_webhook, checks, schedules, sensors
 from orchestration.definitions import define
 from orchestration.resources import DatabaseResource
 from zmart import errors, settings, testing
@@ -321,6 +321,32 @@ def recover(database: DatabaseResource, instance: dg.DagsterInstance, worked: dg
         dagster_event=worked.get_run_success_event(),
     )
     sensors.run_recovered(context, database=database)
+
+
+async def test_marts_are_refreshed_while_anything_happens(
+    story: testing.PostgresDatabase, database: DatabaseResource
+) -> None:
+    """A run is started for new events, and not again until there are more; finality alone changes no row."""
+
+    def tick() -> object:
+        return schedules.refresh_marts_every_5m(dg.build_schedule_context(), database=database)
+
+    with story.connect() as owner:
+        before = tick()
+        owner.execute("select folds.refresh(name) from ops.scheduled_models")
+        after = tick()
+        owner.execute(
+            "update raw.feed set kind = 'finalized_through', ref = 9 where seq = (select max(seq) from raw.feed)"
+        )
+        owner.execute("update ops.scheduled_models set applied_seq = applied_seq - 1")
+        final = tick()
+        owner.execute("update ops.scheduled_models set applied_seq = applied_seq - 1")
+        later = tick()
+
+    assert isinstance(before, dg.RunRequest)
+    assert isinstance(after, dg.SkipReason)
+    assert isinstance(final, dg.SkipReason)
+    assert isinstance(later, dg.RunRequest)
 
 
 def test_deployed_marts_count_as_materialized(

@@ -183,12 +183,17 @@ def test_schedules() -> None:
 
 
 def test_sensors() -> None:
-    """Sensors run twice a minute, by default."""
+    """What operators wait for runs twice a minute, the rest once, by default."""
     sensors = list(definitions.get_repository_def().sensor_defs)
 
     assert {each.name for each in sensors} == SENSORS
     assert {each.default_status for each in sensors} == {dg.DefaultSensorStatus.RUNNING}
-    assert {each.minimum_interval_seconds for each in sensors} == {30}
+    assert {each.name for each in sensors if each.minimum_interval_seconds == 30} == {
+        "run_failed",
+        "alert_delivery",
+        "keeper_sweep",
+    }
+    assert {each.minimum_interval_seconds for each in sensors} == {30, 60}
 
 
 def test_jobs_that_write_marts_share_a_pool_of_one() -> None:

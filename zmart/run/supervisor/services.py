@@ -103,7 +103,7 @@ def plan(
         "ingest": lambda: [service_plan.ingest_service()],
         "api": lambda: [service_plan.api_service()],
         "ws": lambda: [service_plan.ws_service()],
-        "dagster": service_plan.dagster_services,
+        "dagster": lambda: service_plan.dagster_services(selected),
         "nats": lambda: [service_plan.nats_service()],
         "relay": lambda: [service_plan.relay_service()],
     }
@@ -223,9 +223,10 @@ class _ServicePlan:
             url=server_url(host, port, scheme="ws"),
         )
 
-    def dagster_services(self) -> list[Service]:
+    def dagster_services(self, selected: set[str]) -> list[Service]:
         """Return the code server, the web interface and the daemon; the latter two use the code server."""
-        return [self._dagster_code_service(), self._dagster_webserver_service(), self._dagster_daemon_service()]
+        code = self._dagster_code_service(selected)
+        return [code, self._dagster_webserver_service(), self._dagster_daemon_service()]
 
     def nats_service(self) -> Service:
         """Return a bus for development and tests: one NATS server with JetStream, on this machine only."""
@@ -296,7 +297,7 @@ class _ServicePlan:
             is_task=True,
         )
 
-    def _dagster_code_service(self) -> Service:
+    def _dagster_code_service(self, selected: set[str]) -> Service:
         state_dir = self._settings.state_dir
         host, port = self._settings.hosts.dagster, self._settings.ports.dagster_metrics
 
@@ -309,7 +310,7 @@ class _ServicePlan:
                 dagster_services.code_server_arguments(state_dir),
                 passing=("DATABASE_URL", "PG", "ALERT_WEBHOOK_URL", "BACKEND_", "ADMIN_", "IPFS_", "METRICS_TOKEN"),
             )
-            return replace(launch, environment={**launch.environment, **keeper_keys(self._settings)})
+            return replace(launch, environment={**launch.environment, **self._keys(selected)})
 
         return Service(
             name="dagster-code",
@@ -322,6 +323,11 @@ class _ServicePlan:
             # Its runs, dbt among them, are its child processes.
             memory_ceiling_bytes=3 * MEMORY_CEILING_BYTES,
         )
+
+    def _keys(self, selected: set[str]) -> dict[str, str]:
+        """Return the development chain's keys; it creates them for its traders, and they remain from earlier starts."""
+        keys = keeper_keys(self._settings)
+        return keys if "traders" in selected else {name: path for name, path in keys.items() if Path(path).exists()}
 
     def _dagster_webserver_service(self) -> Service:
         host, port = self._settings.hosts.dagster, self._settings.ports.dagster
