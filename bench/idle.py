@@ -30,8 +30,9 @@ class IdleFigure(Figure):
     method = (
         "`zmart up` with everything, without requests. After a while for what starts late, the time in user and kernel "
         "mode of the supervisor and all its descendants is counted over five minutes, so that each schedule has its "
-        "turn; processes that began and ended in them are included (Postgres starts one for each connection). The rows below the two sums divide the first one. "
-        "Processor time does not depend on how busy the machine is, but work that is late is left out."
+        "turn; processes that began and ended in them are included (Postgres starts one for each connection). The rows "
+        "below the two sums divide the first one. Processor time does not depend on how busy the machine is, but work "
+        "that is late is left out."
     )
     limit_seconds = 1_200.0
 
