@@ -30,6 +30,7 @@ from . import manifest as manifests
 from . import tables
 from .manifest import Manifest, Place, SegmentDamaged, SegmentFile, SegmentMissing
 from .pace import Pace
+from .segment_reader import SegmentContent, SegmentReader, read_chain_value
 from .store import ExportStore
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def export(
         run = _Run(connection, lock, store, pace or Pace(), report)
         run.adopt()
         if exports_log:
-            run.export_log(span, segment_entries)
+            with connect(dsn) as reading:
+                run.export_log(reading, span, segment_entries)
         if exports_marts:
             run.export_marts()
         run.result.through = _exported_through(connection)
@@ -227,7 +229,7 @@ class _Run:
         self.result.adopted += 1
 
     def _check_chain(self, found: Manifest) -> None:
-        if found.chain_value != self._chain_value(found.last_seq):
+        if found.chain_value != read_chain_value(self._connection, found.last_seq):
             raise manifests.ForeignSegment(
                 f"{found.folder} has another chain value than this log at entry {found.last_seq}: it was made of "
                 "another history.",
@@ -242,72 +244,41 @@ class _Run:
         arguments = {"location": self._store.location, "epoch": place.epoch, "last": place.last_seq}
         self._connection.execute(sql.forget, arguments)
 
-    def export_log(self, span: tuple[int, int] | None, segment_entries: int) -> None:
+    def export_log(self, reading: SyncConnection, span: tuple[int, int] | None, segment_entries: int) -> None:
         """Publish the entries that no segment holds, in segments of whole appends."""
         first, last = span or (1, self._log.last_sealed)
         if last > self._log.last_sealed:
             raise errors.InvalidInput(
                 f"The log can be exported up to entry {self._log.last_sealed}; entry {last} was asked for."
             )
-        for start, end in manifests.missing_ranges(self._covered, first, last):
-            before = start - 1
-            while before < end:
-                until = self._next_end(before, end, segment_entries)
-                self._publish_log(before + 1, until)
-                self._pace.rest()
-                before = until
-                self._report("export log", before, last)
-
-    def _next_end(self, after: int, until: int, size: int) -> int:
-        row = self._connection.execute(sql.next_end, {"after": after, "until": until, "size": size}).fetchone()
-        found = None if row is None else row[0]
-        if found is None or found > until:
-            raise errors.InvalidInput(
-                f"Entries {after + 1} to {until} are no whole appends: the next one ends with entry {found}.",
-                help="Choose a range that ends where an append ends (log.commits.last_seq).",
-            )
-        return int(found)
-
-    def _publish_log(self, first: int, last: int) -> None:
-        span = {"first": first, "last": last}
-        bounds = self._connection.execute(sql.transactions_between, span).fetchone()
-        assert bounds is not None
-        arguments = {**span, "first_transaction": bounds[0], "last_transaction": bounds[1]}
+        ranges = manifests.missing_ranges(self._covered, first, last)
         self._report("read", 0, 1)
-        entries = tables.concatenate(
-            tables.copy_rows(self._connection, self._pace, sql.copy_entries, arguments), tables.entries_schema()
-        )
-        commits = tables.concatenate(
-            tables.copy_rows(self._connection, self._pace, sql.copy_commits, span), tables.commits_schema()
-        )
-        if entries.num_rows != last - first + 1:
-            raise SegmentDamaged(
-                f"The log holds {entries.num_rows:,} of the entries {first} to {last}.", help="Run `zmart audit`."
-            )
-        folder = manifests.folder(self._log.epoch, "log", first, last)
+        for content in SegmentReader(reading, self._pace).read(ranges, size=segment_entries):
+            self._publish_log(content)
+            self._pace.rest()
+            self._report("export log", content.last, last)
+
+    def _publish_log(self, content: SegmentContent) -> None:
+        folder = manifests.folder(self._log.epoch, "log", content.first, content.last)
         files = (
-            self._write(folder, "entries", "entries.parquet", entries),
-            self._write(folder, "commits", "commits.parquet", commits),
+            self._write(folder, "entries", "entries.parquet", content.entries),
+            self._write(folder, "commits", "commits.parquet", content.commits),
         )
         self._publish(
             Manifest(
                 dataset="log",
                 epoch=self._log.epoch,
-                first_seq=first,
-                last_seq=last,
-                rows=entries.num_rows,
-                previous_chain_value=manifests.GENESIS if first == 1 else self._chain_value(first - 1),
-                chain_value=self._chain_value(last),
+                first_seq=content.first,
+                last_seq=content.last,
+                rows=content.entries.num_rows,
+                previous_chain_value=content.previous_chain_value,
+                chain_value=content.chain_value,
                 program_id=self._log.program_id,
                 genesis_hash=self._log.genesis_hash,
                 exported_at=datetime.now(UTC),
                 files=files,
             )
         )
-
-    def _chain_value(self, seq: int) -> str | None:
-        row = self._connection.execute(sql.chain_value, {"seq": seq}).fetchone()
-        return None if row is None else str(row[0])
 
     def export_marts(self) -> None:
         """Publish every mart in one snapshot; nothing where this snapshot is published already or the log is empty."""
@@ -334,7 +305,7 @@ class _Run:
             last_seq=log.head,
             rows=sum(file.rows for file in files),
             previous_chain_value=None,
-            chain_value=self._chain_value(log.head),
+            chain_value=read_chain_value(self._connection, log.head),
             program_id=log.program_id,
             genesis_hash=log.genesis_hash,
             exported_at=datetime.now(UTC),

@@ -31,9 +31,14 @@ class Pace:
         self._share, self._clock, self._sleep = share, clock, sleep
         self._began = clock()
 
+    @property
+    def is_gentle(self) -> bool:
+        """Whether the export rests at all."""
+        return self._share < 1.0
+
     def rest(self) -> None:
         """Sleep in proportion to the time since the last rest."""
-        if self._share == 1.0:
+        if not self.is_gentle:
             return
         worked = self._clock() - self._began
         self._sleep(min(worked * (1.0 / self._share - 1.0), MOST_SECONDS))
