@@ -53,6 +53,8 @@ from ops.as_of(array[]::text[]) as a;
 select e.location from ops.exports as e
 where
     e.damaged_at is null
+    -- Three names lead to a segment, so no other row's files are unpacked.
+    and e.manifest_path = array_to_string((string_to_array(%(path)s, '/'))[1:3], '/') || '/manifest.json'
     and (
         e.manifest_path = %(path)s
         or exists (
