@@ -213,6 +213,9 @@ async def test_a_window_that_is_too_short_is_left_to_the_walk(stack: ChainStack,
         last = stack.node.ledger.slot
         await wait_for(lambda: (followed.newest_slot or 0) >= last, stack)
 
+    subscriptions = [one for one in stack.node.server.geyser.requests if one.transactions]
+    # A server that says where it begins is asked for that; one that does not refuses once.
+    assert [one.HasField("from_slot") for one in subscriptions] == ([True] if has_info else [True, False])
     assert newest - stack.stored_signatures()
     await stack.sync_task.verify()
     assert newest <= stack.stored_signatures()
