@@ -41,7 +41,6 @@ PRESERVED = [
     ("ops.leases", "ops.leases"),
     ("ops.settings", "ops.settings"),
     ("ops.uncompared", "ops.uncompared_accounts"),
-    ("raw.transactions", "raw.transactions"),
     ("raw.bundles", "raw.bundles"),
     ("raw.markets_seen", "raw.markets_seen"),
     ("raw.wallets_seen", "raw.wallets_seen"),
@@ -59,6 +58,11 @@ WIDENED = {
     "app.comments": (
         "app.comments",
         "comment_no, seq, market_no, wallet_no, parent_no, content, created_at, edited_at, deleted_at, root_no",
+    ),
+    "raw.transactions": (
+        "raw.transactions",
+        "transaction_no, signature, slot, index_in_block, order_settled, block_time, err, fee_lamports, body, digest,"
+        " sightings, first_seen_at, retracted_at, bundle_no, bundle_start, bundle_length",
     ),
     "raw.feed": ("raw.feed", "seq, kind, ref, market_no, wallet_no, at"),
     "raw.wanted": ("raw.pending_signatures", "signature, reason, attempts, next_attempt_at, slot, last_error"),

@@ -145,6 +145,7 @@ create table raw.transactions (
     bundle_no bigint,
     bundle_start int,
     bundle_length int,
+    first_source text collate "C",
     -- Unique by a hash index, which has a third of the size of a B-tree.
     constraint transactions_signature_once exclude using hash (signature with =)
 );
@@ -163,6 +164,8 @@ comment on column raw.transactions.bundle_no is
 'The row of raw.bundles that contains the delivered JSON. Null if body contains it. It is no foreign key, because old bundles may be deleted.';
 comment on column raw.transactions.bundle_start is 'Offset of the JSON in the decompressed bundle, in bytes.';
 comment on column raw.transactions.bundle_length is 'Length of the JSON in bytes.';
+comment on column raw.transactions.first_source is
+'The source that delivered it first, for example grpc. Null for rows of earlier releases.';
 -- Finds the transactions of a slot for completeness walks, order conflicts and retractions.
 create index transactions_slot_idx on raw.transactions (slot);
 -- Finds transactions whose order in their slot is not settled yet.
@@ -367,11 +370,17 @@ select
     t.err,
     t.fee_lamports,
     t.first_seen_at,
-    t.retracted_at
+    t.retracted_at,
+    t.sightings,
+    t.first_source
 from raw.transactions as t;
 comment on view log.transactions is 'One row per transaction of the program, failed and retracted ones included.';
 comment on column log.transactions.is_order_final is 'Whether its index in the block is known from the chain.';
 comment on column log.transactions.err is 'The error as JSON, null for success.';
+comment on column log.transactions.sightings is
+'How often each source has delivered the transaction, for example {"webhook": 2}.';
+comment on column log.transactions.first_source is
+'The source that delivered it first, for example grpc. Null for rows of earlier releases.';
 grant select on log.transactions to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create view log.commits as

@@ -85,7 +85,8 @@ async def test_a_duplicate_changes_nothing_but_its_count(
     assert (again.first_seq, again.duplicates) == (None, 1)
     with marts_database.connect() as connection:
         assert connection.execute("select count(*) from raw.events").fetchone() == (1,)
-        assert connection.execute("select sightings from raw.transactions").fetchone() == ({"webhook": 2, "walk": 1},)
+        found = connection.execute("select sightings, first_source from log.transactions").fetchone()
+        assert found == ({"webhook": 2, "walk": 1}, "webhook")
 
 
 async def test_differing_delivery_of_a_signature_becomes_a_dead_letter(

@@ -99,12 +99,12 @@ begin
 
     insert into raw.transactions (
         transaction_no, signature, slot, index_in_block, order_settled, block_time, err, fee_lamports, digest, sightings,
-        bundle_no, bundle_start, bundle_length
+        bundle_no, bundle_start, bundle_length, first_source
     )
     select
         v_numbers[g.position], g.signature, g.slot, g.index_in_block, g.index_in_block is not null,
         to_timestamp(g.block_time), g.err, g.fee::numeric, g.digest, jsonb_build_object(p_source, g.sightings),
-        v_bundle + g.bundled, g.start, g.length
+        v_bundle + g.bundled, g.start, g.length, p_source
     from unnest(
         p_signatures, p_slots, p_indexes, p_block_times, p_errs, p_fees, p_digests, p_sightings,
         p_bundled, p_starts, p_lengths
