@@ -66,9 +66,11 @@ _CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "showMe",
         "setProfile",
         "setMarketMetadata",
+        "setMarketImage",
+        "removeMarketImage",
     ),
     "idempotency_key_reused": ("postDiscussion", "postUnderMarket", "createMarket"),
-    "unprocessable": ("discussions", "moderation", "acting", "setMarketMetadata"),
+    "unprocessable": ("discussions", "moderation", "acting", "setMarketMetadata", "setMarketImage"),
     # Streams send these as events, because a browser's EventSource cannot read a status.
     "foreign_epoch": (),
     "future_position": (),

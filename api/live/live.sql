@@ -336,12 +336,27 @@ messages as not materialized (
             'category', d.category,
             'tags', d.tags,
             'end_date', d.ends_at,
+            'slug', coalesce(d.slug, 'market-' || s.market_id),
             'seq', e.seq
         )
     from entries as e
     inner join raw.markets_seen as s on e.market_no = s.market_no
     inner join app.market_metadata as d on s.market_id = d.market_id
     where e.kind = 'metadata'
+
+    union all
+    select
+        e.seq,
+        'market_page',
+        s.market_id,
+        e.at,
+        array['markets', 'market:' || s.market_id],
+        null,
+        json_build_object('market_id', s.market_id, 'image_url', {image_url}, 'seq', e.seq)
+    from entries as e
+    inner join raw.markets_seen as s on e.market_no = s.market_no
+    inner join app.market_pages as g on e.market_no = g.market_no
+    where e.kind = 'market_page'
 
     union all
     select

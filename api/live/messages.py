@@ -147,6 +147,15 @@ class MarketMetadataEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     category: Category
     tags: list[str]
     end_date: Instant | None
+    slug: Annotated[str, Meta(description="The market's name in addresses, as in REST.")]
+    seq: _Seq
+
+
+class MarketPageEvent(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a market's page shows beside its metadata, as it is now."""
+
+    market_id: str
+    image_url: Annotated[str | None, Meta(description="The path of its image; null without one.")]
     seq: _Seq
 
 
@@ -254,6 +263,7 @@ MESSAGES: Final = (
     MessageType("moderation", ModerationEvent, ("discussions", "market", "me")),
     MessageType("profile", ProfileEvent, ("wallet", "me")),
     MessageType("market_metadata", MarketMetadataEvent, ("markets", "market")),
+    MessageType("market_page", MarketPageEvent, ("markets", "market")),
     MessageType("status", StatusEvent, ("status",)),
     MessageType("market_state", MarketStateSnapshot, ("market",), is_state=True),
     MessageType("market_update", MarketChanged, ("markets", "market"), is_state=True),

@@ -153,8 +153,10 @@ from .markets import (
     LifecycleEvent,
     Market,
     MarketBrief,
+    MarketImage,
     MarketPage,
     MarketStats,
+    NewImage,
     TradingStats,
 )
 from .metadata import (
@@ -307,6 +309,7 @@ __all__ = [
     "MarketBatchRequest",
     "MarketBrief",
     "MarketIdText",
+    "MarketImage",
     "MarketPage",
     "MarketStats",
     "MarketTradePage",
@@ -321,6 +324,7 @@ __all__ = [
     "ModerationSubject",
     "NamedQuery",
     "NewApiKey",
+    "NewImage",
     "NewMarketPost",
     "NewMetadata",
     "NewPost",

@@ -183,6 +183,18 @@ NEEDED: Mapping[str, Use] = {
     "app.market_metadata USING gin (question gin_trgm_ops, description gin_trgm_ops)": Use(
         f"{ROWS}/search.sql", "select from app.market_metadata where question ilike $1 or description ilike $1"
     ),
+    "app.market_slugs (slug)": Use(f"{ROWS}/markets.sql", "select market_id from app.market_slugs where slug = $1"),
+    "app.market_slugs (market_id, wallet_no)": Use(
+        f"{FUNCTIONS}/app/assign_market_slug.sql",
+        "select count(*) from app.market_slugs where market_id = $1 and wallet_no = $2",
+    ),
+    "app.images (digest)": Use("api/sql/markets.sql", "select content from app.images where digest = $1"),
+    "app.market_pages (market_no)": Use(
+        f"{ROWS}/markets.sql", "select image_digest from app.market_pages where market_no = $1"
+    ),
+    "app.market_pages (image_digest) WHERE (image_digest IS NOT NULL)": Use(
+        f"{FUNCTIONS}/app/set_market_image.sql", "select from app.market_pages where image_digest = $1"
+    ),
     "app.ballots (seq)": Use("zmart/run/audit/audit.sql", "select message from app.ballots where seq = $1"),
     "app.ballots (market_no, kind, wallet_no)": Use(
         f"{FUNCTIONS}/app/cast_ballot.sql",

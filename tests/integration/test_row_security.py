@@ -55,6 +55,9 @@ TABLES = (
     "allowances",
     "bans",
     "moderation",
+    "market_slugs",
+    "images",
+    "market_pages",
 )
 
 
@@ -119,6 +122,7 @@ FUNCTIONS = {
     "redeem_nonce": f"select app.redeem_nonce('n3', {LATER})",
     "cast_signed_ballot": f"select app.cast_signed_ballot('{'a' * 64}', 'proposal', true, '', '', null, null, 'any')",
     "set_market_metadata": f"select app.set_market_metadata('{'b' * 64}', 'Ten words', '', 'other', '{{}}', null, '')",
+    "set_market_image": f"select app.set_market_image('{'b' * 64}', null, null, null, null, null)",
 }
 
 

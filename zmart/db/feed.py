@@ -55,6 +55,7 @@ Kind: TypeAlias = Literal[
     "mart_stale",
     "moderation",
     "profile",
+    "market_page",
 ]
 
 #: The longest delay that a lost notification can cause.

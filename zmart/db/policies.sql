@@ -17,6 +17,9 @@ $$;
 -- moderators are public.
 create policy read_all on app.wallets for select using (true);
 create policy read_all on app.market_metadata for select using (true);
+create policy read_all on app.market_slugs for select using (true);
+create policy read_all on app.images for select using (true);
+create policy read_all on app.market_pages for select using (true);
 create policy read_all on app.ballots for select using (true);
 create policy read_shown on app.comments for select using (hidden_at is null);
 create policy read_shown on app.comment_edits for select using (exists (
@@ -42,9 +45,18 @@ create policy lift_ban on app.bans for delete to zmart_owner using (app.is_moder
 create policy moderate on app.moderation for insert to zmart_owner
 with check (app.is_moderator() and moderator_no = app.current_wallet_no());
 
+-- The creator of a market and moderators decide what its page shows. An image goes once no market shows it.
+create policy edit_page on app.market_pages for all to zmart_owner
+using (app.is_moderator() or app.is_market_creator(market_no));
+create policy delete_unused on app.images for delete to zmart_owner
+using (app.current_wallet() is not null
+       and not exists (select from app.market_pages as p where p.image_digest = images.digest));
+
 -- A wallet inserts only its own rows. An edit belongs to the wallet that wrote the comment.
 create policy insert_own on app.wallets for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.market_metadata for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.market_slugs for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
+create policy insert_own on app.images for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.ballots for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.comments for insert to zmart_owner with check (wallet_no = app.current_wallet_no());
 create policy insert_own on app.comment_edits for insert to zmart_owner with check (exists (

@@ -77,7 +77,7 @@ create table raw.feed (
     seq bigint primary key check (seq > 0),
     kind text collate "C" not null check (kind in (
         'event', 'retracted', 'moved', 'finalized_through', 'ballot', 'comment', 'reaction', 'metadata', 'mart_stale',
-        'moderation', 'profile'
+        'moderation', 'profile', 'market_page'
     )),
     ref bigint,
     market_no int,
@@ -87,7 +87,7 @@ create table raw.feed (
 );
 comment on table raw.feed is 'Holds one row per fact that a reader can learn, without gaps, in commit order.';
 comment on column raw.feed.ref is
-'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, profile: the row''s own seq. mart_stale: null.';
+'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, profile, market_page: the row''s own seq. mart_stale: null.';
 comment on column raw.feed.digest is
 'SHA-256 of the text at that time, so that the text may be erased later. Null for event, retracted, moved, finalized_through and mart_stale.';
 -- Finds the few entries that retract or move earlier ones, so that a window without any costs nothing.
@@ -797,10 +797,12 @@ create table app.market_metadata (
     search tsvector not null generated always as (
         to_tsvector('english', ((question || ' ') || coalesce(description, '')))
     ) stored,
+    slug text collate "C",
     primary key (market_id, wallet_no)
 );
 comment on table app.market_metadata is
 'Holds one row per market and wallet that set its question. Only the row of the market''s creator counts. Events carry no question (protocol.md 1.4.2).';
+comment on column app.market_metadata.slug is 'The current one of the market''s rows in app.market_slugs.';
 -- Searches by words.
 create index market_metadata_words on app.market_metadata using gin (search);
 -- Searches by parts of words. The extension may be in any schema.
@@ -818,6 +820,49 @@ $$;
 alter table app.market_metadata enable row level security;
 alter table app.market_metadata force row level security;
 grant select on app.market_metadata to zmart_api;
+
+create table app.market_slugs (
+    slug text collate "C" primary key check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(slug) <= 100),
+    market_id text collate "C" not null check (market_id ~ '^[0-9a-f]{64}$'),
+    wallet_no int not null references raw.wallets_seen,
+    assigned_at timestamptz not null default clock_timestamp()
+);
+comment on table app.market_slugs is
+'Holds every slug that a market has or had. The primary key makes each one lead to one market for good.';
+comment on column app.market_slugs.wallet_no is 'The wallet whose metadata it was made from. Only that of the market''s creator counts.';
+-- Counts the slugs of a market.
+create index market_slugs_market_id_idx on app.market_slugs (market_id, wallet_no);
+alter table app.market_slugs enable row level security;
+alter table app.market_slugs force row level security;
+grant select on app.market_slugs to zmart_api;
+
+create table app.images (
+    digest bytea primary key check (digest = sha256(content)),
+    content bytea not null check (length(content) between 1 and 524288),
+    media_type text collate "C" not null check (media_type in ('image/png', 'image/jpeg', 'image/webp')),
+    width int not null check (width between 1 and 4096),
+    height int not null check (height between 1 and 4096),
+    wallet_no int not null references raw.wallets_seen,
+    stored_at timestamptz not null default clock_timestamp()
+);
+-- Images are compressed already.
+alter table app.images alter column content set storage external;
+comment on table app.images is 'Holds one row per image that a market shows, by the SHA-256 of its bytes.';
+comment on column app.images.wallet_no is 'The wallet that sent it first.';
+alter table app.images enable row level security;
+alter table app.images force row level security;
+grant select on app.images to zmart_api;
+
+create table app.market_pages (
+    market_no int primary key references raw.markets_seen,
+    image_digest bytea references app.images
+);
+comment on table app.market_pages is 'Holds one row per market with more than its metadata to show.';
+-- Finds the markets that show an image.
+create index market_pages_image_digest_idx on app.market_pages (image_digest) where image_digest is not null;
+alter table app.market_pages enable row level security;
+alter table app.market_pages force row level security;
+grant select on app.market_pages to zmart_api;
 
 create table app.ballots (
     seq bigint primary key,

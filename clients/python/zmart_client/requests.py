@@ -38,6 +38,7 @@ from .types import (
     MarketActivity,
     MarketBatch,
     MarketBatchRequest,
+    MarketImage,
     MarketPage,
     MarketStats,
     MarketTradePage,
@@ -47,6 +48,7 @@ from .types import (
     ModerationQueue,
     NewApiKey,
     NewestActivities,
+    NewImage,
     NewMarketPost,
     NewMetadata,
     NewPost,
@@ -305,6 +307,14 @@ class Requests:
         """
         return cast("bytes", await self._transport.request("GET", f"/api/exports/files/{_quoted(path)}"))
 
+    async def show_image(self, digest: str) -> bytes:
+        """Get an image.
+
+        Return the bytes of an image that a market shows, as image/png, image/jpeg or image/webp. They never change,
+        so browsers and proxies may keep them.
+        """
+        return cast("bytes", await self._transport.request("GET", f"/api/images/{_quoted(digest)}"))
+
     async def show_document(self, cid: str) -> bytes:
         """Get a document by its content id.
 
@@ -332,6 +342,13 @@ class Requests:
                 "GET", "/api/leaderboard", query={"period": period, "by": by, "limit": limit, "offset": offset}
             ),
         )
+
+    async def show_market_by_slug(self, slug: str) -> Market:
+        """Get a market by its slug.
+
+        Return the market that has or had a slug; its `slug` is the current one.
+        """
+        return cast("Market", await self._transport.request("GET", f"/api/market-slugs/{_quoted(slug)}"))
 
     async def list_markets(
         self,
@@ -546,6 +563,24 @@ class Requests:
             await self._transport.request(
                 "GET", f"/api/markets/{_quoted(market)}/holders", query={"side": side, "limit": limit, "cursor": cursor}
             ),
+        )
+
+    async def remove_market_image(self, market: str) -> MarketImage:
+        """Remove a market's image.
+
+        Remove the image of a market; for its creator and moderators. The bytes go if no other market shows them.
+        """
+        return cast("MarketImage", await self._transport.request("DELETE", f"/api/markets/{_quoted(market)}/image"))
+
+    async def set_market_image(self, market: str, **body: Unpack[NewImage]) -> MarketImage:
+        """Set a market's image.
+
+        Replace the image of a market; for its creator and moderators. The type comes from the bytes: PNG, JPEG or
+        WebP. Files that are cut off, animated, too large in pixels, or followed by other bytes are refused with the
+        reason.
+        """
+        return cast(
+            "MarketImage", await self._transport.request("PUT", f"/api/markets/{_quoted(market)}/image", body=body)
         )
 
     async def show_lifecycle(self, market: str, *, limit: int | None = None) -> Lifecycle:

@@ -650,6 +650,7 @@ class Frame(TypedDict):
         | ModerationMessage
         | ProfileMessage
         | MarketMetadataMessage
+        | MarketPageMessage
         | StatusMessage
         | MarketStateMessage
         | MarketUpdateMessage
@@ -796,12 +797,17 @@ class Market(TypedDict):
     id: str
     """The market id: 64 hexadecimal digits."""
     on_chain_address: str
+    slug: str
+    """Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It
+    changes with the question, and earlier ones keep leading to the market."""
     question: str
     """A placeholder with the id until the creator has set one."""
     description: str | None
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
     end_date: str | None
+    image_url: str | None
+    """The path of its image on this server; null without one."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -923,12 +929,17 @@ class MarketBrief(TypedDict):
     id: str
     """The market id: 64 hexadecimal digits."""
     on_chain_address: str
+    slug: str
+    """Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It
+    changes with the question, and earlier ones keep leading to the market."""
     question: str
     """A placeholder with the id until the creator has set one."""
     description: str | None
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
     end_date: str | None
+    image_url: str | None
+    """The path of its image on this server; null without one."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -1034,6 +1045,16 @@ class MarketEventMessage(TypedDict):
     data: MarketEvent
 
 
+class MarketImage(TypedDict):
+    """The image of a market as it is now."""
+
+    market_id: str
+    image_url: str | None
+    """Its path on this server; null after it was removed."""
+    seq: int
+    """Its log entry."""
+
+
 class MarketMetadataEvent(TypedDict):
     """Metadata of a market, as published by its creator."""
 
@@ -1043,6 +1064,8 @@ class MarketMetadataEvent(TypedDict):
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
     end_date: str | None
+    slug: str
+    """The market's name in addresses, as in REST."""
     seq: int
     """Seq of the log entry of this message."""
 
@@ -1069,6 +1092,25 @@ class MarketPage(TypedDict):
     next_cursor: str | None
     """Send it as `cursor`; null on the last page."""
     as_of: AsOf
+
+
+class MarketPageEvent(TypedDict):
+    """What a market's page shows beside its metadata, as it is now."""
+
+    market_id: str
+    image_url: str | None
+    """The path of its image; null without one."""
+    seq: int
+    """Seq of the log entry of this message."""
+
+
+class MarketPageMessage(TypedDict):
+    """What a market's page shows beside its metadata, as it is now."""
+
+    type: Literal["market_page"]
+    market_id: str | None
+    timestamp: str
+    data: MarketPageEvent
 
 
 class MarketStateMessage(TypedDict):
@@ -1144,12 +1186,17 @@ class MarketWithPrices(TypedDict):
     id: str
     """The market id: 64 hexadecimal digits."""
     on_chain_address: str
+    slug: str
+    """Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It
+    changes with the question, and earlier ones keep leading to the market."""
     question: str
     """A placeholder with the id until the creator has set one."""
     description: str | None
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
     end_date: str | None
+    image_url: str | None
+    """The path of its image on this server; null without one."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -1326,6 +1373,13 @@ class NewApiKey(TypedDict):
     comments, metadata."""
     expires_in_days: NotRequired[int]
     """Without it, the key is valid until it is revoked."""
+
+
+class NewImage(TypedDict):
+    """An image for a market: PNG, JPEG or WebP, not animated, at most 4096 pixels a side and 4,194,304 together."""
+
+    content: str
+    """The file in base64, at most 512 KiB."""
 
 
 class NewMarketPost(TypedDict):
@@ -2378,6 +2432,7 @@ class Subscribed(TypedDict):
         | ModerationMessage
         | ProfileMessage
         | MarketMetadataMessage
+        | MarketPageMessage
         | StatusMessage
         | MarketStateMessage
         | MarketUpdateMessage

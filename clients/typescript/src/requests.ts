@@ -209,6 +209,16 @@ export class Requests {
   }
 
   /**
+   * Get an image.
+   *
+   * Return the bytes of an image that a market shows, as image/png, image/jpeg or image/webp. They never
+   * change, so browsers and proxies may keep them.
+   */
+  async showImage(digest: string): Promise<Uint8Array> {
+    return (await this.transport.request("GET", `/api/images/${encodeURIComponent(digest)}`)) as Uint8Array;
+  }
+
+  /**
    * Get a document by its content id.
    *
    * Return a document that a market or a snapshot refers to, fetched from the configured gateway. The
@@ -227,6 +237,15 @@ export class Requests {
    */
   async showLeaderboard(query: { period?: "24h" | "7d" | "30d" | "all"; by?: "profit" | "volume" | "trades" | "win_rate"; limit?: number; offset?: number } = {}): Promise<types.Leaderboard> {
     return (await this.transport.request("GET", `/api/leaderboard`, { query })) as types.Leaderboard;
+  }
+
+  /**
+   * Get a market by its slug.
+   *
+   * Return the market that has or had a slug; its `slug` is the current one.
+   */
+  async showMarketBySlug(slug: string): Promise<types.Market> {
+    return (await this.transport.request("GET", `/api/market-slugs/${encodeURIComponent(slug)}`)) as types.Market;
   }
 
   /**
@@ -364,6 +383,26 @@ export class Requests {
    */
   async listHolders(market: string, query: { side?: "YES" | "NO"; limit?: number; cursor?: string } = {}): Promise<types.Holders> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/holders`, { query })) as types.Holders;
+  }
+
+  /**
+   * Remove a market's image.
+   *
+   * Remove the image of a market; for its creator and moderators. The bytes go if no other market shows them.
+   */
+  async removeMarketImage(market: string): Promise<types.MarketImage> {
+    return (await this.transport.request("DELETE", `/api/markets/${encodeURIComponent(market)}/image`)) as types.MarketImage;
+  }
+
+  /**
+   * Set a market's image.
+   *
+   * Replace the image of a market; for its creator and moderators. The type comes from the bytes: PNG, JPEG
+   * or WebP. Files that are cut off, animated, too large in pixels, or followed by other bytes are refused
+   * with the reason.
+   */
+  async setMarketImage(market: string, body: types.NewImage): Promise<types.MarketImage> {
+    return (await this.transport.request("PUT", `/api/markets/${encodeURIComponent(market)}/image`, { body })) as types.MarketImage;
   }
 
   /**

@@ -581,7 +581,7 @@ export interface Frame {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | MarketPageMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** The process is running. */
@@ -711,12 +711,16 @@ export interface Market {
   /** The market id: 64 hexadecimal digits. */
   id: string;
   on_chain_address: string;
+  /** Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It changes with the question, and earlier ones keep leading to the market. */
+  slug: string;
   /** A placeholder with the id until the creator has set one. */
   question: string;
   description: string | null;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
+  /** The path of its image on this server; null without one. */
+  image_url: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -834,12 +838,16 @@ export interface MarketBrief {
   /** The market id: 64 hexadecimal digits. */
   id: string;
   on_chain_address: string;
+  /** Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It changes with the question, and earlier ones keep leading to the market. */
+  slug: string;
   /** A placeholder with the id until the creator has set one. */
   question: string;
   description: string | null;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
+  /** The path of its image on this server; null without one. */
+  image_url: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -942,6 +950,15 @@ export interface MarketEventMessage {
   data: MarketEvent;
 }
 
+/** The image of a market as it is now. */
+export interface MarketImage {
+  market_id: string;
+  /** Its path on this server; null after it was removed. */
+  image_url: string | null;
+  /** Its log entry. */
+  seq: number;
+}
+
 /** Metadata of a market, as published by its creator. */
 export interface MarketMetadataEvent {
   market_id: string;
@@ -950,6 +967,8 @@ export interface MarketMetadataEvent {
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
+  /** The market's name in addresses, as in REST. */
+  slug: string;
   /** Seq of the log entry of this message. */
   seq: number;
 }
@@ -974,6 +993,23 @@ export interface MarketPage {
   /** Send it as `cursor`; null on the last page. */
   next_cursor: string | null;
   as_of: AsOf;
+}
+
+/** What a market's page shows beside its metadata, as it is now. */
+export interface MarketPageEvent {
+  market_id: string;
+  /** The path of its image; null without one. */
+  image_url: string | null;
+  /** Seq of the log entry of this message. */
+  seq: number;
+}
+
+/** What a market's page shows beside its metadata, as it is now. */
+export interface MarketPageMessage {
+  type: "market_page";
+  market_id: string | null;
+  timestamp: string;
+  data: MarketPageEvent;
 }
 
 /** The state of a market, in the format for older clients. */
@@ -1042,12 +1078,16 @@ export interface MarketWithPrices {
   /** The market id: 64 hexadecimal digits. */
   id: string;
   on_chain_address: string;
+  /** Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It changes with the question, and earlier ones keep leading to the market. */
+  slug: string;
   /** A placeholder with the id until the creator has set one. */
   question: string;
   description: string | null;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
+  /** The path of its image on this server; null without one. */
+  image_url: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -1213,6 +1253,12 @@ export interface NewApiKey {
   scopes: ("read" | "trade" | "write")[];
   /** Without it, the key is valid until it is revoked. */
   expires_in_days?: number;
+}
+
+/** An image for a market: PNG, JPEG or WebP, not animated, at most 4096 pixels a side and 4,194,304 together. */
+export interface NewImage {
+  /** The file in base64, at most 512 KiB. */
+  content: string;
 }
 
 /** A new post or reply, with its market. */
@@ -2189,7 +2235,7 @@ export interface Subscribed {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | MarketPageMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** A post that started a thread, with its first replies as a flat list in the order of their creation. */

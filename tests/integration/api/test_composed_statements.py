@@ -78,6 +78,7 @@ def test_psql_skips_only_writes() -> None:
             "moderate_comment",
             "moderate_wallet",
             "set_profile",
+            "set_market_image",
             "find_api_key",
         )
     }
