@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from litestar import Response, get, post
@@ -18,7 +19,11 @@ _WEIGHT = {"weight": 5}
 #: Above every seq.
 _END = (1 << 63) - 1
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 PostName = Annotated[str, PathParameter(description="A post's id.")]
+Digest = Annotated[str, PathParameter(description="The SHA-256 of the image: 64 hexadecimal digits.")]
+EventSlug = Annotated[str, PathParameter(description="The slug of an event, or one that it had before.")]
 Before = Annotated[
     int, QueryParameter(ge=1, le=_END, description="Decisions before this log entry: `next_before` of a page.")
 ]
@@ -89,6 +94,48 @@ async def moderate_wallet(
     return schemas.Decided(message="Decision recorded", seq=row[0])
 
 
+@post(
+    "/api/moderation/images/{digest:str}",
+    tags=["moderation"],
+    summary="Decide about an image",
+    status_code=200,
+    security=SECURITY,
+    responses=response_docs.problems(401, 403, 404, 409, 413),
+    opt=_WEIGHT,
+)
+async def moderate_image(signed_in: FromSignedIn, digest: Digest, data: schemas.ImageDecision) -> schemas.Decided:
+    """Hide, restore or erase an image, wherever it is shown; the decision is public. For moderators only.
+
+    Copies in browsers and proxies stay until they expire there: the address of an image never changes.
+    """
+    moderator = _require_moderator(signed_in)
+    if not _DIGEST.fullmatch(digest):
+        raise zmart_errors.NotFound("No market shows an image with this digest.")
+    row = await moderator.run(
+        statements.compose("moderate_image"), {"digest": digest, "action": data.action, "reason": data.reason}
+    )
+    assert row is not None
+    return schemas.Decided(message="Decision recorded", seq=row[0])
+
+
+@post(
+    "/api/moderation/events/{slug:str}",
+    tags=["moderation"],
+    summary="Decide about an event",
+    status_code=200,
+    security=SECURITY,
+    responses=response_docs.problems(401, 403, 404, 409, 413),
+    opt=_WEIGHT,
+)
+async def moderate_event(signed_in: FromSignedIn, slug: EventSlug, data: schemas.EventDecision) -> schemas.Decided:
+    """Hide or restore an event, not its markets; the decision is public. For moderators only."""
+    row = await _require_moderator(signed_in).run(
+        statements.compose("moderate_event_group"), {"slug": slug, "action": data.action, "reason": data.reason}
+    )
+    assert row is not None
+    return schemas.Decided(message="Decision recorded", seq=row[0])
+
+
 @get(
     "/api/moderation/log",
     tags=["moderation"],
@@ -108,4 +155,11 @@ def _require_moderator(signed_in: SignedInWallet) -> SignedInWallet:
     return signed_in
 
 
-HANDLERS = [show_moderation_queue, moderate_post, moderate_wallet, list_moderation_log]
+HANDLERS = [
+    show_moderation_queue,
+    moderate_post,
+    moderate_wallet,
+    moderate_image,
+    moderate_event,
+    list_moderation_log,
+]

@@ -134,6 +134,13 @@ from .discussions import (
     Thread,
     Threads,
 )
+from .event_groups import (
+    EventGroup,
+    EventGroupPage,
+    EventGroupResult,
+    EventGroupWithMarkets,
+    NewEventGroup,
+)
 from .exports import ExportedFile, ExportedSegment, Exports
 from .leaderboard import (
     Leaderboard,
@@ -165,6 +172,8 @@ from .metadata import (
 )
 from .moderation import (
     Decided,
+    EventDecision,
+    ImageDecision,
     ModerationAction,
     ModerationDecision,
     ModerationLog,
@@ -284,6 +293,11 @@ __all__ = [
     "DisputeVotes",
     "Edit",
     "Edits",
+    "EventDecision",
+    "EventGroup",
+    "EventGroupPage",
+    "EventGroupResult",
+    "EventGroupWithMarkets",
     "Exact",
     "ExportedFile",
     "ExportedSegment",
@@ -293,6 +307,7 @@ __all__ = [
     "HeldPosition",
     "Holder",
     "Holders",
+    "ImageDecision",
     "Instant",
     "Integer",
     "Interval",
@@ -324,6 +339,7 @@ __all__ = [
     "ModerationSubject",
     "NamedQuery",
     "NewApiKey",
+    "NewEventGroup",
     "NewImage",
     "NewMarketPost",
     "NewMetadata",

@@ -31,6 +31,7 @@ class MarketBrief(Struct, kw_only=True):
     tags: list[str]
     end_date: Instant | None
     image_url: Annotated[str | None, Meta(description="The path of its image on this server; null without one.")]
+    event_slug: Annotated[str | None, Meta(description="The slug of the event that it is in; see /api/events.")]
     state: State
     status: Annotated[State, Meta(description="The same as state.")]
     state_code: Annotated[int, Meta(ge=0, le=6, description="The program's number of the state.")]

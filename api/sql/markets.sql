@@ -24,7 +24,7 @@ from ops.as_of(array['markets']) as a;
 
 -- name: image
 -- The bytes and the type of an image.
-select i.content, i.media_type from app.images as i where i.digest = decode(%(digest)s::text, 'hex');
+select i.content, i.media_type from app.images as i where i.digest = decode(%(digest)s::text, 'hex') and i.hidden_at is null;
 
 -- name: set_market_image
 -- Set a market's image, or remove it; returns the market's id and the seq of the log entry.

@@ -52,6 +52,14 @@ select app.moderate_comment(%(number)s::bigint, %(action)s::text, %(reason)s);
 -- Ban a wallet or lift its ban; returns the seq of the log entry.
 select app.moderate_wallet(%(wallet)s, %(action)s::text, %(reason)s);
 
+-- name: moderate_image
+-- Hide, restore or erase an image; returns the seq of the log entry.
+select app.moderate_image(decode(%(digest)s::text, 'hex'), %(action)s::text, %(reason)s);
+
+-- name: moderate_event_group
+-- Hide or restore an event; returns the seq of the log entry.
+select app.moderate_event_group(%(slug)s::text, %(action)s::text, %(reason)s);
+
 -- name: moderation_log
 -- Decisions before a seq, the newest first.
 with page as materialized (
@@ -71,6 +79,8 @@ select {stated}, json_build_object(
             'subject', d.subject,
             'post_id', d.comment_no::text,
             'market_id', s.market_id,
+            'image_digest', encode(d.image_digest, 'hex'),
+            'event_slug', v.slug,
             'user_wallet', w.wallet,
             'moderator_wallet', o.wallet,
             'reason', d.reason,
@@ -80,6 +90,11 @@ select {stated}, json_build_object(
         inner join raw.wallets_seen as w on d.wallet_no = w.wallet_no
         inner join raw.wallets_seen as o on d.moderator_no = o.wallet_no
         left join raw.markets_seen as s on d.market_no = s.market_no
+        left join lateral (
+            select l.slug from app.event_slugs as l
+            where l.event_no = d.event_no
+            order by l.assigned_at desc limit 1
+        ) as v on true
     ), '[]'),
     'limit', %(limit)s::int,
     'next_before', (select min(d.seq) from shown as d where (select count(*) from page) > %(limit)s),

@@ -192,6 +192,20 @@ NEEDED: Mapping[str, Use] = {
     "app.market_pages (market_no)": Use(
         f"{ROWS}/markets.sql", "select image_digest from app.market_pages where market_no = $1"
     ),
+    "app.market_pages (event_no, event_place) WHERE (event_no IS NOT NULL)": Use(
+        f"{ROWS}/event_groups.sql", "select market_no from app.market_pages where event_no = $1 order by event_place"
+    ),
+    "app.event_groups (event_no)": Use(
+        "api/sql/event_groups.sql", "select * from app.event_groups where event_no < $1 order by event_no desc limit 10"
+    ),
+    "app.event_groups (wallet_no) WHERE (deleted_at IS NULL)": Use(
+        f"{FUNCTIONS}/app/save_event_group.sql",
+        "select count(*) from app.event_groups where wallet_no = $1 and deleted_at is null",
+    ),
+    "app.event_slugs (slug)": Use("api/sql/event_groups.sql", "select event_no from app.event_slugs where slug = $1"),
+    "app.event_slugs (event_no)": Use(
+        f"{FUNCTIONS}/app/choose_event_slug.sql", "select count(*) from app.event_slugs where event_no = $1"
+    ),
     "app.market_pages (image_digest) WHERE (image_digest IS NOT NULL)": Use(
         f"{FUNCTIONS}/app/set_market_image.sql", "select from app.market_pages where image_digest = $1"
     ),

@@ -56,6 +56,7 @@ Kind: TypeAlias = Literal[
     "moderation",
     "profile",
     "market_page",
+    "event_group",
 ]
 
 #: The longest delay that a lost notification can cause.

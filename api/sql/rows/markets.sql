@@ -9,6 +9,7 @@ coalesce(d.category, 'other') as category,
 coalesce(d.tags, '{}') as tags,
 d.ends_at as end_date,
 {image_url} as image_url,
+{event_slug} as event_slug,
 m.state,
 m.state as status,
 m.state_code,
@@ -64,8 +65,15 @@ concat_ws(':', m.market_no, m.tableoid, m.xmin, d.xmin, 'g' || g.xmin::text)
 coalesce(d.slug, 'market-' || m.id)
 
 -- name: image_url
--- The path of the image on a market's page g; null without one.
-'/api/images/' || encode(g.image_digest, 'hex')
+-- The path of the image on a market's page g; null without one, and if a moderator hid it.
+(
+    select '/api/images/' || encode(i.digest, 'hex') from app.images as i
+    where i.digest = g.image_digest and i.hidden_at is null
+)
+
+-- name: event_slug
+-- The slug of the event on a market's page g; null without one, and if a moderator hid it.
+(select v.slug from app.event_groups as v where v.event_no = g.event_no and v.hidden_at is null)
 
 -- name: market_full
 -- The columns of market m alone, beyond the brief ones.

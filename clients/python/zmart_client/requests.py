@@ -29,9 +29,14 @@ from .types import (
     DisputeBallot,
     DisputeCounts,
     Edits,
+    EventDecision,
+    EventGroupPage,
+    EventGroupResult,
+    EventGroupWithMarkets,
     Exports,
     Health,
     Holders,
+    ImageDecision,
     Leaderboard,
     Lifecycle,
     Market,
@@ -48,6 +53,7 @@ from .types import (
     ModerationQueue,
     NewApiKey,
     NewestActivities,
+    NewEventGroup,
     NewImage,
     NewMarketPost,
     NewMetadata,
@@ -283,6 +289,47 @@ class Requests:
         return cast(
             "PostResult", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/vote", body=body)
         )
+
+    async def list_events(self, *, before: int | None = None, limit: int | None = None) -> EventGroupPage:
+        """List events.
+
+        List events, the newest first. An event is a title with markets that belong together.
+        """
+        return cast(
+            "EventGroupPage",
+            await self._transport.request("GET", "/api/events", query={"before": before, "limit": limit}),
+        )
+
+    async def create_event(self, **body: Unpack[NewEventGroup]) -> EventGroupResult:
+        """Make an event.
+
+        Put markets under one title: your own ones, or any as a moderator.
+        """
+        return cast(
+            "EventGroupResult", await self._transport.request("POST", "/api/events", body=body, is_idempotent=True)
+        )
+
+    async def delete_event(self, slug: str) -> EventGroupResult:
+        """Delete an event.
+
+        Delete an event, not its markets; for the wallet that made it and moderators.
+        """
+        return cast("EventGroupResult", await self._transport.request("DELETE", f"/api/events/{_quoted(slug)}"))
+
+    async def show_event(self, slug: str) -> EventGroupWithMarkets:
+        """Get an event with its markets.
+
+        Return an event and the rows of its markets in their order, all from one snapshot.
+        """
+        return cast("EventGroupWithMarkets", await self._transport.request("GET", f"/api/events/{_quoted(slug)}"))
+
+    async def replace_event(self, slug: str, **body: Unpack[NewEventGroup]) -> EventGroupResult:
+        """Replace an event.
+
+        Replace title, text and markets of an event; for the wallet that made it and moderators. A new title gives a
+        new slug, and the earlier one keeps leading to the event.
+        """
+        return cast("EventGroupResult", await self._transport.request("PUT", f"/api/events/{_quoted(slug)}", body=body))
 
     async def list_exports(
         self, *, dataset: Literal["log", "marts"] | None = None, after: int | None = None, limit: int | None = None
@@ -720,6 +767,25 @@ class Requests:
             await self._transport.request(
                 "GET", f"/api/markets/{_quoted(market)}/votes", query={"type": type, "limit": limit, "offset": offset}
             ),
+        )
+
+    async def moderate_event(self, slug: str, **body: Unpack[EventDecision]) -> Decided:
+        """Decide about an event.
+
+        Hide or restore an event, not its markets; the decision is public. For moderators only.
+        """
+        return cast(
+            "Decided", await self._transport.request("POST", f"/api/moderation/events/{_quoted(slug)}", body=body)
+        )
+
+    async def moderate_image(self, digest: str, **body: Unpack[ImageDecision]) -> Decided:
+        """Decide about an image.
+
+        Hide, restore or erase an image, wherever it is shown; the decision is public. For moderators only. Copies in
+        browsers and proxies stay until they expire there: the address of an image never changes.
+        """
+        return cast(
+            "Decided", await self._transport.request("POST", f"/api/moderation/images/{_quoted(digest)}", body=body)
         )
 
     async def list_moderation_log(self, *, before: int | None = None, limit: int | None = None) -> ModerationLog:

@@ -559,6 +559,88 @@ class Error(TypedDict):
     market_id: NotRequired[str]
 
 
+class EventDecision(TypedDict):
+    """What becomes of an event. Its markets stay as they are."""
+
+    action: Literal["hide", "restore"]
+    reason: str
+    """Public."""
+
+
+class EventGroup(TypedDict):
+    """An event in a list."""
+
+    slug: str
+    """Its name in addresses; earlier ones keep leading to it."""
+    title: str
+    description: str | None
+    user_wallet: str
+    """The wallet that made it."""
+    markets_count: int
+    created_at: str
+    updated_at: str
+
+
+class EventGroupEvent(TypedDict):
+    """An event as it is now: markets under one title. One that a moderator hid is in no message."""
+
+    action: Literal["deleted", "saved"]
+    slug: str
+    title: str
+    description: str | None
+    user_wallet: str
+    """The wallet that made it."""
+    markets: list[str]
+    """The ids of its markets in their order; empty once it is deleted."""
+    seq: int
+    """Seq of the log entry of this message."""
+
+
+class EventGroupMessage(TypedDict):
+    """An event as it is now: markets under one title. One that a moderator hid is in no message."""
+
+    type: Literal["event_group"]
+    market_id: str | None
+    timestamp: str
+    data: EventGroupEvent
+
+
+class EventGroupPage(TypedDict):
+    """Events, the newest first."""
+
+    events: list[EventGroup]
+    limit: int
+    next_before: int | None
+    """Send it as `before` for the next page; null on the last."""
+    as_of: AsOf
+
+
+class EventGroupResult(TypedDict):
+    """An event that was made, replaced or deleted."""
+
+    message: str
+    slug: str
+    """Its name in addresses; earlier ones keep leading to it."""
+    seq: int
+    """The last of its log entries."""
+
+
+class EventGroupWithMarkets(TypedDict):
+    """An event with its markets in their order, from one snapshot."""
+
+    slug: str
+    """Its name in addresses; earlier ones keep leading to it."""
+    title: str
+    description: str | None
+    user_wallet: str
+    """The wallet that made it."""
+    markets_count: int
+    created_at: str
+    updated_at: str
+    markets: list[MarketBrief]
+    as_of: AsOf
+
+
 class EventRetracted(TypedDict):
     """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
@@ -651,6 +733,7 @@ class Frame(TypedDict):
         | ProfileMessage
         | MarketMetadataMessage
         | MarketPageMessage
+        | EventGroupMessage
         | StatusMessage
         | MarketStateMessage
         | MarketUpdateMessage
@@ -718,6 +801,14 @@ class Holders(TypedDict):
     limit: int
     next_cursor: str | None
     as_of: AsOf
+
+
+class ImageDecision(TypedDict):
+    """What becomes of an image, wherever it is shown. The bytes of an erased image are refused when they come again."""
+
+    action: Literal["erase", "hide", "restore"]
+    reason: str
+    """Public."""
 
 
 class KeeperStatus(TypedDict):
@@ -808,6 +899,8 @@ class Market(TypedDict):
     end_date: str | None
     image_url: str | None
     """The path of its image on this server; null without one."""
+    event_slug: str | None
+    """The slug of the event that it is in; see /api/events."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -940,6 +1033,8 @@ class MarketBrief(TypedDict):
     end_date: str | None
     image_url: str | None
     """The path of its image on this server; null without one."""
+    event_slug: str | None
+    """The slug of the event that it is in; see /api/events."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -1100,6 +1195,8 @@ class MarketPageEvent(TypedDict):
     market_id: str
     image_url: str | None
     """The path of its image; null without one."""
+    event_slug: str | None
+    """The slug of the event that it is in."""
     seq: int
     """Seq of the log entry of this message."""
 
@@ -1197,6 +1294,8 @@ class MarketWithPrices(TypedDict):
     end_date: str | None
     image_url: str | None
     """The path of its image on this server; null without one."""
+    event_slug: str | None
+    """The slug of the event that it is in; see /api/events."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -1294,9 +1393,11 @@ class ModerationDecision(TypedDict):
 
     seq: int
     action: Literal["ban", "clear", "dismiss", "erase", "hide", "restore", "unban"]
-    subject: Literal["post", "profile", "wallet"]
+    subject: Literal["event", "image", "post", "profile", "wallet"]
     post_id: str | None
     market_id: str | None
+    image_digest: str | None
+    event_slug: str | None
     user_wallet: str
     """The wallet that the decision is about."""
     moderator_wallet: str
@@ -1308,10 +1409,14 @@ class ModerationEvent(TypedDict):
     """A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again."""
 
     action: Literal["ban", "clear", "dismiss", "erase", "hide", "restore", "unban"]
-    subject: Literal["post", "profile", "wallet"]
+    subject: Literal["event", "image", "post", "profile", "wallet"]
     post_id: str | None
     """The post's id; null for other subjects."""
     market_id: str | None
+    image_digest: str | None
+    """The image's digest; null for other subjects."""
+    event_slug: str | None
+    """The event's slug; null for other subjects."""
     user_wallet: str
     """The wallet that the decision is about."""
     moderator_wallet: str
@@ -1373,6 +1478,15 @@ class NewApiKey(TypedDict):
     comments, metadata."""
     expires_in_days: NotRequired[int]
     """Without it, the key is valid until it is revoked."""
+
+
+class NewEventGroup(TypedDict):
+    """An event: a title and its markets in the order in which they are shown."""
+
+    title: str
+    markets: list[str]
+    """Ids or addresses. A market is in one event at a time."""
+    description: NotRequired[str | None]
 
 
 class NewImage(TypedDict):
@@ -2433,6 +2547,7 @@ class Subscribed(TypedDict):
         | ProfileMessage
         | MarketMetadataMessage
         | MarketPageMessage
+        | EventGroupMessage
         | StatusMessage
         | MarketStateMessage
         | MarketUpdateMessage

@@ -189,6 +189,52 @@ export class Requests {
   }
 
   /**
+   * List events.
+   *
+   * List events, the newest first. An event is a title with markets that belong together.
+   */
+  async listEvents(query: { before?: number; limit?: number } = {}): Promise<types.EventGroupPage> {
+    return (await this.transport.request("GET", `/api/events`, { query })) as types.EventGroupPage;
+  }
+
+  /**
+   * Make an event.
+   *
+   * Put markets under one title: your own ones, or any as a moderator.
+   */
+  async createEvent(body: types.NewEventGroup): Promise<types.EventGroupResult> {
+    return (await this.transport.request("POST", `/api/events`, { body, isIdempotent: true })) as types.EventGroupResult;
+  }
+
+  /**
+   * Delete an event.
+   *
+   * Delete an event, not its markets; for the wallet that made it and moderators.
+   */
+  async deleteEvent(slug: string): Promise<types.EventGroupResult> {
+    return (await this.transport.request("DELETE", `/api/events/${encodeURIComponent(slug)}`)) as types.EventGroupResult;
+  }
+
+  /**
+   * Get an event with its markets.
+   *
+   * Return an event and the rows of its markets in their order, all from one snapshot.
+   */
+  async showEvent(slug: string): Promise<types.EventGroupWithMarkets> {
+    return (await this.transport.request("GET", `/api/events/${encodeURIComponent(slug)}`)) as types.EventGroupWithMarkets;
+  }
+
+  /**
+   * Replace an event.
+   *
+   * Replace title, text and markets of an event; for the wallet that made it and moderators. A new title
+   * gives a new slug, and the earlier one keeps leading to the event.
+   */
+  async replaceEvent(slug: string, body: types.NewEventGroup): Promise<types.EventGroupResult> {
+    return (await this.transport.request("PUT", `/api/events/${encodeURIComponent(slug)}`, { body })) as types.EventGroupResult;
+  }
+
+  /**
    * List exported files.
    *
    * List published segments of Parquet files with their digests, the oldest first. Each file was read back
@@ -509,6 +555,25 @@ export class Requests {
    */
   async listMarketVotes(market: string, query: { type?: "proposal" | "dispute"; limit?: number; offset?: number } = {}): Promise<types.MarketVotes> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/votes`, { query })) as types.MarketVotes;
+  }
+
+  /**
+   * Decide about an event.
+   *
+   * Hide or restore an event, not its markets; the decision is public. For moderators only.
+   */
+  async moderateEvent(slug: string, body: types.EventDecision): Promise<types.Decided> {
+    return (await this.transport.request("POST", `/api/moderation/events/${encodeURIComponent(slug)}`, { body })) as types.Decided;
+  }
+
+  /**
+   * Decide about an image.
+   *
+   * Hide, restore or erase an image, wherever it is shown; the decision is public. For moderators only.
+   * Copies in browsers and proxies stay until they expire there: the address of an image never changes.
+   */
+  async moderateImage(digest: string, body: types.ImageDecision): Promise<types.Decided> {
+    return (await this.transport.request("POST", `/api/moderation/images/${encodeURIComponent(digest)}`, { body })) as types.Decided;
   }
 
   /**

@@ -507,6 +507,81 @@ export interface Error {
   market_id?: string;
 }
 
+/** What becomes of an event. Its markets stay as they are. */
+export interface EventDecision {
+  action: "hide" | "restore";
+  /** Public. */
+  reason: string;
+}
+
+/** An event in a list. */
+export interface EventGroup {
+  /** Its name in addresses; earlier ones keep leading to it. */
+  slug: string;
+  title: string;
+  description: string | null;
+  /** The wallet that made it. */
+  user_wallet: string;
+  markets_count: number;
+  created_at: string;
+  updated_at: string;
+}
+
+/** An event as it is now: markets under one title. One that a moderator hid is in no message. */
+export interface EventGroupEvent {
+  action: "deleted" | "saved";
+  slug: string;
+  title: string;
+  description: string | null;
+  /** The wallet that made it. */
+  user_wallet: string;
+  /** The ids of its markets in their order; empty once it is deleted. */
+  markets: string[];
+  /** Seq of the log entry of this message. */
+  seq: number;
+}
+
+/** An event as it is now: markets under one title. One that a moderator hid is in no message. */
+export interface EventGroupMessage {
+  type: "event_group";
+  market_id: string | null;
+  timestamp: string;
+  data: EventGroupEvent;
+}
+
+/** Events, the newest first. */
+export interface EventGroupPage {
+  events: EventGroup[];
+  limit: number;
+  /** Send it as `before` for the next page; null on the last. */
+  next_before: number | null;
+  as_of: AsOf;
+}
+
+/** An event that was made, replaced or deleted. */
+export interface EventGroupResult {
+  message: string;
+  /** Its name in addresses; earlier ones keep leading to it. */
+  slug: string;
+  /** The last of its log entries. */
+  seq: number;
+}
+
+/** An event with its markets in their order, from one snapshot. */
+export interface EventGroupWithMarkets {
+  /** Its name in addresses; earlier ones keep leading to it. */
+  slug: string;
+  title: string;
+  description: string | null;
+  /** The wallet that made it. */
+  user_wallet: string;
+  markets_count: number;
+  created_at: string;
+  updated_at: string;
+  markets: MarketBrief[];
+  as_of: AsOf;
+}
+
 /** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
 export interface EventRetracted {
   /** The seq of the entry that reported it. */
@@ -581,7 +656,7 @@ export interface Frame {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | MarketPageMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | MarketPageMessage | EventGroupMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** The process is running. */
@@ -638,6 +713,13 @@ export interface Holders {
   limit: number;
   next_cursor: string | null;
   as_of: AsOf;
+}
+
+/** What becomes of an image, wherever it is shown. The bytes of an erased image are refused when they come again. */
+export interface ImageDecision {
+  action: "erase" | "hide" | "restore";
+  /** Public. */
+  reason: string;
 }
 
 /** A keeper, its last round, and what waits for it. */
@@ -721,6 +803,8 @@ export interface Market {
   end_date: string | null;
   /** The path of its image on this server; null without one. */
   image_url: string | null;
+  /** The slug of the event that it is in; see /api/events. */
+  event_slug: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -848,6 +932,8 @@ export interface MarketBrief {
   end_date: string | null;
   /** The path of its image on this server; null without one. */
   image_url: string | null;
+  /** The slug of the event that it is in; see /api/events. */
+  event_slug: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -1000,6 +1086,8 @@ export interface MarketPageEvent {
   market_id: string;
   /** The path of its image; null without one. */
   image_url: string | null;
+  /** The slug of the event that it is in. */
+  event_slug: string | null;
   /** Seq of the log entry of this message. */
   seq: number;
 }
@@ -1088,6 +1176,8 @@ export interface MarketWithPrices {
   end_date: string | null;
   /** The path of its image on this server; null without one. */
   image_url: string | null;
+  /** The slug of the event that it is in; see /api/events. */
+  event_slug: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -1182,9 +1272,11 @@ export interface ModelStatus {
 export interface ModerationDecision {
   seq: number;
   action: "ban" | "clear" | "dismiss" | "erase" | "hide" | "restore" | "unban";
-  subject: "post" | "profile" | "wallet";
+  subject: "event" | "image" | "post" | "profile" | "wallet";
   post_id: string | null;
   market_id: string | null;
+  image_digest: string | null;
+  event_slug: string | null;
   /** The wallet that the decision is about. */
   user_wallet: string;
   moderator_wallet: string;
@@ -1195,10 +1287,14 @@ export interface ModerationDecision {
 /** A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again. */
 export interface ModerationEvent {
   action: "ban" | "clear" | "dismiss" | "erase" | "hide" | "restore" | "unban";
-  subject: "post" | "profile" | "wallet";
+  subject: "event" | "image" | "post" | "profile" | "wallet";
   /** The post's id; null for other subjects. */
   post_id: string | null;
   market_id: string | null;
+  /** The image's digest; null for other subjects. */
+  image_digest: string | null;
+  /** The event's slug; null for other subjects. */
+  event_slug: string | null;
   /** The wallet that the decision is about. */
   user_wallet: string;
   moderator_wallet: string;
@@ -1253,6 +1349,14 @@ export interface NewApiKey {
   scopes: ("read" | "trade" | "write")[];
   /** Without it, the key is valid until it is revoked. */
   expires_in_days?: number;
+}
+
+/** An event: a title and its markets in the order in which they are shown. */
+export interface NewEventGroup {
+  title: string;
+  /** Ids or addresses. A market is in one event at a time. */
+  markets: string[];
+  description?: string | null;
 }
 
 /** An image for a market: PNG, JPEG or WebP, not animated, at most 4096 pixels a side and 4,194,304 together. */
@@ -2235,7 +2339,7 @@ export interface Subscribed {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | MarketPageMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | MarketPageMessage | EventGroupMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** A post that started a thread, with its first replies as a flat list in the order of their creation. */

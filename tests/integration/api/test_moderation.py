@@ -187,6 +187,8 @@ async def test_the_log_of_decisions_is_public(forum: Forum) -> None:
         "subject": "post",
         "post_id": post,
         "market_id": ONE,
+        "image_digest": None,
+        "event_slug": None,
         "user_wallet": ANN,
         "moderator_wallet": MOD,
         "reason": "Insults others.",

@@ -174,7 +174,18 @@ class _Recorder:
         slug = (await self.client.get(f"/api/markets/{market}")).json()["slug"]
         await self.call("showMarketBySlug", slug=slug)
         await self.call("setMarketImage", {"content": PIXEL}, market=market)
+        digest = self.recorded["setMarketImage"]["response"]["image_url"].rpartition("/")[2]
+        reason = {"reason": "Shows somebody's face."}
+        await self.call("moderateImage", {"action": "hide", **reason}, digest=digest)
         await self.call("removeMarketImage", market=market)
+        event = {"title": "Weather in Lisbon", "description": "What the sky does next.", "markets": [market]}
+        slug = (await self.call("createEvent", event))["slug"]
+        await self.call("replaceEvent", {**event, "title": "Weather in Lisbon, May"}, slug=slug)
+        await self.call("listEvents")
+        await self.call("showEvent", slug=slug)
+        await self.call("moderateEvent", {"action": "hide", **reason}, slug=slug)
+        await self.call("moderateEvent", {"action": "restore", **reason}, slug=slug)
+        await self.call("deleteEvent", slug=slug)
 
     async def vote(self, market: str) -> None:
         wallet = self.played.wallet

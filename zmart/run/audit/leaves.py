@@ -31,6 +31,7 @@ KINDS: Final = (
     "moderation",
     "profile",
     "market_page",
+    "event_group",
 )
 #: Kinds whose digest is stored, because their text may be erased.
 TEXTS: Final = frozenset(KINDS) - {"event", "retracted", "moved", "finalized_through", "mart_stale"}

@@ -25,6 +25,8 @@ begin
     select image_digest into v_before from app.market_pages where market_no = v_market_no;
     if p_digest is null and v_before is null then
         raise exception 'this market has no image' using errcode = 'ZM409';
+    elsif exists (select from app.images as i where i.digest = p_digest and i.hidden_at is not null) then
+        raise exception 'a moderator has hidden this image' using errcode = 'ZM409';
     elsif p_digest is not null then
         insert into app.images (digest, content, media_type, width, height, wallet_no)
         values (p_digest, p_content, p_media_type, p_width, p_height, v_wallet_no)
@@ -35,7 +37,7 @@ begin
     -- The bytes stay as long as a market shows them, so that there are never more images than markets.
     delete from app.images as i
     where
-        i.digest = v_before and v_before is distinct from p_digest
+        i.digest = v_before and v_before is distinct from p_digest and i.hidden_at is null
         and not exists (select from app.market_pages as p where p.image_digest = i.digest);
     seq := raw.next_seq();
     perform raw.append_entries(
@@ -47,6 +49,6 @@ begin
 end
 $$;
 comment on function app.set_market_image is
-'Sets the image of a market, or removes it where p_digest is null, and returns the market''s id and the seq. ZM403: neither its creator nor a moderator. ZM404: no such market. ZM409: no image to remove.';
+'Sets the image of a market, or removes it where p_digest is null, and returns the market''s id and the seq. ZM403: neither its creator nor a moderator. ZM404: no such market. ZM409: no image to remove, or one that a moderator has hidden.';
 
 grant execute on function app.set_market_image to zmart_api;
