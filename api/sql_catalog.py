@@ -56,6 +56,7 @@ EXAMPLES: Mapping[str, Any] = {
     "ends_at": _INSTANT,
     "envelope": bytes(64),
     "expires_at": _INSTANT,
+    "flags": 3,
     "from_at": _INSTANT - datetime.timedelta(days=1),
     "has_texts": False,
     "height": 1,

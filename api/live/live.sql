@@ -266,7 +266,7 @@ messages as not materialized (
         where x.comment_no = c.comment_no
     ) as r
     -- A comment that was deleted since is not sent to clients that read the entry later; of one that a moderator hid,
-    -- nothing is sent (policies.sql).
+    -- and of its replies, nothing is sent (policies.sql).
     cross join lateral (
         select
             case
@@ -277,7 +277,7 @@ messages as not materialized (
             end as action,
             case when c.deleted_at is null then c.content end as content
     ) as a
-    where e.kind in ('comment', 'reaction')
+    where e.kind in ('comment', 'reaction') {of_shown_thread}
 
     union all
     select

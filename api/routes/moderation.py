@@ -19,6 +19,7 @@ _WEIGHT = {"weight": 5}
 #: Above every seq.
 _END = (1 << 63) - 1
 
+_QUEUE_CURSOR = re.compile(r"([0-9]{1,9})-([0-9]{1,18})", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 PostName = Annotated[str, PathParameter(description="A post's id.")]
@@ -37,10 +38,17 @@ Before = Annotated[
     responses=response_docs.problems(401, 403),
 )
 async def show_moderation_queue(
-    signed_in: FromSignedIn, limit: parameters.PageLimit = 50
+    signed_in: FromSignedIn, limit: parameters.PageLimit = 50, cursor: parameters.CursorText = None
 ) -> Response[schemas.ModerationQueue]:
-    """List posts with reports that no decision has followed yet, the most reported first; for moderators only."""
-    row = await _require_moderator(signed_in).run(statements.compose("moderation_queue"), {"limit": limit})
+    """List posts with reports that no decision has followed yet, the most reported first; for moderators only.
+
+    A post that is reported while you read moves up, and may be missing on a later page: read the first page again.
+    """
+    moderator = _require_moderator(signed_in)
+    flags, number = _queue_place(cursor)
+    row = await moderator.run(
+        statements.compose("moderation_queue"), {"limit": limit, "flags": flags, "number": number}
+    )
     assert row is not None, "a moderator has a queue"
     return Response(row[0].encode(), media_type="application/json", headers={"cache-control": "no-store"})
 
@@ -147,6 +155,16 @@ async def list_moderation_log(
 ) -> Response[schemas.ModerationLog]:
     """List decisions with their reasons, the newest first; everybody can read them."""
     return await database.answer(statements.compose("moderation_log"), {"before": before, "limit": limit})
+
+
+def _queue_place(cursor: str | None) -> tuple[int, int]:
+    """Return the reports and the number of the last post of a page; raise InvalidParameter for another text."""
+    if cursor is None:
+        return (1 << 31) - 1, _END
+    found = _QUEUE_CURSOR.fullmatch(cursor)
+    if found is None:
+        raise errors.InvalidParameter("cursor", "use next_cursor of a response, or omit it")
+    return int(found[1]), int(found[2])
 
 
 def _require_moderator(signed_in: SignedInWallet) -> SignedInWallet:

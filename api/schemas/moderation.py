@@ -71,6 +71,7 @@ class ModerationQueue(Struct, kw_only=True):
 
     posts: list[ReportedPost]
     limit: int
+    next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page; null on the last.")]
 
 
 class ModerationDecision(Struct, kw_only=True):

@@ -247,7 +247,7 @@ NEEDED: Mapping[str, Use] = {
         f"{FUNCTIONS}/app/react.sql", "select vote from app.reactions where comment_no = $1 and wallet_no = $2"
     ),
     "app.flags (comment_no, wallet_no)": Use(
-        "sql_models/views/discussions.sql", "select count(*) from app.flags where comment_no = $1"
+        f"{FUNCTIONS}/app/flag_comment.sql", "select from app.flags where comment_no = $1 and wallet_no = $2"
     ),
     "app.sessions (session_id)": Use(
         f"{FUNCTIONS}/app/rotate_session.sql", "update app.sessions set replaced_by = $2 where session_id = $1"
@@ -274,6 +274,18 @@ NEEDED: Mapping[str, Use] = {
         "select wallet_no from app.idempotency_keys where expires_at < $1 limit 100",
     ),
     # Moderation
+    "app.flags (comment_no, flagged_at)": Use(
+        "api/sql/moderation.sql",
+        "select reason from app.flags where comment_no = $1 and flagged_at >= $2 order by flagged_at desc limit 10",
+    ),
+    "app.open_reports (comment_no)": Use(
+        f"{FUNCTIONS}/app/moderate_comment.sql", "delete from app.open_reports where comment_no = $1"
+    ),
+    "app.open_reports (flags, comment_no)": Use(
+        "api/sql/moderation.sql",
+        "select comment_no from app.open_reports where (flags, comment_no) < ($1, $2)"
+        " order by flags desc, comment_no desc limit 50",
+    ),
     "app.bans (wallet_no)": Use(
         f"{FUNCTIONS}/app/require_right_to_write.sql", "select reason from app.bans where wallet_no = $1"
     ),

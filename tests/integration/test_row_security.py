@@ -55,6 +55,7 @@ TABLES = (
     "allowances",
     "bans",
     "moderation",
+    "open_reports",
     "market_slugs",
     "images",
     "market_pages",

@@ -39,6 +39,7 @@ create policy read_all on app.images for select to zmart_owner using (true);
 create policy read_all on app.event_groups for select to zmart_owner using (true);
 create policy read_as_moderator on app.comments for select to zmart_api using (app.is_moderator());
 create policy read_as_moderator on app.flags for select to zmart_api using (app.is_moderator());
+create policy read_as_moderator on app.open_reports for select to zmart_api using (app.is_moderator());
 
 -- Moderators decide about rows of others. The log of their decisions is only ever added to.
 create policy moderate on app.comments for update to zmart_owner using (app.is_moderator());
@@ -112,6 +113,9 @@ create policy read_own on app.flags for select to zmart_owner, zmart_api using (
 
 -- The owner's view marts.discussions counts the flags of a comment. Services still read only their own wallet's flags.
 create policy count_all on app.flags for select to zmart_owner using (true);
+
+-- Any wallet's report counts, and any moderator's decision ends the count.
+create policy count_reports on app.open_reports for all to zmart_owner using (app.current_wallet() is not null);
 
 -- app.delete_expired deletes rows one hour after they expire. Until then a second use must find the first.
 create policy read_expired on app.sessions for select to zmart_owner

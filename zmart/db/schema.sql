@@ -1006,9 +1006,25 @@ create table app.flags (
     primary key (comment_no, wallet_no)
 );
 comment on table app.flags is 'Holds one row per wallet and comment that it reported.';
+-- Reads the newest reasons of a reported comment.
+create index flags_newest on app.flags (comment_no, flagged_at);
 alter table app.flags enable row level security;
 alter table app.flags force row level security;
 grant select on app.flags to zmart_api;
+
+create table app.open_reports (
+    comment_no bigint primary key references app.comments,
+    flags int not null check (flags > 0),
+    since timestamptz not null
+);
+comment on table app.open_reports is 'Holds one row per comment with reports that no decision of a moderator has followed yet.';
+comment on column app.open_reports.flags is 'Wallets that reported it since the last decision.';
+comment on column app.open_reports.since is 'The first of these reports.';
+-- Reads a page of the queue of moderators.
+create index open_reports_most on app.open_reports (flags, comment_no);
+alter table app.open_reports enable row level security;
+alter table app.open_reports force row level security;
+grant select on app.open_reports to zmart_api;
 
 create table app.bans (
     wallet_no int primary key references raw.wallets_seen,

@@ -809,13 +809,15 @@ class Requests:
             "Decided", await self._transport.request("POST", f"/api/moderation/posts/{_quoted(name)}", body=body)
         )
 
-    async def show_moderation_queue(self, *, limit: int | None = None) -> ModerationQueue:
+    async def show_moderation_queue(self, *, limit: int | None = None, cursor: str | None = None) -> ModerationQueue:
         """List reported posts.
 
-        List posts with reports that no decision has followed yet, the most reported first; for moderators only.
+        List posts with reports that no decision has followed yet, the most reported first; for moderators only. A
+        post that is reported while you read moves up, and may be missing on a later page: read the first page again.
         """
         return cast(
-            "ModerationQueue", await self._transport.request("GET", "/api/moderation/queue", query={"limit": limit})
+            "ModerationQueue",
+            await self._transport.request("GET", "/api/moderation/queue", query={"limit": limit, "cursor": cursor}),
         )
 
     async def moderate_wallet(self, wallet: str, **body: Unpack[WalletDecision]) -> Decided:

@@ -1449,6 +1449,8 @@ class ModerationQueue(TypedDict):
 
     posts: list[ReportedPost]
     limit: int
+    next_cursor: str | None
+    """Send it as `cursor` for the next page; null on the last."""
 
 
 class MovedMessage(TypedDict):

@@ -600,8 +600,10 @@ export class Requests {
    * List reported posts.
    *
    * List posts with reports that no decision has followed yet, the most reported first; for moderators only.
+   * A post that is reported while you read moves up, and may be missing on a later page: read the first page
+   * again.
    */
-  async showModerationQueue(query: { limit?: number } = {}): Promise<types.ModerationQueue> {
+  async showModerationQueue(query: { limit?: number; cursor?: string } = {}): Promise<types.ModerationQueue> {
     return (await this.transport.request("GET", `/api/moderation/queue`, { query })) as types.ModerationQueue;
   }
 

@@ -1324,6 +1324,8 @@ export interface ModerationMessage {
 export interface ModerationQueue {
   posts: ReportedPost[];
   limit: number;
+  /** Send it as `cursor` for the next page; null on the last. */
+  next_cursor: string | null;
 }
 
 /** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
