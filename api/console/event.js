@@ -70,7 +70,7 @@ function marketRow(market) {
   const image = picture("small");
   image.put(market.image_url);
   return row(
-    el("a", { class: "cell-link market-title", href: `#/market/${market.id}` }, image.node, el("span", {}, market.question)),
+    el("a", { class: "event-market", href: `#/market/${market.id}` }, image.node, el("span", {}, market.question)),
     el("span", { class: "state", "data-state": market.state }, STATES[market.state] ?? market.state),
     [sol(market.total_volume_exact), "middle-only"],
     setText(el("span", { class: "num" }), decision(market) ?? percent(market.current_price_yes)),

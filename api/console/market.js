@@ -146,6 +146,7 @@ function marketHead() {
   const verdict = el("p", { class: "verdict", hidden: true }, el("span", { class: "muted" }, "Outcome"), outcome, before);
   const facts = el("dl", { class: "facts" });
   const figures = { volume: fact("Volume"), trades: fact("Trades"), traders: fact("Traders"), pool: fact("Pool"), by: fact("Creator"), id: fact("Market"), slug: fact("Address") };
+  figures.slug.node.className = "fact-wide";
   show(facts, Object.values(figures).map(({ node }) => node));
   const node = el(
     "header",

@@ -168,7 +168,7 @@ async def test_pictures_slugs_and_events_are_shown(stage: ConsoleStack, places: 
         slug = await page.locator(".slug-link").inner_text()
         await page.locator(".event-link").click()
         await expect(page).to_have_url(re.compile(f"#/event/{places['event']}$"))
-        await page.locator(".table-card a.cell-link").click()
+        await page.locator("a.event-market").click()
         await expect(page).to_have_url(re.compile(market))
         await page.goto(f"{stage.url}/#/market/{slug}")
         await expect(page).to_have_url(re.compile(market))
