@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import unicodedata
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
@@ -93,6 +94,20 @@ def future_instant(field: str, instant: datetime.datetime) -> datetime.datetime:
     if found <= datetime.datetime.now(datetime.UTC):
         raise errors.InvalidParameter(field, "expected an instant in the future")
     return found
+
+
+def visible_text(field: str, text: str | None, *, other_allowed: str = "") -> str | None:
+    """Return a text in NFC without spaces around it; raise InvalidParameter where it hides or reorders characters."""
+    if text is None:
+        return None
+    normal = unicodedata.normalize("NFC", text).strip()
+    # Controls, and marks of direction and of no width, with which one name can pass for another.
+    if any(
+        unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co"} and character not in other_allowed
+        for character in normal
+    ):
+        raise errors.InvalidParameter(field, "expected text without control characters and marks of direction")
+    return normal or None
 
 
 def state_code(text: str) -> int:

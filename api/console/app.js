@@ -9,6 +9,7 @@
 import { position, read } from "./api.js";
 import { setText } from "./dom.js";
 import { tick } from "./format.js";
+import { eventView } from "./event.js";
 import { healthStrip } from "./health.js";
 import { marketList } from "./list.js";
 import { leaderboardView } from "./leaderboard.js";
@@ -52,17 +53,17 @@ store.addEventListener("event", ({ detail }) => {
   if (!detail.market_id) protocolRequest = null;
 });
 
-// --- the address: #/, #/markets, #/market/<id>, #/wallet/<address>, #/leaderboard, #/operator ---------------
+// --- the address: #/, #/markets, #/market/<id or slug>, #/event/<slug>, #/wallet/<address>, #/leaderboard, #/operator ---------------
 
 const list = marketList($("list"), { store, announce });
 let view = null;
 let opened = null;
 
 function route() {
-  const [, name, id] = /^#\/(\w*)\/?([0-9a-zA-Z]*)/.exec(location.hash) ?? [null, "", ""];
+  const [, name, id] = /^#\/(\w*)\/?([0-9a-zA-Z-]*)/.exec(location.hash) ?? [null, "", ""];
   view?.close();
   opened = name === "market" && id ? id : null;
-  const isKnown = id ? name === "market" || name === "wallet" : Object.hasOwn(PAGES, name);
+  const isKnown = id ? Object.hasOwn(NAMED, name) : Object.hasOwn(PAGES, name);
   const shown = isKnown ? name : "live";
   document.querySelector(".body").dataset.view = shown;
   for (const link of document.querySelectorAll(".views [data-view]")) {
@@ -75,12 +76,13 @@ function route() {
   if (stream.position) stream.follow(topics());
 }
 
+/** Pages of one thing, whose name is in the address. */
+const NAMED = { market: marketView, wallet: walletView, event: eventView };
 const PAGES = { markets: liveView, live: liveView, leaderboard: leaderboardView, operator: operatorView };
 
 function openView(name, id) {
   const shared = { store, session, protocol, announce };
-  if (name === "market") return marketView($("main"), id, shared);
-  return name === "wallet" ? walletView($("main"), id, shared) : PAGES[name]($("main"), shared);
+  return id && Object.hasOwn(NAMED, name) ? NAMED[name]($("main"), id, shared) : PAGES[name]($("main"), shared);
 }
 
 function topics() {

@@ -8,6 +8,7 @@ import { choice } from "./choice.js";
 import { el, setText, show } from "./dom.js";
 import { ago, count, percent, sol } from "./format.js";
 import { throttle, queue } from "./throttle.js";
+import { picture } from "./picture.js";
 import { sparkline } from "./sparkline.js";
 import { POINTS } from "./store.js";
 import { decision, STATES } from "./words.js";
@@ -234,6 +235,7 @@ export function marketList(root, { store, announce }) {
 
 function marketRow(id) {
   const question = el("span", { class: "row-question" });
+  const image = picture("small");
   const state = el("span", { class: "state" });
   const facts = el("span", { class: "row-facts muted small" });
   const price = el("span", { class: "row-price num" });
@@ -243,7 +245,7 @@ function marketRow(id) {
   const link = el(
     "a",
     { class: "row-link", href: `#/market/${id}` },
-    question,
+    el("span", { class: "market-title" }, image.node, question),
     el("span", { class: "row-numbers" }, change, word, price),
     el("span", { class: "row-line" }, state, facts),
     spark.node,
@@ -253,6 +255,7 @@ function marketRow(id) {
 
   function update(market, prices) {
     setText(question, market.question);
+    image.put(market.image_url);
     setText(state, STATES[market.state] ?? market.state);
     state.dataset.state = market.state;
     showFacts(facts, market);
@@ -276,11 +279,12 @@ function marketRow(id) {
 }
 
 function showFacts(node, market) {
-  const key = `${market.trades_count} ${market.total_volume_exact} ${market.last_trade_at}`;
+  const key = `${market.trades_count} ${market.total_volume_exact} ${market.last_trade_at} ${market.event_slug}`;
   if (node.dataset.key === key) return;
   node.dataset.key = key;
-  if (!market.trades_count) return show(node, "no trades yet");
-  return show(node, sol(market.total_volume_exact), " · ", ago(market.last_trade_at));
+  const event = market.event_slug ? el("span", { class: "row-event" }, ` · ${market.event_slug}`) : null;
+  if (!market.trades_count) return show(node, "no trades yet", event);
+  return show(node, sol(market.total_volume_exact), " · ", ago(market.last_trade_at), event);
 }
 
 function showChange(node, prices) {

@@ -6,6 +6,7 @@ import { el, setText, show } from "./dom.js";
 import { accountLink, transactionLink } from "./explorer.js";
 import { fact } from "./fact.js";
 import { ago, amount, copyable, count, deadline, percent, shares, sol, wallet } from "./format.js";
+import { picture } from "./picture.js";
 import { readTable, row, table } from "./table.js";
 import { tabList } from "./tabs.js";
 import { throttle } from "./throttle.js";
@@ -50,7 +51,7 @@ export function marketView(root, id, { store, protocol, announce }) {
 
   async function load() {
     try {
-      const market = await read(`markets/${id}`, {}, { signal });
+      const market = await read(isSlug(id) ? `market-slugs/${id}` : `markets/${id}`, {}, { signal });
       if (market.id !== id) {
         location.replace(`#/market/${market.id}`);
         return;
@@ -117,12 +118,17 @@ export function marketView(root, id, { store, protocol, announce }) {
   };
 }
 
+/** An id has 64 hexadecimal digits, an address capital letters; a slug has neither. */
+const isSlug = (name) => !/^[0-9a-f]{64}$|[A-Z]/.test(name);
+
 // --- the head -----------------------------------------------------------------------------------------
 
 function marketHead() {
   const state = el("span", { class: "state" });
   const category = el("span", { class: "muted small" });
   const question = el("h1", { id: "question", class: "skeleton-text" }, " ");
+  const image = picture("large");
+  const event = el("a", { class: "small event-link", hidden: true });
   const about = el("p", { class: "muted about" });
   const yes = el("strong", { class: "num" }, "–");
   const no = el("strong", { class: "num" }, "–");
@@ -139,13 +145,14 @@ function marketHead() {
   const before = el("span", { class: "muted num" });
   const verdict = el("p", { class: "verdict", hidden: true }, el("span", { class: "muted" }, "Outcome"), outcome, before);
   const facts = el("dl", { class: "facts" });
-  const figures = { volume: fact("Volume"), trades: fact("Trades"), traders: fact("Traders"), pool: fact("Pool"), by: fact("Creator"), id: fact("Market") };
+  const figures = { volume: fact("Volume"), trades: fact("Trades"), traders: fact("Traders"), pool: fact("Pool"), by: fact("Creator"), id: fact("Market"), slug: fact("Address") };
+  figures.slug.node.className = "fact-wide";
   show(facts, Object.values(figures).map(({ node }) => node));
   const node = el(
     "header",
     { class: "market-head" },
-    el("div", { class: "market-line" }, state, category),
-    question,
+    el("div", { class: "market-line" }, state, category, event),
+    el("div", { class: "market-title" }, image.node, question),
     about,
     prices,
     verdict,
@@ -155,6 +162,10 @@ function marketHead() {
   function update(market) {
     question.classList.remove("skeleton-text");
     setText(question, market.question);
+    image.put(market.image_url);
+    event.hidden = !market.event_slug;
+    setText(event, `Event: ${market.event_slug ?? ""}`);
+    event.href = `#/event/${market.event_slug ?? ""}`;
     setText(about, market.description ?? "");
     about.hidden = !market.description;
     setText(state, STATES[market.state] ?? market.state);
@@ -176,6 +187,7 @@ function marketHead() {
     figures.pool.put(sol(market.current_liquidity_exact), market.current_liquidity_exact);
     figures.by.put(wallet(market.creator_wallet), market.creator_wallet);
     figures.id.put([copyable(market.id, "the market's id"), " ", accountLink(market.on_chain_address)], market.on_chain_address);
+    figures.slug.put(el("a", { class: "slug-link", href: `#/market/${market.slug}` }, market.slug), market.slug);
   }
 
   return { node, update, stats: (stats) => figures.traders.put(count(stats.unique_traders), stats.unique_traders) };

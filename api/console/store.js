@@ -6,7 +6,7 @@
 //
 // Views listen for "market" (detail: id), "trade" (detail: trade), "retracted" (detail: id),
 // "event" (detail: a market_event message's data), "tally" (a vote_tally's), "position" (a position_update's),
-// "ballot" (a vote's) and "status" (a status's).
+// "ballot" (a vote's), "status" (a status's) and "page" (an event, or the page of a market, has changed).
 
 /** Prices of a sparkline, trade by trade. */
 export const POINTS = 48;
@@ -77,6 +77,13 @@ export class Store extends EventTarget {
         return this.#emit("event", data);
       case "retracted":
         return this.#retract(`${data.tx_signature}:${data.ordinal}`);
+      case "market_metadata":
+        return this.#changePage(id, { question: data.question, description: data.description, slug: data.slug });
+      case "market_page":
+        return this.#changePage(id, { image_url: data.image_url, event_slug: data.event_slug });
+      case "event_group":
+      case "moderation":
+        return this.#emit("page", data);
       case "status":
         return this.#emit("status", data);
       // Newer servers may send types that this page does not know.
@@ -91,6 +98,16 @@ export class Store extends EventTarget {
     if (before.last_seq > fields.last_seq) return undefined;
     this.markets.set(id, { ...before, ...fields });
     return this.#emit("market", id);
+  }
+
+  /** What a market's page shows beside its numbers; `last_seq` belongs to the numbers alone. */
+  #changePage(id, fields) {
+    const before = this.markets.get(id);
+    if (before) {
+      this.markets.set(id, { ...before, ...fields });
+      this.#emit("market", id);
+    }
+    return this.#emit("page", id);
   }
 
   #putTrade(trade, { isNews }) {

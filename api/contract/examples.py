@@ -42,6 +42,8 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "name": Parameter("17"),
     "signature": Parameter("5h6xBEauJ3PK6SWCZ1PGjBvj8vDdWG3KpwATGy1ARAXFSDwt8GFXM7W5Ncn16wmqokgpiKRLuS83KUxyZyv2sUYv"),
     "cid": Parameter("QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"),
+    "slug": Parameter("will-it-rain-in-lisbon-tomorrow"),
+    "digest": Parameter("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     "key_id": Parameter("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11"),
     "q": Parameter("rain lisbon"),
     "state": Parameter("ACTIVE"),
@@ -70,6 +72,7 @@ OTHER_MEDIA_TYPES: Final[dict[str, dict[str, Any]]] = {
     "runSql": {"text/csv": {"type": "string", "description": "A header line, then one line per row; format=csv."}},
     "stream": {"text/event-stream": _STREAM},
     "showDocument": {"application/octet-stream": {"type": "string", "format": "binary"}},
+    "showImage": {f"image/{kind}": {"type": "string", "format": "binary"} for kind in ("png", "jpeg", "webp")},
     "getExportedFile": {"application/octet-stream": {"type": "string", "format": "binary"}},
     "getStatement": {"text/csv": {"type": "string", "description": "A header, then a line per trade or payout."}},
 }
@@ -83,6 +86,7 @@ _TEXTS: Final = {
         '"seq":48211}}]}\n\n'
     ),
     "application/octet-stream": '{"market":"0101...","comments":[]}',
+    **{f"image/{kind}": "the bytes of the file" for kind in ("png", "jpeg", "webp")},
 }
 
 

@@ -266,7 +266,7 @@ messages as not materialized (
         where x.comment_no = c.comment_no
     ) as r
     -- A comment that was deleted since is not sent to clients that read the entry later; of one that a moderator hid,
-    -- nothing is sent (policies.sql).
+    -- and of its replies, nothing is sent (policies.sql).
     cross join lateral (
         select
             case
@@ -277,7 +277,7 @@ messages as not materialized (
             end as action,
             case when c.deleted_at is null then c.content end as content
     ) as a
-    where e.kind in ('comment', 'reaction')
+    where e.kind in ('comment', 'reaction') {of_shown_thread}
 
     union all
     select
@@ -287,7 +287,8 @@ messages as not materialized (
         e.at,
         array_remove(array[
             'discussions:' || s.market_id, 'market:' || s.market_id, 'me:' || w.wallet,
-            case when d.market_no is null then 'discussions' end
+            case when d.market_no is null then 'discussions' end,
+            case when d.subject in ('image', 'event') then 'markets' end
         ], null),
         null,
         json_build_object(
@@ -295,6 +296,12 @@ messages as not materialized (
             'subject', d.subject,
             'post_id', d.comment_no::text,
             'market_id', s.market_id,
+            'image_digest', encode(d.image_digest, 'hex'),
+            'event_slug', (
+                select l.slug from app.event_slugs as l
+                where l.event_no = d.event_no
+                order by l.assigned_at desc limit 1
+            ),
             'user_wallet', w.wallet,
             'moderator_wallet', o.wallet,
             'reason', d.reason,
@@ -336,12 +343,57 @@ messages as not materialized (
             'category', d.category,
             'tags', d.tags,
             'end_date', d.ends_at,
+            'slug', coalesce(d.slug, 'market-' || s.market_id),
             'seq', e.seq
         )
     from entries as e
     inner join raw.markets_seen as s on e.market_no = s.market_no
-    inner join app.market_metadata as d on s.market_id = d.market_id
+    -- Another wallet may have set metadata before the market existed.
+    inner join app.market_metadata as d on s.market_id = d.market_id and e.wallet_no = d.wallet_no
     where e.kind = 'metadata'
+
+    union all
+    select
+        e.seq,
+        'market_page',
+        s.market_id,
+        e.at,
+        array['markets', 'market:' || s.market_id],
+        null,
+        json_build_object(
+            'market_id', s.market_id, 'image_url', {image_url}, 'event_slug', {event_slug}, 'seq', e.seq
+        )
+    from entries as e
+    inner join raw.markets_seen as s on e.market_no = s.market_no
+    inner join app.market_pages as g on e.market_no = g.market_no
+    where e.kind = 'market_page'
+
+    union all
+    select
+        e.seq,
+        'event_group',
+        null,
+        e.at,
+        array['markets'],
+        null,
+        json_build_object(
+            'action', case when q.deleted_at is null then 'saved' else 'deleted' end,
+            'slug', q.slug,
+            'title', q.title,
+            'description', q.description,
+            'user_wallet', w.wallet,
+            'markets', (
+                select coalesce(json_agg(s.market_id order by p.event_place), '[]')
+                from app.market_pages as p
+                inner join raw.markets_seen as s on p.market_no = s.market_no
+                where p.event_no = q.event_no
+            ),
+            'seq', e.seq
+        )
+    from entries as e
+    inner join app.event_groups as q on e.ref = q.event_no
+    inner join raw.wallets_seen as w on q.wallet_no = w.wallet_no
+    where e.kind = 'event_group' and q.hidden_at is null
 
     union all
     select

@@ -123,6 +123,8 @@ class ModerationEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     subject: ModerationSubject
     post_id: Annotated[str | None, Meta(description="The post's id; null for other subjects.")]
     market_id: str | None
+    image_digest: Annotated[str | None, Meta(description="The image's digest; null for other subjects.")]
+    event_slug: Annotated[str | None, Meta(description="The event's slug; null for other subjects.")]
     user_wallet: Annotated[str, Meta(description="The wallet that the decision is about.")]
     moderator_wallet: str
     reason: str
@@ -147,6 +149,28 @@ class MarketMetadataEvent(Struct, kw_only=True, forbid_unknown_fields=True):
     category: Category
     tags: list[str]
     end_date: Instant | None
+    slug: Annotated[str, Meta(description="The market's name in addresses, as in REST.")]
+    seq: _Seq
+
+
+class MarketPageEvent(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a market's page shows beside its metadata, as it is now."""
+
+    market_id: str
+    image_url: Annotated[str | None, Meta(description="The path of its image; null without one.")]
+    event_slug: Annotated[str | None, Meta(description="The slug of the event that it is in.")]
+    seq: _Seq
+
+
+class EventGroupEvent(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An event as it is now: markets under one title. One that a moderator hid is in no message."""
+
+    action: Literal["saved", "deleted"]
+    slug: str
+    title: str
+    description: str | None
+    user_wallet: Annotated[str, Meta(description="The wallet that made it.")]
+    markets: Annotated[list[str], Meta(description="The ids of its markets in their order; empty once it is deleted.")]
     seq: _Seq
 
 
@@ -251,9 +275,11 @@ MESSAGES: Final = (
     MessageType("retracted", EventRetracted, ("markets", "trades", "votes", *_OF_WALLET)),
     MessageType("moved", EventRetracted, ("markets", "trades", "votes", *_OF_WALLET)),
     MessageType("discussion", DiscussionEvent, ("discussions", "market", "me")),
-    MessageType("moderation", ModerationEvent, ("discussions", "market", "me")),
+    MessageType("moderation", ModerationEvent, ("discussions", "market", "markets", "me")),
     MessageType("profile", ProfileEvent, ("wallet", "me")),
     MessageType("market_metadata", MarketMetadataEvent, ("markets", "market")),
+    MessageType("market_page", MarketPageEvent, ("markets", "market")),
+    MessageType("event_group", EventGroupEvent, ("markets",)),
     MessageType("status", StatusEvent, ("status",)),
     MessageType("market_state", MarketStateSnapshot, ("market",), is_state=True),
     MessageType("market_update", MarketChanged, ("markets", "market"), is_state=True),

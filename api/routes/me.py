@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from litestar import Response, get, patch
 
-from .. import errors, parameters, response_docs, schemas
+from .. import parameters, response_docs, schemas
 from ..auth.signed_in import SECURITY, FromSignedIn
 from ..dependencies import FromDatabase
 from ..reads import statements
@@ -38,8 +36,8 @@ async def set_profile(
 ) -> Response[schemas.Profile]:
     """Replace the public profile of the signed-in wallet, and return it."""
     texts = {
-        "display_name": _visible_text("display_name", data.display_name),
-        "bio": _visible_text("bio", data.bio, other_allowed="\n"),
+        "display_name": parameters.visible_text("display_name", data.display_name),
+        "bio": parameters.visible_text("bio", data.bio, other_allowed="\n"),
     }
     await signed_in.run(statements.compose("set_profile"), texts)
     return await database.answer(
@@ -56,20 +54,6 @@ async def set_profile(
 async def show_profile(database: FromDatabase, wallet: parameters.Wallet) -> Response[schemas.Profile]:
     """Return the name and text that the wallet has chosen; null for a wallet that has chosen none."""
     return await database.answer(statements.compose("profile"), {"wallet": parameters.wallet(wallet)}, varying="wallet")
-
-
-def _visible_text(field: str, text: str | None, *, other_allowed: str = "") -> str | None:
-    """Return a text in NFC without spaces around it; raise InvalidParameter where it hides or reorders characters."""
-    if text is None:
-        return None
-    normal = unicodedata.normalize("NFC", text).strip()
-    # Controls, and marks of direction and of no width, with which one name can pass for another.
-    if any(
-        unicodedata.category(character) in {"Cc", "Cf", "Cn", "Co"} and character not in other_allowed
-        for character in normal
-    ):
-        raise errors.InvalidParameter(field, "expected text without control characters and marks of direction")
-    return normal or None
 
 
 HANDLERS = [show_me, set_profile, show_profile]

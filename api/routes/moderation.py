@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from litestar import Response, get, post
@@ -18,7 +19,12 @@ _WEIGHT = {"weight": 5}
 #: Above every seq.
 _END = (1 << 63) - 1
 
+_QUEUE_CURSOR = re.compile(r"([0-9]{1,9})-([0-9]{1,18})", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 PostName = Annotated[str, PathParameter(description="A post's id.")]
+Digest = Annotated[str, PathParameter(description="The SHA-256 of the image: 64 hexadecimal digits.")]
+EventSlug = Annotated[str, PathParameter(description="The slug of an event, or one that it had before.")]
 Before = Annotated[
     int, QueryParameter(ge=1, le=_END, description="Decisions before this log entry: `next_before` of a page.")
 ]
@@ -32,10 +38,17 @@ Before = Annotated[
     responses=response_docs.problems(401, 403),
 )
 async def show_moderation_queue(
-    signed_in: FromSignedIn, limit: parameters.PageLimit = 50
+    signed_in: FromSignedIn, limit: parameters.PageLimit = 50, cursor: parameters.CursorText = None
 ) -> Response[schemas.ModerationQueue]:
-    """List posts with reports that no decision has followed yet, the most reported first; for moderators only."""
-    row = await _require_moderator(signed_in).run(statements.compose("moderation_queue"), {"limit": limit})
+    """List posts with reports that no decision has followed yet, the most reported first; for moderators only.
+
+    A post that is reported while you read moves up, and may be missing on a later page: read the first page again.
+    """
+    moderator = _require_moderator(signed_in)
+    flags, number = _queue_place(cursor)
+    row = await moderator.run(
+        statements.compose("moderation_queue"), {"limit": limit, "flags": flags, "number": number}
+    )
     assert row is not None, "a moderator has a queue"
     return Response(row[0].encode(), media_type="application/json", headers={"cache-control": "no-store"})
 
@@ -89,6 +102,48 @@ async def moderate_wallet(
     return schemas.Decided(message="Decision recorded", seq=row[0])
 
 
+@post(
+    "/api/moderation/images/{digest:str}",
+    tags=["moderation"],
+    summary="Decide about an image",
+    status_code=200,
+    security=SECURITY,
+    responses=response_docs.problems(401, 403, 404, 409, 413),
+    opt=_WEIGHT,
+)
+async def moderate_image(signed_in: FromSignedIn, digest: Digest, data: schemas.ImageDecision) -> schemas.Decided:
+    """Hide, restore or erase an image, wherever it is shown; the decision is public. For moderators only.
+
+    Copies in browsers and proxies stay until they expire there: the address of an image never changes.
+    """
+    moderator = _require_moderator(signed_in)
+    if not _DIGEST.fullmatch(digest):
+        raise zmart_errors.NotFound("No market shows an image with this digest.")
+    row = await moderator.run(
+        statements.compose("moderate_image"), {"digest": digest, "action": data.action, "reason": data.reason}
+    )
+    assert row is not None
+    return schemas.Decided(message="Decision recorded", seq=row[0])
+
+
+@post(
+    "/api/moderation/events/{slug:str}",
+    tags=["moderation"],
+    summary="Decide about an event",
+    status_code=200,
+    security=SECURITY,
+    responses=response_docs.problems(401, 403, 404, 409, 413),
+    opt=_WEIGHT,
+)
+async def moderate_event(signed_in: FromSignedIn, slug: EventSlug, data: schemas.EventDecision) -> schemas.Decided:
+    """Hide or restore an event, not its markets; the decision is public. For moderators only."""
+    row = await _require_moderator(signed_in).run(
+        statements.compose("moderate_event_group"), {"slug": slug, "action": data.action, "reason": data.reason}
+    )
+    assert row is not None
+    return schemas.Decided(message="Decision recorded", seq=row[0])
+
+
 @get(
     "/api/moderation/log",
     tags=["moderation"],
@@ -102,10 +157,27 @@ async def list_moderation_log(
     return await database.answer(statements.compose("moderation_log"), {"before": before, "limit": limit})
 
 
+def _queue_place(cursor: str | None) -> tuple[int, int]:
+    """Return the reports and the number of the last post of a page; raise InvalidParameter for another text."""
+    if cursor is None:
+        return (1 << 31) - 1, _END
+    found = _QUEUE_CURSOR.fullmatch(cursor)
+    if found is None:
+        raise errors.InvalidParameter("cursor", "use next_cursor of a response, or omit it")
+    return int(found[1]), int(found[2])
+
+
 def _require_moderator(signed_in: SignedInWallet) -> SignedInWallet:
     if not signed_in.is_moderator:
         raise errors.Forbidden("This wallet is not a moderator. MODERATOR_WALLETS of the server names the moderators.")
     return signed_in
 
 
-HANDLERS = [show_moderation_queue, moderate_post, moderate_wallet, list_moderation_log]
+HANDLERS = [
+    show_moderation_queue,
+    moderate_post,
+    moderate_wallet,
+    moderate_image,
+    moderate_event,
+    list_moderation_log,
+]

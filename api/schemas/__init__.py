@@ -134,6 +134,13 @@ from .discussions import (
     Thread,
     Threads,
 )
+from .event_groups import (
+    EventGroup,
+    EventGroupPage,
+    EventGroupResult,
+    EventGroupWithMarkets,
+    NewEventGroup,
+)
 from .exports import ExportedFile, ExportedSegment, Exports
 from .leaderboard import (
     Leaderboard,
@@ -153,8 +160,10 @@ from .markets import (
     LifecycleEvent,
     Market,
     MarketBrief,
+    MarketImage,
     MarketPage,
     MarketStats,
+    NewImage,
     TradingStats,
 )
 from .metadata import (
@@ -163,6 +172,8 @@ from .metadata import (
 )
 from .moderation import (
     Decided,
+    EventDecision,
+    ImageDecision,
     ModerationAction,
     ModerationDecision,
     ModerationLog,
@@ -282,6 +293,11 @@ __all__ = [
     "DisputeVotes",
     "Edit",
     "Edits",
+    "EventDecision",
+    "EventGroup",
+    "EventGroupPage",
+    "EventGroupResult",
+    "EventGroupWithMarkets",
     "Exact",
     "ExportedFile",
     "ExportedSegment",
@@ -291,6 +307,7 @@ __all__ = [
     "HeldPosition",
     "Holder",
     "Holders",
+    "ImageDecision",
     "Instant",
     "Integer",
     "Interval",
@@ -307,6 +324,7 @@ __all__ = [
     "MarketBatchRequest",
     "MarketBrief",
     "MarketIdText",
+    "MarketImage",
     "MarketPage",
     "MarketStats",
     "MarketTradePage",
@@ -321,6 +339,8 @@ __all__ = [
     "ModerationSubject",
     "NamedQuery",
     "NewApiKey",
+    "NewEventGroup",
+    "NewImage",
     "NewMarketPost",
     "NewMetadata",
     "NewPost",

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from zmart.domain import images
+
 from .answer import AsOf, Category, Exact, Instant, Integer, Outcome, Price, State
 
 
@@ -14,11 +16,22 @@ class MarketBrief(Struct, kw_only=True):
 
     id: Annotated[str, Meta(description="The market id: 64 hexadecimal digits.")]
     on_chain_address: str
+    slug: Annotated[
+        str,
+        Meta(
+            description=(
+                "Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there "
+                "is one. It changes with the question, and earlier ones keep leading to the market."
+            )
+        ),
+    ]
     question: Annotated[str, Meta(description="A placeholder with the id until the creator has set one.")]
     description: str | None
     category: Category
     tags: list[str]
     end_date: Instant | None
+    image_url: Annotated[str | None, Meta(description="The path of its image on this server; null without one.")]
+    event_slug: Annotated[str | None, Meta(description="The slug of the event that it is in; see /api/events.")]
     state: State
     status: Annotated[State, Meta(description="The same as state.")]
     state_code: Annotated[int, Meta(ge=0, le=6, description="The program's number of the state.")]
@@ -89,6 +102,22 @@ class Market(MarketBrief, kw_only=True):
     market_lamports_exact: Exact | None
     liquidity_withdrawn_at: Instant | None
     as_of: AsOf
+
+
+class NewImage(Struct, kw_only=True):
+    """An image for a market: PNG, JPEG or WebP, not animated, at most 4096 pixels a side and 4,194,304 together."""
+
+    content: Annotated[
+        bytes, Meta(min_length=1, max_length=images.MOST_BYTES, description="The file in base64, at most 512 KiB.")
+    ]
+
+
+class MarketImage(Struct, kw_only=True):
+    """The image of a market as it is now."""
+
+    market_id: str
+    image_url: Annotated[str | None, Meta(description="Its path on this server; null after it was removed.")]
+    seq: Annotated[int, Meta(description="Its log entry.")]
 
 
 class MarketPage(Struct, kw_only=True):

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from .answer import AsOf, Instant
 
 ModerationAction = Literal["hide", "restore", "erase", "dismiss", "ban", "unban", "clear"]
-ModerationSubject = Literal["post", "wallet", "profile"]
+ModerationSubject = Literal["post", "wallet", "profile", "image", "event"]
 Reason = Annotated[
     str, Meta(min_length=1, max_length=500, description="Public.", examples=["Advertises another site."])
 ]
@@ -26,6 +26,20 @@ class WalletDecision(Struct, kw_only=True):
     """Whether a wallet may write through the API, or has its profile cleared. Positions, trades and ballots stay."""
 
     action: Annotated[Literal["ban", "unban", "clear"], Meta(description="clear: remove the texts of its profile.")]
+    reason: Reason
+
+
+class ImageDecision(Struct, kw_only=True):
+    """What becomes of an image, wherever it is shown. The bytes of an erased image are refused when they come again."""
+
+    action: Literal["hide", "restore", "erase"]
+    reason: Reason
+
+
+class EventDecision(Struct, kw_only=True):
+    """What becomes of an event. Its markets stay as they are."""
+
+    action: Literal["hide", "restore"]
     reason: Reason
 
 
@@ -57,6 +71,7 @@ class ModerationQueue(Struct, kw_only=True):
 
     posts: list[ReportedPost]
     limit: int
+    next_cursor: Annotated[str | None, Meta(description="Send it as `cursor` for the next page; null on the last.")]
 
 
 class ModerationDecision(Struct, kw_only=True):
@@ -67,6 +82,8 @@ class ModerationDecision(Struct, kw_only=True):
     subject: ModerationSubject
     post_id: str | None
     market_id: str | None
+    image_digest: str | None
+    event_slug: str | None
     user_wallet: Annotated[str, Meta(description="The wallet that the decision is about.")]
     moderator_wallet: str
     reason: str

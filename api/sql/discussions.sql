@@ -5,7 +5,7 @@
 with page as materialized (
     select c.comment_no as number, c.comment_no as sort_key
     from app.comments as c
-    where c.market_no = {the_market} and c.deleted_at is null {beyond}
+    where c.market_no = {the_market} and c.deleted_at is null {beyond} {of_shown_thread}
     order by c.comment_no desc
     limit %(limit)s + 1 offset %(offset)s
 ),
@@ -137,7 +137,7 @@ select {stated}, (
         'as_of', {as_of}
     )
     from app.comments as c
-    where c.comment_no = %(number)s::bigint and c.deleted_at is null
+    where c.comment_no = %(number)s::bigint and c.deleted_at is null {of_shown_thread}
 ) as body
 from ops.as_of('{}') as a;
 
@@ -175,22 +175,22 @@ select app.flag_comment(%(number)s::bigint, %(reason)s);
 -- A market's posts, the newest first, as rows of the earlier table and as the earlier frontend reads them.
 select {stated}, coalesce((
     select json_agg(json_build_object(
-        'id', c.comment_no::text,
-        'discussion_id', c.comment_no::text,
-        'market_id', c.market_id,
-        'user_wallet', c.user_wallet,
-        'wallet', c.user_wallet,
-        'content', c.content,
-        'created_at', c.created_at,
+        'id', d.comment_no::text,
+        'discussion_id', d.comment_no::text,
+        'market_id', d.market_id,
+        'user_wallet', d.user_wallet,
+        'wallet', d.user_wallet,
+        'content', d.content,
+        'created_at', d.created_at,
         'deleted_at', null,
-        'upvotes', c.up_count
+        'upvotes', d.up_count
     ) order by p.number desc)
     from (
-        select posts.comment_no as number from app.comments as posts
-        where posts.market_no = {the_market} and posts.deleted_at is null
-        order by posts.comment_no desc
+        select c.comment_no as number from app.comments as c
+        where c.market_no = {the_market} and c.deleted_at is null {of_shown_thread}
+        order by c.comment_no desc
         limit %(limit)s
     ) as p
-    inner join marts.discussions as c on p.number = c.comment_no
+    inner join marts.discussions as d on p.number = d.comment_no
 ), '[]') as body
 from ops.as_of(array['markets']) as a;

@@ -11,6 +11,27 @@ select {stated}, (
 ) as body
 from ops.as_of(array['markets']) as a;
 
+-- name: market_by_slug
+-- One market by a slug that it has or had, the whole row.
+select {stated}, (
+    select row_to_json(r) from (
+        select {market_brief}, {market_full}, {as_of} as as_of
+        from {from_markets}
+        where m.is_known and m.market_no = {the_market_of_slug}
+    ) as r
+) as body
+from ops.as_of(array['markets']) as a;
+
+-- name: image
+-- The bytes and the type of an image.
+select i.content, i.media_type from app.images as i where i.digest = decode(%(digest)s::text, 'hex') and i.hidden_at is null;
+
+-- name: set_market_image
+-- Set a market's image, or remove it; returns the market's id and the seq of the log entry.
+select r.market_id, r.seq from app.set_market_image(
+    %(market)s, decode(%(digest)s::text, 'hex'), %(image)s::bytea, %(media_type)s::text, %(width)s::int, %(height)s::int
+) as r;
+
 -- name: markets
 -- A page of markets in one of the sort orders, by number and version, with the number of all.
 with {found} page as materialized (

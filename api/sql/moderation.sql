@@ -1,8 +1,18 @@
 -- Moderation: the queue of reports, decisions and their public log.
 
 -- name: moderation_queue
--- Posts with reports since the last decision about them, those with the most first. Run as a moderator: row level
+-- A page of posts with reports since the last decision about them, those with the most first. Run as a moderator: row level
 -- security shows the reports and hidden posts of others to moderators alone.
+with page as materialized (
+    select q.comment_no, q.flags, q.since
+    from app.open_reports as q
+    where (q.flags, q.comment_no) < (%(flags)s::int, %(number)s::bigint)
+    order by q.flags desc, q.comment_no desc
+    limit %(limit)s + 1
+),
+shown as materialized (
+    select * from page order by flags desc, comment_no desc limit %(limit)s
+)
 select json_build_object(
     'posts', coalesce((
         select json_agg(row_to_json(r)) from (
@@ -16,31 +26,29 @@ select json_build_object(
                 b.wallet_no is not null as is_author_banned,
                 c.created_at,
                 q.flags,
-                q.reasons,
-                q.last_flag_at
-            from (
-                select
-                    f.comment_no, count(*) as flags, max(f.flagged_at) as last_flag_at,
-                    trim_array(
-                        array_agg(f.reason order by f.flagged_at desc), greatest(count(*) - 10, 0)::int
-                    ) as reasons
-                from app.flags as f
-                where not exists (
-                    select from app.moderation as d
-                    where d.comment_no = f.comment_no and d.decided_at >= f.flagged_at
-                )
-                group by f.comment_no
-                order by count(*) desc, f.comment_no asc
-                limit %(limit)s
-            ) as q
+                n.reasons,
+                n.last_flag_at
+            from shown as q
             inner join app.comments as c on q.comment_no = c.comment_no
             inner join raw.markets_seen as s on c.market_no = s.market_no
             inner join raw.wallets_seen as w on c.wallet_no = w.wallet_no
             left join app.bans as b on c.wallet_no = b.wallet_no
-            order by q.flags desc, q.comment_no asc
+            cross join lateral (
+                select json_agg(f.reason order by f.flagged_at desc) as reasons, max(f.flagged_at) as last_flag_at
+                from (
+                    select i.reason, i.flagged_at from app.flags as i
+                    where i.comment_no = q.comment_no and i.flagged_at >= q.since
+                    order by i.flagged_at desc limit 10
+                ) as f
+            ) as n
+            order by q.flags desc, q.comment_no desc
         ) as r
     ), '[]'),
-    'limit', %(limit)s::int
+    'limit', %(limit)s::int,
+    'next_cursor', (
+        select q.flags || '-' || q.comment_no from (select * from shown order by flags, comment_no limit 1) as q
+        where (select count(*) from page) > %(limit)s
+    )
 )::text as body
 where app.is_moderator();
 
@@ -51,6 +59,14 @@ select app.moderate_comment(%(number)s::bigint, %(action)s::text, %(reason)s);
 -- name: moderate_wallet
 -- Ban a wallet or lift its ban; returns the seq of the log entry.
 select app.moderate_wallet(%(wallet)s, %(action)s::text, %(reason)s);
+
+-- name: moderate_image
+-- Hide, restore or erase an image; returns the seq of the log entry.
+select app.moderate_image(decode(%(digest)s::text, 'hex'), %(action)s::text, %(reason)s);
+
+-- name: moderate_event_group
+-- Hide or restore an event; returns the seq of the log entry.
+select app.moderate_event_group(%(slug)s::text, %(action)s::text, %(reason)s);
 
 -- name: moderation_log
 -- Decisions before a seq, the newest first.
@@ -71,6 +87,8 @@ select {stated}, json_build_object(
             'subject', d.subject,
             'post_id', d.comment_no::text,
             'market_id', s.market_id,
+            'image_digest', encode(d.image_digest, 'hex'),
+            'event_slug', v.slug,
             'user_wallet', w.wallet,
             'moderator_wallet', o.wallet,
             'reason', d.reason,
@@ -80,6 +98,11 @@ select {stated}, json_build_object(
         inner join raw.wallets_seen as w on d.wallet_no = w.wallet_no
         inner join raw.wallets_seen as o on d.moderator_no = o.wallet_no
         left join raw.markets_seen as s on d.market_no = s.market_no
+        left join lateral (
+            select l.slug from app.event_slugs as l
+            where l.event_no = d.event_no
+            order by l.assigned_at desc limit 1
+        ) as v on true
     ), '[]'),
     'limit', %(limit)s::int,
     'next_before', (select min(d.seq) from shown as d where (select count(*) from page) > %(limit)s),

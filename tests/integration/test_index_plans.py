@@ -183,6 +183,32 @@ NEEDED: Mapping[str, Use] = {
     "app.market_metadata USING gin (question gin_trgm_ops, description gin_trgm_ops)": Use(
         f"{ROWS}/search.sql", "select from app.market_metadata where question ilike $1 or description ilike $1"
     ),
+    "app.market_slugs (slug)": Use(f"{ROWS}/markets.sql", "select market_id from app.market_slugs where slug = $1"),
+    "app.market_slugs (market_id, wallet_no)": Use(
+        f"{FUNCTIONS}/app/assign_market_slug.sql",
+        "select count(*) from app.market_slugs where market_id = $1 and wallet_no = $2",
+    ),
+    "app.images (digest)": Use("api/sql/markets.sql", "select content from app.images where digest = $1"),
+    "app.market_pages (market_no)": Use(
+        f"{ROWS}/markets.sql", "select image_digest from app.market_pages where market_no = $1"
+    ),
+    "app.market_pages (event_no, event_place) WHERE (event_no IS NOT NULL)": Use(
+        f"{ROWS}/event_groups.sql", "select market_no from app.market_pages where event_no = $1 order by event_place"
+    ),
+    "app.event_groups (event_no)": Use(
+        "api/sql/event_groups.sql", "select * from app.event_groups where event_no < $1 order by event_no desc limit 10"
+    ),
+    "app.event_groups (wallet_no) WHERE (deleted_at IS NULL)": Use(
+        f"{FUNCTIONS}/app/save_event_group.sql",
+        "select count(*) from app.event_groups where wallet_no = $1 and deleted_at is null",
+    ),
+    "app.event_slugs (slug)": Use("api/sql/event_groups.sql", "select event_no from app.event_slugs where slug = $1"),
+    "app.event_slugs (event_no)": Use(
+        f"{FUNCTIONS}/app/choose_event_slug.sql", "select count(*) from app.event_slugs where event_no = $1"
+    ),
+    "app.market_pages (image_digest) WHERE (image_digest IS NOT NULL)": Use(
+        f"{FUNCTIONS}/app/set_market_image.sql", "select from app.market_pages where image_digest = $1"
+    ),
     "app.ballots (seq)": Use("zmart/run/audit/audit.sql", "select message from app.ballots where seq = $1"),
     "app.ballots (market_no, kind, wallet_no)": Use(
         f"{FUNCTIONS}/app/cast_ballot.sql",
@@ -221,7 +247,7 @@ NEEDED: Mapping[str, Use] = {
         f"{FUNCTIONS}/app/react.sql", "select vote from app.reactions where comment_no = $1 and wallet_no = $2"
     ),
     "app.flags (comment_no, wallet_no)": Use(
-        "sql_models/views/discussions.sql", "select count(*) from app.flags where comment_no = $1"
+        f"{FUNCTIONS}/app/flag_comment.sql", "select from app.flags where comment_no = $1 and wallet_no = $2"
     ),
     "app.sessions (session_id)": Use(
         f"{FUNCTIONS}/app/rotate_session.sql", "update app.sessions set replaced_by = $2 where session_id = $1"
@@ -248,6 +274,18 @@ NEEDED: Mapping[str, Use] = {
         "select wallet_no from app.idempotency_keys where expires_at < $1 limit 100",
     ),
     # Moderation
+    "app.flags (comment_no, flagged_at)": Use(
+        "api/sql/moderation.sql",
+        "select reason from app.flags where comment_no = $1 and flagged_at >= $2 order by flagged_at desc limit 10",
+    ),
+    "app.open_reports (comment_no)": Use(
+        f"{FUNCTIONS}/app/moderate_comment.sql", "delete from app.open_reports where comment_no = $1"
+    ),
+    "app.open_reports (flags, comment_no)": Use(
+        "api/sql/moderation.sql",
+        "select comment_no from app.open_reports where (flags, comment_no) < ($1, $2)"
+        " order by flags desc, comment_no desc limit 50",
+    ),
     "app.bans (wallet_no)": Use(
         f"{FUNCTIONS}/app/require_right_to_write.sql", "select reason from app.bans where wallet_no = $1"
     ),

@@ -55,6 +55,12 @@ TABLES = (
     "allowances",
     "bans",
     "moderation",
+    "open_reports",
+    "market_slugs",
+    "images",
+    "market_pages",
+    "event_groups",
+    "event_slugs",
 )
 
 
@@ -119,6 +125,9 @@ FUNCTIONS = {
     "redeem_nonce": f"select app.redeem_nonce('n3', {LATER})",
     "cast_signed_ballot": f"select app.cast_signed_ballot('{'a' * 64}', 'proposal', true, '', '', null, null, 'any')",
     "set_market_metadata": f"select app.set_market_metadata('{'b' * 64}', 'Ten words', '', 'other', '{{}}', null, '')",
+    "set_market_image": f"select app.set_market_image('{'b' * 64}', null, null, null, null, null)",
+    "save_event_group": f"select app.save_event_group(null, 'Title', null, array['{'b' * 64}'])",
+    "delete_event_group": "select app.delete_event_group('title')",
 }
 
 
@@ -128,6 +137,8 @@ FUNCTIONS = {
         "select app.moderate_comment(1, 'hide', 'Because')",
         f"select app.moderate_wallet('{BOB}', 'ban', 'Because')",
         f"select app.moderate_wallet('{BOB}', 'unban', 'Because')",
+        "select app.moderate_image('\\x00', 'hide', 'Because')",
+        "select app.moderate_event_group('title', 'hide', 'Because')",
     ],
 )
 def test_only_moderators_moderate(shared: testing.PostgresDatabase, call: str) -> None:

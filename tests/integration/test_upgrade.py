@@ -31,7 +31,6 @@ PRESERVED = [
     ("app.comment_edits", "app.comment_edits"),
     ("app.reactions", "app.reactions"),
     ("app.flags", "app.flags"),
-    ("app.market_metadata", "app.market_metadata"),
     ("app.sessions", "app.sessions"),
     ("app.redeemed_nonces", "app.redeemed_nonces"),
     ("ops.intents", "ops.intents"),
@@ -63,6 +62,10 @@ WIDENED = {
         "raw.transactions",
         "transaction_no, signature, slot, index_in_block, order_settled, block_time, err, fee_lamports, body, digest,"
         " sightings, first_seen_at, retracted_at, bundle_no, bundle_start, bundle_length",
+    ),
+    "app.market_metadata": (
+        "app.market_metadata",
+        "market_id, wallet_no, user_wallet, question, description, category, tags, ends_at, question_cid, created_at",
     ),
     "raw.feed": ("raw.feed", "seq, kind, ref, market_no, wallet_no, at"),
     "raw.wanted": ("raw.pending_signatures", "signature, reason, attempts, next_attempt_at, slot, last_error"),
@@ -161,6 +164,10 @@ def test_an_upgrade_loses_nothing(upgradable: testing.PostgresDatabase) -> None:
     after = {today: digest(upgradable, today) for _, today in PRESERVED}
     after |= {today: digest(upgradable, today, columns) for today, columns in WIDENED.values()}
     assert after == before
+    # Markets that were described before have slugs.
+    assert digest(upgradable, "app.market_slugs", "slug, market_id") == digest(
+        upgradable, "app.market_metadata", "slug, market_id"
+    )
     assert digest(upgradable, "log.events", "seq, signature") == signatures
     rebuild.deploy(upgradable.dsn())
     assert audit.seal_history(upgradable.dsn()) == int(str(before["raw.feed"][0]))

@@ -55,6 +55,8 @@ Kind: TypeAlias = Literal[
     "mart_stale",
     "moderation",
     "profile",
+    "market_page",
+    "event_group",
 ]
 
 #: The longest delay that a lost notification can cause.

@@ -77,7 +77,7 @@ create table raw.feed (
     seq bigint primary key check (seq > 0),
     kind text collate "C" not null check (kind in (
         'event', 'retracted', 'moved', 'finalized_through', 'ballot', 'comment', 'reaction', 'metadata', 'mart_stale',
-        'moderation', 'profile'
+        'moderation', 'profile', 'market_page', 'event_group'
     )),
     ref bigint,
     market_no int,
@@ -87,7 +87,7 @@ create table raw.feed (
 );
 comment on table raw.feed is 'Holds one row per fact that a reader can learn, without gaps, in commit order.';
 comment on column raw.feed.ref is
-'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, profile: the row''s own seq. mart_stale: null.';
+'event: null (the row of raw.events has the same seq). retracted, moved: seq of the event. finalized_through: slot. comment, reaction: comment_no. ballot, metadata, moderation, profile, market_page: the row''s own seq. event_group: number of the event. mart_stale: null.';
 comment on column raw.feed.digest is
 'SHA-256 of the text at that time, so that the text may be erased later. Null for event, retracted, moved, finalized_through and mart_stale.';
 -- Finds the few entries that retract or move earlier ones, so that a window without any costs nothing.
@@ -806,10 +806,12 @@ create table app.market_metadata (
     search tsvector not null generated always as (
         to_tsvector('english', ((question || ' ') || coalesce(description, '')))
     ) stored,
+    slug text collate "C",
     primary key (market_id, wallet_no)
 );
 comment on table app.market_metadata is
 'Holds one row per market and wallet that set its question. Only the row of the market''s creator counts. Events carry no question (protocol.md 1.4.2).';
+comment on column app.market_metadata.slug is 'The current one of the market''s rows in app.market_slugs.';
 -- Searches by words.
 create index market_metadata_words on app.market_metadata using gin (search);
 -- Searches by parts of words. The extension may be in any schema.
@@ -827,6 +829,96 @@ $$;
 alter table app.market_metadata enable row level security;
 alter table app.market_metadata force row level security;
 grant select on app.market_metadata to zmart_api;
+
+create table app.market_slugs (
+    slug text collate "C" primary key check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(slug) <= 100),
+    market_id text collate "C" not null check (market_id ~ '^[0-9a-f]{64}$'),
+    wallet_no int not null references raw.wallets_seen,
+    assigned_at timestamptz not null default clock_timestamp()
+);
+comment on table app.market_slugs is
+'Holds every slug that a market has or had. The primary key makes each one lead to one market for good.';
+comment on column app.market_slugs.wallet_no is 'The wallet whose metadata it was made from. Only that of the market''s creator counts.';
+-- Counts the slugs of a market.
+create index market_slugs_market_id_idx on app.market_slugs (market_id, wallet_no);
+alter table app.market_slugs enable row level security;
+alter table app.market_slugs force row level security;
+grant select on app.market_slugs to zmart_api;
+
+create table app.images (
+    digest bytea primary key,
+    content bytea not null,
+    media_type text collate "C" not null check (media_type in ('image/png', 'image/jpeg', 'image/webp')),
+    width int not null check (width between 1 and 4096),
+    height int not null check (height between 1 and 4096),
+    wallet_no int not null references raw.wallets_seen,
+    stored_at timestamptz not null default clock_timestamp(),
+    hidden_at timestamptz,
+    erased_at timestamptz,
+    constraint images_digest_check check (digest = sha256(content) or erased_at is not null),
+    constraint images_content_check check (length(content) between 1 and 524288 or (erased_at is not null and content = '')),
+    constraint images_erased_check check (erased_at is null or hidden_at is not null)
+);
+-- Images are compressed already.
+alter table app.images alter column content set storage external;
+comment on table app.images is 'Holds one row per image that a market shows or a moderator has hidden, by the SHA-256 of its bytes.';
+comment on column app.images.wallet_no is 'The wallet that sent it first.';
+comment on column app.images.hidden_at is 'When a moderator hid it; null if it is shown.';
+comment on column app.images.erased_at is 'When a moderator erased its bytes. They are refused when they come again.';
+alter table app.images enable row level security;
+alter table app.images force row level security;
+grant select on app.images to zmart_api;
+
+create table app.event_groups (
+    event_no int primary key,
+    slug text collate "C" not null,
+    title text not null check (length(title) between 3 and 200),
+    description text check (length(description) <= 2000),
+    wallet_no int not null references raw.wallets_seen,
+    created_at timestamptz not null default clock_timestamp(),
+    updated_at timestamptz not null default clock_timestamp(),
+    hidden_at timestamptz,
+    deleted_at timestamptz
+);
+comment on table app.event_groups is 'Holds one row per event: a title for markets that belong together.';
+comment on column app.event_groups.slug is 'The current one of its rows in app.event_slugs.';
+comment on column app.event_groups.wallet_no is 'The wallet that made it.';
+comment on column app.event_groups.hidden_at is 'When a moderator hid it; null if it is shown.';
+-- Counts the events of a wallet.
+create index event_groups_wallet_no_idx on app.event_groups (wallet_no) where deleted_at is null;
+alter table app.event_groups enable row level security;
+alter table app.event_groups force row level security;
+grant select on app.event_groups to zmart_api;
+
+create table app.event_slugs (
+    slug text collate "C" primary key check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(slug) <= 100),
+    event_no int not null references app.event_groups,
+    assigned_at timestamptz not null default clock_timestamp()
+);
+comment on table app.event_slugs is
+'Holds every slug that an event has or had. The primary key makes each one lead to one event for good.';
+-- Counts the slugs of an event.
+create index event_slugs_event_no_idx on app.event_slugs (event_no);
+alter table app.event_slugs enable row level security;
+alter table app.event_slugs force row level security;
+grant select on app.event_slugs to zmart_api;
+
+create table app.market_pages (
+    market_no int primary key references raw.markets_seen,
+    image_digest bytea references app.images,
+    event_no int references app.event_groups,
+    event_place int,
+    constraint market_pages_event_check check ((event_no is null) = (event_place is null))
+);
+comment on table app.market_pages is 'Holds one row per market with more than its metadata to show.';
+comment on column app.market_pages.event_place is 'Its place among the markets of the event, from 1.';
+-- Reads the markets of an event in their order.
+create index market_pages_event_no_idx on app.market_pages (event_no, event_place) where event_no is not null;
+-- Finds the markets that show an image.
+create index market_pages_image_digest_idx on app.market_pages (image_digest) where image_digest is not null;
+alter table app.market_pages enable row level security;
+alter table app.market_pages force row level security;
+grant select on app.market_pages to zmart_api;
 
 create table app.ballots (
     seq bigint primary key,
@@ -923,9 +1015,25 @@ create table app.flags (
     primary key (comment_no, wallet_no)
 );
 comment on table app.flags is 'Holds one row per wallet and comment that it reported.';
+-- Reads the newest reasons of a reported comment.
+create index flags_newest on app.flags (comment_no, flagged_at);
 alter table app.flags enable row level security;
 alter table app.flags force row level security;
 grant select on app.flags to zmart_api;
+
+create table app.open_reports (
+    comment_no bigint primary key references app.comments,
+    flags int not null check (flags > 0),
+    since timestamptz not null
+);
+comment on table app.open_reports is 'Holds one row per comment with reports that no decision of a moderator has followed yet.';
+comment on column app.open_reports.flags is 'Wallets that reported it since the last decision.';
+comment on column app.open_reports.since is 'The first of these reports.';
+-- Reads a page of the queue of moderators.
+create index open_reports_most on app.open_reports (flags, comment_no);
+alter table app.open_reports enable row level security;
+alter table app.open_reports force row level security;
+grant select on app.open_reports to zmart_api;
 
 create table app.bans (
     wallet_no int primary key references raw.wallets_seen,
@@ -943,17 +1051,21 @@ create table app.moderation (
     action text collate "C" not null check (action in (
         'hide', 'restore', 'erase', 'dismiss', 'ban', 'unban', 'clear'
     )),
-    subject text collate "C" not null check (subject in ('post', 'wallet', 'profile')),
+    subject text collate "C" not null check (subject in ('post', 'wallet', 'profile', 'image', 'event')),
     comment_no bigint references app.comments,
     market_no int references raw.markets_seen,
     wallet_no int not null references raw.wallets_seen,
     moderator_no int not null references raw.wallets_seen,
     reason text not null check (length(btrim(reason)) > 0 and length(reason) <= 500),
     decided_at timestamptz not null default clock_timestamp(),
-    constraint moderation_post_check check ((comment_no is null) = (subject <> 'post'))
+    image_digest bytea,
+    event_no int references app.event_groups,
+    constraint moderation_post_check check ((comment_no is null) = (subject <> 'post')),
+    constraint moderation_image_check check ((image_digest is null) = (subject <> 'image')),
+    constraint moderation_event_check check ((event_no is null) = (subject <> 'event'))
 );
 comment on table app.moderation is 'Holds every decision of a moderator, in the order of the log. Rows are never changed.';
-comment on column app.moderation.wallet_no is 'The wallet whose text or right to write the decision is about.';
+comment on column app.moderation.wallet_no is 'The wallet whose text, image, event or right to write the decision is about.';
 -- Finds the decisions about a comment, for the queue and for the state of a comment at the end of a day.
 create index moderation_comments on app.moderation (comment_no, seq) where comment_no is not null;
 alter table app.moderation enable row level security;

@@ -15,10 +15,11 @@ coalesce((
 ), '[]')
 
 -- name: market_batch_version
--- The versions of market m, of its metadata d and of its prices. A trade changes its market's row, so only another table of
+-- The versions of market m, of its metadata d, of its page g and of its prices. A trade changes its market's row, so only another table of
 -- trades, of a rebuild, must be distinguished. The first letter keeps these versions apart from those of a list.
 concat_ws(
-    ':', m.market_no, 'p{points}', (select t.tableoid from marts.priced_trades as t limit 1), m.tableoid, m.xmin, d.xmin
+    ':', m.market_no, 'p{points}', (select t.tableoid from marts.priced_trades as t limit 1), m.tableoid, m.xmin, d.xmin,
+    'g' || g.xmin::text
 )
 
 -- name: sparkline

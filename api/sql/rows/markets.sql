@@ -2,11 +2,14 @@
 -- The row in a list of market m with its metadata d.
 m.id,
 m.on_chain_address,
+{slug} as slug,
 {question} as question,
 d.description,
 coalesce(d.category, 'other') as category,
 coalesce(d.tags, '{}') as tags,
 d.ends_at as end_date,
+{image_url} as image_url,
+{event_slug} as event_slug,
 m.state,
 m.state as status,
 m.state_code,
@@ -54,8 +57,23 @@ m.finalized_at as "finalizedAt",
 m.last_seq
 
 -- name: market_version
--- The versions of market m and of its metadata d: everything that its row in a list depends on.
-concat_ws(':', m.market_no, m.tableoid, m.xmin, d.xmin)
+-- The versions of market m, of its metadata d and of its page g: everything that its row in a list depends on.
+concat_ws(':', m.market_no, m.tableoid, m.xmin, d.xmin, 'g' || g.xmin::text)
+
+-- name: slug
+-- The slug of market m by its metadata d; without a question, one that the id makes unique.
+coalesce(d.slug, 'market-' || m.id)
+
+-- name: image_url
+-- The path of the image on a market's page g; null without one, and if a moderator hid it.
+(
+    select '/api/images/' || encode(i.digest, 'hex') from app.images as i
+    where i.digest = g.image_digest and i.hidden_at is null
+)
+
+-- name: event_slug
+-- The slug of the event on a market's page g; null without one, and if a moderator hid it.
+(select v.slug from app.event_groups as v where v.event_no = g.event_no and v.hidden_at is null)
 
 -- name: market_full
 -- The columns of market m alone, beyond the brief ones.
@@ -81,13 +99,14 @@ m.liquidity_withdrawn_at
 
 -- name: creator_metadata
 -- The metadata d that the creator of market m has set: none of other wallets, and only the document whose hash is in the
--- create instruction (protocol.md 1.4.2), if both are known.
+-- create instruction (protocol.md 1.4.2), if both are known. And its page g, which Postgres reads only where it is used.
 left join app.market_metadata as d on m.id = d.market_id and m.creator_wallet = d.user_wallet
     and (
         m.ipfs_question_hash is null or d.question_cid is null or m.ipfs_question_hash = d.question_cid
         -- Older clients send the beginning of some JSON as the content id (protocol.md 5.3).
         or left(m.ipfs_question_hash, 2) <> 'Qm'
     )
+left join app.market_pages as g on m.market_no = g.market_no
 
 -- name: from_markets
 -- Markets m that are shown, with their metadata d.
@@ -97,6 +116,23 @@ marts.markets as m
 -- name: the_market
 -- The number of the market with a 64-hex id or an address.
 (select s.market_no from raw.markets_seen as s where s.market_id = %(market)s or s.account = %(market)s)
+
+-- name: the_market_of_slug
+-- The number of the market that has or had a slug. Only slugs of a market's creator count.
+coalesce(
+    (
+        select s.market_no
+        from app.market_slugs as l
+        inner join raw.markets_seen as s on l.market_id = s.market_id
+        inner join raw.wallets_seen as w on l.wallet_no = w.wallet_no
+        inner join marts.markets as k on s.market_no = k.market_no and w.wallet = k.creator_wallet
+        where l.slug = %(slug)s::text
+    ),
+    (
+        select s.market_no from raw.markets_seen as s
+        where s.market_id = substring(%(slug)s::text from '^market-([0-9a-f]+)$')
+    )
+)
 
 -- name: where_state
 -- Markets in one state.

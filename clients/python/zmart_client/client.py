@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
 import random
 import uuid
@@ -107,6 +108,10 @@ class Zmart(Requests):
             token=self._token,
             http=self._http,
         )
+
+    async def upload_image(self, market: str, file: bytes) -> types.MarketImage:
+        """Set the image of a market: the bytes of a PNG, JPEG or WebP."""
+        return await self.set_market_image(market, content=base64.b64encode(file).decode())
 
     async def request(
         self,

@@ -29,15 +29,21 @@ from .types import (
     DisputeBallot,
     DisputeCounts,
     Edits,
+    EventDecision,
+    EventGroupPage,
+    EventGroupResult,
+    EventGroupWithMarkets,
     Exports,
     Health,
     Holders,
+    ImageDecision,
     Leaderboard,
     Lifecycle,
     Market,
     MarketActivity,
     MarketBatch,
     MarketBatchRequest,
+    MarketImage,
     MarketPage,
     MarketStats,
     MarketTradePage,
@@ -47,6 +53,8 @@ from .types import (
     ModerationQueue,
     NewApiKey,
     NewestActivities,
+    NewEventGroup,
+    NewImage,
     NewMarketPost,
     NewMetadata,
     NewPost,
@@ -282,6 +290,47 @@ class Requests:
             "PostResult", await self._transport.request("POST", f"/api/discussions/{_quoted(name)}/vote", body=body)
         )
 
+    async def list_events(self, *, before: int | None = None, limit: int | None = None) -> EventGroupPage:
+        """List events.
+
+        List events, the newest first. An event is a title with markets that belong together.
+        """
+        return cast(
+            "EventGroupPage",
+            await self._transport.request("GET", "/api/events", query={"before": before, "limit": limit}),
+        )
+
+    async def create_event(self, **body: Unpack[NewEventGroup]) -> EventGroupResult:
+        """Make an event.
+
+        Put markets under one title: your own ones, or any as a moderator.
+        """
+        return cast(
+            "EventGroupResult", await self._transport.request("POST", "/api/events", body=body, is_idempotent=True)
+        )
+
+    async def delete_event(self, slug: str) -> EventGroupResult:
+        """Delete an event.
+
+        Delete an event, not its markets; for the wallet that made it and moderators.
+        """
+        return cast("EventGroupResult", await self._transport.request("DELETE", f"/api/events/{_quoted(slug)}"))
+
+    async def show_event(self, slug: str) -> EventGroupWithMarkets:
+        """Get an event with its markets.
+
+        Return an event and the rows of its markets in their order, all from one snapshot.
+        """
+        return cast("EventGroupWithMarkets", await self._transport.request("GET", f"/api/events/{_quoted(slug)}"))
+
+    async def replace_event(self, slug: str, **body: Unpack[NewEventGroup]) -> EventGroupResult:
+        """Replace an event.
+
+        Replace title, text and markets of an event; for the wallet that made it and moderators. A new title gives a
+        new slug, and the earlier one keeps leading to the event.
+        """
+        return cast("EventGroupResult", await self._transport.request("PUT", f"/api/events/{_quoted(slug)}", body=body))
+
     async def list_exports(
         self, *, dataset: Literal["log", "marts"] | None = None, after: int | None = None, limit: int | None = None
     ) -> Exports:
@@ -304,6 +353,14 @@ class Requests:
         Return the file, or redirect (307) to a signed address of its store, which is valid for an hour.
         """
         return cast("bytes", await self._transport.request("GET", f"/api/exports/files/{_quoted(path)}"))
+
+    async def show_image(self, digest: str) -> bytes:
+        """Get an image.
+
+        Return the bytes of an image that a market shows, as image/png, image/jpeg or image/webp. They never change,
+        so browsers and proxies may keep them.
+        """
+        return cast("bytes", await self._transport.request("GET", f"/api/images/{_quoted(digest)}"))
 
     async def show_document(self, cid: str) -> bytes:
         """Get a document by its content id.
@@ -332,6 +389,13 @@ class Requests:
                 "GET", "/api/leaderboard", query={"period": period, "by": by, "limit": limit, "offset": offset}
             ),
         )
+
+    async def show_market_by_slug(self, slug: str) -> Market:
+        """Get a market by its slug.
+
+        Return the market that has or had a slug; its `slug` is the current one.
+        """
+        return cast("Market", await self._transport.request("GET", f"/api/market-slugs/{_quoted(slug)}"))
 
     async def list_markets(
         self,
@@ -548,6 +612,24 @@ class Requests:
             ),
         )
 
+    async def remove_market_image(self, market: str) -> MarketImage:
+        """Remove a market's image.
+
+        Remove the image of a market; for its creator and moderators. The bytes go if no other market shows them.
+        """
+        return cast("MarketImage", await self._transport.request("DELETE", f"/api/markets/{_quoted(market)}/image"))
+
+    async def set_market_image(self, market: str, **body: Unpack[NewImage]) -> MarketImage:
+        """Set a market's image.
+
+        Replace the image of a market; for its creator and moderators. The type comes from the bytes: PNG, JPEG or
+        WebP. Files that are cut off, animated, too large in pixels, or followed by other bytes are refused with the
+        reason.
+        """
+        return cast(
+            "MarketImage", await self._transport.request("PUT", f"/api/markets/{_quoted(market)}/image", body=body)
+        )
+
     async def show_lifecycle(self, market: str, *, limit: int | None = None) -> Lifecycle:
         """Get a market's life and its next deadline.
 
@@ -687,6 +769,25 @@ class Requests:
             ),
         )
 
+    async def moderate_event(self, slug: str, **body: Unpack[EventDecision]) -> Decided:
+        """Decide about an event.
+
+        Hide or restore an event, not its markets; the decision is public. For moderators only.
+        """
+        return cast(
+            "Decided", await self._transport.request("POST", f"/api/moderation/events/{_quoted(slug)}", body=body)
+        )
+
+    async def moderate_image(self, digest: str, **body: Unpack[ImageDecision]) -> Decided:
+        """Decide about an image.
+
+        Hide, restore or erase an image, wherever it is shown; the decision is public. For moderators only. Copies in
+        browsers and proxies stay until they expire there: the address of an image never changes.
+        """
+        return cast(
+            "Decided", await self._transport.request("POST", f"/api/moderation/images/{_quoted(digest)}", body=body)
+        )
+
     async def list_moderation_log(self, *, before: int | None = None, limit: int | None = None) -> ModerationLog:
         """List decisions of moderators.
 
@@ -708,13 +809,15 @@ class Requests:
             "Decided", await self._transport.request("POST", f"/api/moderation/posts/{_quoted(name)}", body=body)
         )
 
-    async def show_moderation_queue(self, *, limit: int | None = None) -> ModerationQueue:
+    async def show_moderation_queue(self, *, limit: int | None = None, cursor: str | None = None) -> ModerationQueue:
         """List reported posts.
 
-        List posts with reports that no decision has followed yet, the most reported first; for moderators only.
+        List posts with reports that no decision has followed yet, the most reported first; for moderators only. A
+        post that is reported while you read moves up, and may be missing on a later page: read the first page again.
         """
         return cast(
-            "ModerationQueue", await self._transport.request("GET", "/api/moderation/queue", query={"limit": limit})
+            "ModerationQueue",
+            await self._transport.request("GET", "/api/moderation/queue", query={"limit": limit, "cursor": cursor}),
         )
 
     async def moderate_wallet(self, wallet: str, **body: Unpack[WalletDecision]) -> Decided:

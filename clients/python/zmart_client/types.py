@@ -559,6 +559,88 @@ class Error(TypedDict):
     market_id: NotRequired[str]
 
 
+class EventDecision(TypedDict):
+    """What becomes of an event. Its markets stay as they are."""
+
+    action: Literal["hide", "restore"]
+    reason: str
+    """Public."""
+
+
+class EventGroup(TypedDict):
+    """An event in a list."""
+
+    slug: str
+    """Its name in addresses; earlier ones keep leading to it."""
+    title: str
+    description: str | None
+    user_wallet: str
+    """The wallet that made it."""
+    markets_count: int
+    created_at: str
+    updated_at: str
+
+
+class EventGroupEvent(TypedDict):
+    """An event as it is now: markets under one title. One that a moderator hid is in no message."""
+
+    action: Literal["deleted", "saved"]
+    slug: str
+    title: str
+    description: str | None
+    user_wallet: str
+    """The wallet that made it."""
+    markets: list[str]
+    """The ids of its markets in their order; empty once it is deleted."""
+    seq: int
+    """Seq of the log entry of this message."""
+
+
+class EventGroupMessage(TypedDict):
+    """An event as it is now: markets under one title. One that a moderator hid is in no message."""
+
+    type: Literal["event_group"]
+    market_id: str | None
+    timestamp: str
+    data: EventGroupEvent
+
+
+class EventGroupPage(TypedDict):
+    """Events, the newest first."""
+
+    events: list[EventGroup]
+    limit: int
+    next_before: int | None
+    """Send it as `before` for the next page; null on the last."""
+    as_of: AsOf
+
+
+class EventGroupResult(TypedDict):
+    """An event that was made, replaced or deleted."""
+
+    message: str
+    slug: str
+    """Its name in addresses; earlier ones keep leading to it."""
+    seq: int
+    """The last of its log entries."""
+
+
+class EventGroupWithMarkets(TypedDict):
+    """An event with its markets in their order, from one snapshot."""
+
+    slug: str
+    """Its name in addresses; earlier ones keep leading to it."""
+    title: str
+    description: str | None
+    user_wallet: str
+    """The wallet that made it."""
+    markets_count: int
+    created_at: str
+    updated_at: str
+    markets: list[MarketBrief]
+    as_of: AsOf
+
+
 class EventRetracted(TypedDict):
     """An event that the chain dropped, or whose place on the chain differs from the one that was sent."""
 
@@ -650,6 +732,8 @@ class Frame(TypedDict):
         | ModerationMessage
         | ProfileMessage
         | MarketMetadataMessage
+        | MarketPageMessage
+        | EventGroupMessage
         | StatusMessage
         | MarketStateMessage
         | MarketUpdateMessage
@@ -717,6 +801,14 @@ class Holders(TypedDict):
     limit: int
     next_cursor: str | None
     as_of: AsOf
+
+
+class ImageDecision(TypedDict):
+    """What becomes of an image, wherever it is shown. The bytes of an erased image are refused when they come again."""
+
+    action: Literal["erase", "hide", "restore"]
+    reason: str
+    """Public."""
 
 
 class KeeperStatus(TypedDict):
@@ -796,12 +888,19 @@ class Market(TypedDict):
     id: str
     """The market id: 64 hexadecimal digits."""
     on_chain_address: str
+    slug: str
+    """Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It
+    changes with the question, and earlier ones keep leading to the market."""
     question: str
     """A placeholder with the id until the creator has set one."""
     description: str | None
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
     end_date: str | None
+    image_url: str | None
+    """The path of its image on this server; null without one."""
+    event_slug: str | None
+    """The slug of the event that it is in; see /api/events."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -923,12 +1022,19 @@ class MarketBrief(TypedDict):
     id: str
     """The market id: 64 hexadecimal digits."""
     on_chain_address: str
+    slug: str
+    """Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It
+    changes with the question, and earlier ones keep leading to the market."""
     question: str
     """A placeholder with the id until the creator has set one."""
     description: str | None
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
     end_date: str | None
+    image_url: str | None
+    """The path of its image on this server; null without one."""
+    event_slug: str | None
+    """The slug of the event that it is in; see /api/events."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -1034,6 +1140,16 @@ class MarketEventMessage(TypedDict):
     data: MarketEvent
 
 
+class MarketImage(TypedDict):
+    """The image of a market as it is now."""
+
+    market_id: str
+    image_url: str | None
+    """Its path on this server; null after it was removed."""
+    seq: int
+    """Its log entry."""
+
+
 class MarketMetadataEvent(TypedDict):
     """Metadata of a market, as published by its creator."""
 
@@ -1043,6 +1159,8 @@ class MarketMetadataEvent(TypedDict):
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
     end_date: str | None
+    slug: str
+    """The market's name in addresses, as in REST."""
     seq: int
     """Seq of the log entry of this message."""
 
@@ -1069,6 +1187,27 @@ class MarketPage(TypedDict):
     next_cursor: str | None
     """Send it as `cursor`; null on the last page."""
     as_of: AsOf
+
+
+class MarketPageEvent(TypedDict):
+    """What a market's page shows beside its metadata, as it is now."""
+
+    market_id: str
+    image_url: str | None
+    """The path of its image; null without one."""
+    event_slug: str | None
+    """The slug of the event that it is in."""
+    seq: int
+    """Seq of the log entry of this message."""
+
+
+class MarketPageMessage(TypedDict):
+    """What a market's page shows beside its metadata, as it is now."""
+
+    type: Literal["market_page"]
+    market_id: str | None
+    timestamp: str
+    data: MarketPageEvent
 
 
 class MarketStateMessage(TypedDict):
@@ -1144,12 +1283,19 @@ class MarketWithPrices(TypedDict):
     id: str
     """The market id: 64 hexadecimal digits."""
     on_chain_address: str
+    slug: str
+    """Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It
+    changes with the question, and earlier ones keep leading to the market."""
     question: str
     """A placeholder with the id until the creator has set one."""
     description: str | None
     category: Literal["crypto", "entertainment", "other", "politics", "science", "sports"]
     tags: list[str]
     end_date: str | None
+    image_url: str | None
+    """The path of its image on this server; null without one."""
+    event_slug: str | None
+    """The slug of the event that it is in; see /api/events."""
     state: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     status: Literal["ACTIVE", "APPROVED", "CANCELLED", "DISPUTED", "FINALIZED", "PROPOSED", "RESOLVING"]
     """The same as state."""
@@ -1247,9 +1393,11 @@ class ModerationDecision(TypedDict):
 
     seq: int
     action: Literal["ban", "clear", "dismiss", "erase", "hide", "restore", "unban"]
-    subject: Literal["post", "profile", "wallet"]
+    subject: Literal["event", "image", "post", "profile", "wallet"]
     post_id: str | None
     market_id: str | None
+    image_digest: str | None
+    event_slug: str | None
     user_wallet: str
     """The wallet that the decision is about."""
     moderator_wallet: str
@@ -1261,10 +1409,14 @@ class ModerationEvent(TypedDict):
     """A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again."""
 
     action: Literal["ban", "clear", "dismiss", "erase", "hide", "restore", "unban"]
-    subject: Literal["post", "profile", "wallet"]
+    subject: Literal["event", "image", "post", "profile", "wallet"]
     post_id: str | None
     """The post's id; null for other subjects."""
     market_id: str | None
+    image_digest: str | None
+    """The image's digest; null for other subjects."""
+    event_slug: str | None
+    """The event's slug; null for other subjects."""
     user_wallet: str
     """The wallet that the decision is about."""
     moderator_wallet: str
@@ -1297,6 +1449,8 @@ class ModerationQueue(TypedDict):
 
     posts: list[ReportedPost]
     limit: int
+    next_cursor: str | None
+    """Send it as `cursor` for the next page; null on the last."""
 
 
 class MovedMessage(TypedDict):
@@ -1326,6 +1480,22 @@ class NewApiKey(TypedDict):
     comments, metadata."""
     expires_in_days: NotRequired[int]
     """Without it, the key is valid until it is revoked."""
+
+
+class NewEventGroup(TypedDict):
+    """An event: a title and its markets in the order in which they are shown."""
+
+    title: str
+    markets: list[str]
+    """Ids or addresses. A market is in one event at a time."""
+    description: NotRequired[str | None]
+
+
+class NewImage(TypedDict):
+    """An image for a market: PNG, JPEG or WebP, not animated, at most 4096 pixels a side and 4,194,304 together."""
+
+    content: str
+    """The file in base64, at most 512 KiB."""
 
 
 class NewMarketPost(TypedDict):
@@ -2378,6 +2548,8 @@ class Subscribed(TypedDict):
         | ModerationMessage
         | ProfileMessage
         | MarketMetadataMessage
+        | MarketPageMessage
+        | EventGroupMessage
         | StatusMessage
         | MarketStateMessage
         | MarketUpdateMessage

@@ -2,7 +2,7 @@
 
 import { Requests, type RequestOptions } from "./requests.js";
 import { Stream, type StreamOptions } from "./stream.js";
-import type { FieldProblem, Session } from "./types.js";
+import type { FieldProblem, MarketImage, Session } from "./types.js";
 
 /** Signs a text as the wallet; the signature in base58 or base64. */
 export type Sign = (text: string) => string | Promise<string>;
@@ -76,6 +76,13 @@ export class Zmart extends Requests {
   /** Events as they happen, a frame for each entry of the log: `for await (const frame of zmart.follow(["trades"]))`. */
   follow(topics: string[], options: Omit<StreamOptions, "token"> = {}): Stream {
     return new Stream(this.url, topics, { ...options, token: (isExpired) => this.token(isExpired) });
+  }
+
+  /** Set the image of a market: the bytes of a PNG, JPEG or WebP. */
+  async uploadImage(market: string, file: Uint8Array): Promise<MarketImage> {
+    let text = "";
+    for (const byte of file) text += String.fromCharCode(byte);
+    return this.setMarketImage(market, { content: btoa(text) });
   }
 
   private async request(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {

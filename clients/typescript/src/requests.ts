@@ -189,6 +189,52 @@ export class Requests {
   }
 
   /**
+   * List events.
+   *
+   * List events, the newest first. An event is a title with markets that belong together.
+   */
+  async listEvents(query: { before?: number; limit?: number } = {}): Promise<types.EventGroupPage> {
+    return (await this.transport.request("GET", `/api/events`, { query })) as types.EventGroupPage;
+  }
+
+  /**
+   * Make an event.
+   *
+   * Put markets under one title: your own ones, or any as a moderator.
+   */
+  async createEvent(body: types.NewEventGroup): Promise<types.EventGroupResult> {
+    return (await this.transport.request("POST", `/api/events`, { body, isIdempotent: true })) as types.EventGroupResult;
+  }
+
+  /**
+   * Delete an event.
+   *
+   * Delete an event, not its markets; for the wallet that made it and moderators.
+   */
+  async deleteEvent(slug: string): Promise<types.EventGroupResult> {
+    return (await this.transport.request("DELETE", `/api/events/${encodeURIComponent(slug)}`)) as types.EventGroupResult;
+  }
+
+  /**
+   * Get an event with its markets.
+   *
+   * Return an event and the rows of its markets in their order, all from one snapshot.
+   */
+  async showEvent(slug: string): Promise<types.EventGroupWithMarkets> {
+    return (await this.transport.request("GET", `/api/events/${encodeURIComponent(slug)}`)) as types.EventGroupWithMarkets;
+  }
+
+  /**
+   * Replace an event.
+   *
+   * Replace title, text and markets of an event; for the wallet that made it and moderators. A new title
+   * gives a new slug, and the earlier one keeps leading to the event.
+   */
+  async replaceEvent(slug: string, body: types.NewEventGroup): Promise<types.EventGroupResult> {
+    return (await this.transport.request("PUT", `/api/events/${encodeURIComponent(slug)}`, { body })) as types.EventGroupResult;
+  }
+
+  /**
    * List exported files.
    *
    * List published segments of Parquet files with their digests, the oldest first. Each file was read back
@@ -206,6 +252,16 @@ export class Requests {
    */
   async getExportedFile(path: string): Promise<Uint8Array> {
     return (await this.transport.request("GET", `/api/exports/files/${encodeURIComponent(path)}`)) as Uint8Array;
+  }
+
+  /**
+   * Get an image.
+   *
+   * Return the bytes of an image that a market shows, as image/png, image/jpeg or image/webp. They never
+   * change, so browsers and proxies may keep them.
+   */
+  async showImage(digest: string): Promise<Uint8Array> {
+    return (await this.transport.request("GET", `/api/images/${encodeURIComponent(digest)}`)) as Uint8Array;
   }
 
   /**
@@ -227,6 +283,15 @@ export class Requests {
    */
   async showLeaderboard(query: { period?: "24h" | "7d" | "30d" | "all"; by?: "profit" | "volume" | "trades" | "win_rate"; limit?: number; offset?: number } = {}): Promise<types.Leaderboard> {
     return (await this.transport.request("GET", `/api/leaderboard`, { query })) as types.Leaderboard;
+  }
+
+  /**
+   * Get a market by its slug.
+   *
+   * Return the market that has or had a slug; its `slug` is the current one.
+   */
+  async showMarketBySlug(slug: string): Promise<types.Market> {
+    return (await this.transport.request("GET", `/api/market-slugs/${encodeURIComponent(slug)}`)) as types.Market;
   }
 
   /**
@@ -367,6 +432,26 @@ export class Requests {
   }
 
   /**
+   * Remove a market's image.
+   *
+   * Remove the image of a market; for its creator and moderators. The bytes go if no other market shows them.
+   */
+  async removeMarketImage(market: string): Promise<types.MarketImage> {
+    return (await this.transport.request("DELETE", `/api/markets/${encodeURIComponent(market)}/image`)) as types.MarketImage;
+  }
+
+  /**
+   * Set a market's image.
+   *
+   * Replace the image of a market; for its creator and moderators. The type comes from the bytes: PNG, JPEG
+   * or WebP. Files that are cut off, animated, too large in pixels, or followed by other bytes are refused
+   * with the reason.
+   */
+  async setMarketImage(market: string, body: types.NewImage): Promise<types.MarketImage> {
+    return (await this.transport.request("PUT", `/api/markets/${encodeURIComponent(market)}/image`, { body })) as types.MarketImage;
+  }
+
+  /**
    * Get a market's life and its next deadline.
    *
    * List the steps in the chain's order, and deadlines by the current configuration, as the program computes
@@ -473,6 +558,25 @@ export class Requests {
   }
 
   /**
+   * Decide about an event.
+   *
+   * Hide or restore an event, not its markets; the decision is public. For moderators only.
+   */
+  async moderateEvent(slug: string, body: types.EventDecision): Promise<types.Decided> {
+    return (await this.transport.request("POST", `/api/moderation/events/${encodeURIComponent(slug)}`, { body })) as types.Decided;
+  }
+
+  /**
+   * Decide about an image.
+   *
+   * Hide, restore or erase an image, wherever it is shown; the decision is public. For moderators only.
+   * Copies in browsers and proxies stay until they expire there: the address of an image never changes.
+   */
+  async moderateImage(digest: string, body: types.ImageDecision): Promise<types.Decided> {
+    return (await this.transport.request("POST", `/api/moderation/images/${encodeURIComponent(digest)}`, { body })) as types.Decided;
+  }
+
+  /**
    * List decisions of moderators.
    *
    * List decisions with their reasons, the newest first; everybody can read them.
@@ -496,8 +600,10 @@ export class Requests {
    * List reported posts.
    *
    * List posts with reports that no decision has followed yet, the most reported first; for moderators only.
+   * A post that is reported while you read moves up, and may be missing on a later page: read the first page
+   * again.
    */
-  async showModerationQueue(query: { limit?: number } = {}): Promise<types.ModerationQueue> {
+  async showModerationQueue(query: { limit?: number; cursor?: string } = {}): Promise<types.ModerationQueue> {
     return (await this.transport.request("GET", `/api/moderation/queue`, { query })) as types.ModerationQueue;
   }
 

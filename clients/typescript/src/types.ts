@@ -507,6 +507,81 @@ export interface Error {
   market_id?: string;
 }
 
+/** What becomes of an event. Its markets stay as they are. */
+export interface EventDecision {
+  action: "hide" | "restore";
+  /** Public. */
+  reason: string;
+}
+
+/** An event in a list. */
+export interface EventGroup {
+  /** Its name in addresses; earlier ones keep leading to it. */
+  slug: string;
+  title: string;
+  description: string | null;
+  /** The wallet that made it. */
+  user_wallet: string;
+  markets_count: number;
+  created_at: string;
+  updated_at: string;
+}
+
+/** An event as it is now: markets under one title. One that a moderator hid is in no message. */
+export interface EventGroupEvent {
+  action: "deleted" | "saved";
+  slug: string;
+  title: string;
+  description: string | null;
+  /** The wallet that made it. */
+  user_wallet: string;
+  /** The ids of its markets in their order; empty once it is deleted. */
+  markets: string[];
+  /** Seq of the log entry of this message. */
+  seq: number;
+}
+
+/** An event as it is now: markets under one title. One that a moderator hid is in no message. */
+export interface EventGroupMessage {
+  type: "event_group";
+  market_id: string | null;
+  timestamp: string;
+  data: EventGroupEvent;
+}
+
+/** Events, the newest first. */
+export interface EventGroupPage {
+  events: EventGroup[];
+  limit: number;
+  /** Send it as `before` for the next page; null on the last. */
+  next_before: number | null;
+  as_of: AsOf;
+}
+
+/** An event that was made, replaced or deleted. */
+export interface EventGroupResult {
+  message: string;
+  /** Its name in addresses; earlier ones keep leading to it. */
+  slug: string;
+  /** The last of its log entries. */
+  seq: number;
+}
+
+/** An event with its markets in their order, from one snapshot. */
+export interface EventGroupWithMarkets {
+  /** Its name in addresses; earlier ones keep leading to it. */
+  slug: string;
+  title: string;
+  description: string | null;
+  /** The wallet that made it. */
+  user_wallet: string;
+  markets_count: number;
+  created_at: string;
+  updated_at: string;
+  markets: MarketBrief[];
+  as_of: AsOf;
+}
+
 /** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
 export interface EventRetracted {
   /** The seq of the entry that reported it. */
@@ -581,7 +656,7 @@ export interface Frame {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | MarketPageMessage | EventGroupMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** The process is running. */
@@ -638,6 +713,13 @@ export interface Holders {
   limit: number;
   next_cursor: string | null;
   as_of: AsOf;
+}
+
+/** What becomes of an image, wherever it is shown. The bytes of an erased image are refused when they come again. */
+export interface ImageDecision {
+  action: "erase" | "hide" | "restore";
+  /** Public. */
+  reason: string;
 }
 
 /** A keeper, its last round, and what waits for it. */
@@ -711,12 +793,18 @@ export interface Market {
   /** The market id: 64 hexadecimal digits. */
   id: string;
   on_chain_address: string;
+  /** Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It changes with the question, and earlier ones keep leading to the market. */
+  slug: string;
   /** A placeholder with the id until the creator has set one. */
   question: string;
   description: string | null;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
+  /** The path of its image on this server; null without one. */
+  image_url: string | null;
+  /** The slug of the event that it is in; see /api/events. */
+  event_slug: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -834,12 +922,18 @@ export interface MarketBrief {
   /** The market id: 64 hexadecimal digits. */
   id: string;
   on_chain_address: string;
+  /** Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It changes with the question, and earlier ones keep leading to the market. */
+  slug: string;
   /** A placeholder with the id until the creator has set one. */
   question: string;
   description: string | null;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
+  /** The path of its image on this server; null without one. */
+  image_url: string | null;
+  /** The slug of the event that it is in; see /api/events. */
+  event_slug: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -942,6 +1036,15 @@ export interface MarketEventMessage {
   data: MarketEvent;
 }
 
+/** The image of a market as it is now. */
+export interface MarketImage {
+  market_id: string;
+  /** Its path on this server; null after it was removed. */
+  image_url: string | null;
+  /** Its log entry. */
+  seq: number;
+}
+
 /** Metadata of a market, as published by its creator. */
 export interface MarketMetadataEvent {
   market_id: string;
@@ -950,6 +1053,8 @@ export interface MarketMetadataEvent {
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
+  /** The market's name in addresses, as in REST. */
+  slug: string;
   /** Seq of the log entry of this message. */
   seq: number;
 }
@@ -974,6 +1079,25 @@ export interface MarketPage {
   /** Send it as `cursor`; null on the last page. */
   next_cursor: string | null;
   as_of: AsOf;
+}
+
+/** What a market's page shows beside its metadata, as it is now. */
+export interface MarketPageEvent {
+  market_id: string;
+  /** The path of its image; null without one. */
+  image_url: string | null;
+  /** The slug of the event that it is in. */
+  event_slug: string | null;
+  /** Seq of the log entry of this message. */
+  seq: number;
+}
+
+/** What a market's page shows beside its metadata, as it is now. */
+export interface MarketPageMessage {
+  type: "market_page";
+  market_id: string | null;
+  timestamp: string;
+  data: MarketPageEvent;
 }
 
 /** The state of a market, in the format for older clients. */
@@ -1042,12 +1166,18 @@ export interface MarketWithPrices {
   /** The market id: 64 hexadecimal digits. */
   id: string;
   on_chain_address: string;
+  /** Its name in addresses: a-z, 0-9 and hyphens, made from the question; `market-` and the id until there is one. It changes with the question, and earlier ones keep leading to the market. */
+  slug: string;
   /** A placeholder with the id until the creator has set one. */
   question: string;
   description: string | null;
   category: "crypto" | "entertainment" | "other" | "politics" | "science" | "sports";
   tags: string[];
   end_date: string | null;
+  /** The path of its image on this server; null without one. */
+  image_url: string | null;
+  /** The slug of the event that it is in; see /api/events. */
+  event_slug: string | null;
   state: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
   /** The same as state. */
   status: "ACTIVE" | "APPROVED" | "CANCELLED" | "DISPUTED" | "FINALIZED" | "PROPOSED" | "RESOLVING";
@@ -1142,9 +1272,11 @@ export interface ModelStatus {
 export interface ModerationDecision {
   seq: number;
   action: "ban" | "clear" | "dismiss" | "erase" | "hide" | "restore" | "unban";
-  subject: "post" | "profile" | "wallet";
+  subject: "event" | "image" | "post" | "profile" | "wallet";
   post_id: string | null;
   market_id: string | null;
+  image_digest: string | null;
+  event_slug: string | null;
   /** The wallet that the decision is about. */
   user_wallet: string;
   moderator_wallet: string;
@@ -1155,10 +1287,14 @@ export interface ModerationDecision {
 /** A moderator's decision. After `hide` and `erase`, drop the post's text; after `restore`, read the post again. */
 export interface ModerationEvent {
   action: "ban" | "clear" | "dismiss" | "erase" | "hide" | "restore" | "unban";
-  subject: "post" | "profile" | "wallet";
+  subject: "event" | "image" | "post" | "profile" | "wallet";
   /** The post's id; null for other subjects. */
   post_id: string | null;
   market_id: string | null;
+  /** The image's digest; null for other subjects. */
+  image_digest: string | null;
+  /** The event's slug; null for other subjects. */
+  event_slug: string | null;
   /** The wallet that the decision is about. */
   user_wallet: string;
   moderator_wallet: string;
@@ -1188,6 +1324,8 @@ export interface ModerationMessage {
 export interface ModerationQueue {
   posts: ReportedPost[];
   limit: number;
+  /** Send it as `cursor` for the next page; null on the last. */
+  next_cursor: string | null;
 }
 
 /** An event that the chain dropped, or whose place on the chain differs from the one that was sent. */
@@ -1213,6 +1351,20 @@ export interface NewApiKey {
   scopes: ("read" | "trade" | "write")[];
   /** Without it, the key is valid until it is revoked. */
   expires_in_days?: number;
+}
+
+/** An event: a title and its markets in the order in which they are shown. */
+export interface NewEventGroup {
+  title: string;
+  /** Ids or addresses. A market is in one event at a time. */
+  markets: string[];
+  description?: string | null;
+}
+
+/** An image for a market: PNG, JPEG or WebP, not animated, at most 4096 pixels a side and 4,194,304 together. */
+export interface NewImage {
+  /** The file in base64, at most 512 KiB. */
+  content: string;
 }
 
 /** A new post or reply, with its market. */
@@ -2189,7 +2341,7 @@ export interface Subscribed {
   seq: number;
   /** Opaque; send it unchanged as `since`. Compare order by epoch and seq. */
   position: string;
-  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
+  messages: (TradeMessage | TradeExecutedMessage | VoteMessage | MarketEventMessage | RetractedMessage | MovedMessage | DiscussionMessage | ModerationMessage | ProfileMessage | MarketMetadataMessage | MarketPageMessage | EventGroupMessage | StatusMessage | MarketStateMessage | MarketUpdateMessage | PriceUpdateMessage | VoteTallyMessage | PositionUpdateMessage)[];
 }
 
 /** A post that started a thread, with its first replies as a flat list in the order of their creation. */

@@ -29,6 +29,7 @@ from recorded_chain import RecordedChain
 from api.auth import tokens
 from api.auth.keys import SigningKeys
 from api.live import messages
+from devchain import demo_profiles
 
 #: More than 40 s in all: it builds the packages, and starts Node for each test.
 pytestmark = pytest.mark.drill
@@ -43,6 +44,7 @@ sys.path.insert(0, str(CLIENTS / "python"))
 from zmart_client import ApiError, StreamRejected, Zmart  # noqa: E402
 from zmart_client import stream as client_stream  # noqa: E402
 
+PICTURE = demo_profiles.picture("a market")
 FOLLOWING = """
 import { Zmart, StreamRejected, ApiError } from "./dist/index.js";
 const [url, topics, since, transport, last] = process.argv.slice(2);
@@ -62,7 +64,7 @@ try {
 ACTING = """
 import { createPrivateKey, sign } from "node:crypto";
 import { ApiError, Zmart } from "./dist/index.js";
-const [url, wallet, seed] = process.argv.slice(2);
+const [url, wallet, seed, picture] = process.argv.slice(2);
 const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), Buffer.from(seed, "hex")]);
 const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
 const zmart = new Zmart(url);
@@ -71,12 +73,14 @@ await zmart.connect(wallet, (text) => sign(null, Buffer.from(text), key).toStrin
 const me = await zmart.showMe();
 const page = await zmart.listMarkets({ state: "ACTIVE", limit: 1 });
 const market = page.markets[0];
+const shown = await zmart.uploadImage(market.id, Buffer.from(picture, "base64"));
+const image = Buffer.from(await zmart.showImage(shown.image_url.split("/").at(-1))).toString("base64");
 const quote = await zmart.showQuote(market.id, { outcome: "YES", target_cost: "1000000000" });
 const bought = await zmart.buyShares({ market_id: market.id, outcome: true, max_cost: quote.target_cost });
 const since = `${page.as_of.epoch}:0`; // From the beginning, so that there is something to hear.
 for await (const frame of zmart.follow(["trades", "me"], { since })) {
   const refused = refusal instanceof ApiError ? [refusal.status, refusal.code] : String(refusal);
-  console.log(JSON.stringify({ refused, me: me.wallet, quote, bought, received: frame.messages[0].type }));
+  console.log(JSON.stringify({ refused, me: me.wallet, image, quote, bought, received: frame.messages[0].type }));
   break;
 }
 """
@@ -491,6 +495,9 @@ async def test_python_signs_in_and_buys(trading: RecordedChain) -> None:
         assert (await zmart.show_me())["wallet"] == trading.wallet.address
         page = await zmart.list_markets(state="ACTIVE", limit=1)
         market = page["markets"][0]
+        shown = await zmart.upload_image(market["id"], PICTURE)
+        assert await zmart.show_image((shown["image_url"] or "").rpartition("/")[2]) == PICTURE
+        assert (await zmart.show_market_by_slug(market["slug"]))["image_url"] == shown["image_url"]
         quote = await zmart.show_quote(market["id"], outcome="YES", target_cost="1000000000")
         bought = await zmart.buy_shares(market_id=market["id"], outcome=True, max_cost="1000000000")
         assert bought["trade"]["shares_exact"] == quote["shares"]
@@ -513,7 +520,9 @@ async def _confirm(played: RecordedChain) -> None:
 async def test_typescript_signs_in_and_buys(trading: RecordedChain, typescript_client: Path) -> None:
     """Sign in with a wallet, list, quote, buy (to be signed), follow."""
     seed = bytes(trading.wallet.key)[:32].hex()
-    (result,) = await node(typescript_client, ACTING, trading.url, trading.wallet.address, seed)
+    picture = base64.b64encode(PICTURE).decode()
+    (result,) = await node(typescript_client, ACTING, trading.url, trading.wallet.address, seed, picture)
+    assert result["image"] == picture
     assert result["refused"] == [404, "not_found"]
     assert result["me"] == trading.wallet.address
     assert result["bought"]["trade"]["shares_exact"] == result["quote"]["shares"]

@@ -78,6 +78,11 @@ def test_psql_skips_only_writes() -> None:
             "moderate_comment",
             "moderate_wallet",
             "set_profile",
+            "set_market_image",
+            "save_event_group",
+            "delete_event_group",
+            "moderate_image",
+            "moderate_event_group",
             "find_api_key",
         )
     }

@@ -52,8 +52,8 @@ class Forum:
         """Decide about a post or a wallet."""
         return await self.send(wallet, f"/api/moderation/{path}", {"action": action, "reason": "Insults others."})
 
-    async def everything(self, post: str) -> str:
-        """Return all that a stranger and an analyst can read about a post."""
+    async def everything_in_the_api(self, post: str) -> str:
+        """Return all that a stranger can read about a post."""
         paths = (
             f"/api/markets/{ONE}/discussions",
             f"/api/markets/{ONE}/discussions?view=all",
@@ -63,10 +63,13 @@ class Forum:
             f"/rest/v1/discussions?select=*&market_id=eq.{ONE}",
             "/api/moderation/log",
         )
-        found = [(await self.client.get(path)).text for path in paths]
+        return "\n".join([(await self.client.get(path)).text for path in paths])
+
+    async def everything(self, post: str) -> str:
+        """Return all that a stranger and an analyst can read about a post."""
+        found = await self.everything_in_the_api(post)
         with self.log.database.connect("analyst") as analyst:
-            found.append(str(analyst.execute("select * from marts.discussions").fetchall()))
-        return "\n".join(found)
+            return found + str(analyst.execute("select * from marts.discussions").fetchall())
 
 
 @pytest.fixture
@@ -113,6 +116,21 @@ async def test_a_hidden_post_is_read_nowhere_until_it_is_restored(forum: Forum) 
     assert (await forum.decide(f"posts/{post}", "restore")).status_code == 409
 
 
+async def test_a_hidden_first_post_hides_its_thread(forum: Forum) -> None:
+    """Its replies are in no list and no message either, and nobody replies to them, until it is restored."""
+    post = await forum.post(ANN, INSULT)
+    reply = await forum.post(BOB, "A reply that quotes the insult", parent_id=post)
+    assert (await forum.decide(f"posts/{post}", "hide")).status_code == 200
+
+    for name in (post, reply):
+        assert "quotes the insult" not in await forum.everything_in_the_api(name)
+    answer = {"content": "A reply to the reply", "parent_id": reply}
+    assert (await forum.send(ANN, f"/api/markets/{ONE}/discussions", answer)).status_code == 404
+
+    assert (await forum.decide(f"posts/{post}", "restore")).status_code == 200
+    assert "quotes the insult" in await forum.everything_in_the_api(post)
+
+
 async def test_an_erased_text_leaves_its_digest(forum: Forum) -> None:
     """The text is in no table, the log has its SHA-256; it cannot be restored."""
     post = await insult(forum)
@@ -144,6 +162,27 @@ async def test_the_queue_is_for_moderators(forum: Forum) -> None:
     assert (await forum.send(address(4), f"/api/discussions/{post}/flag", {"reason": "Very rude"})).is_success
     (again,) = (await forum.send(MOD, "/api/moderation/queue", method="GET")).json()["posts"]
     assert (again["flags"], again["reasons"]) == (1, ["Very rude"])
+
+
+async def test_the_queue_is_read_in_pages(forum: Forum) -> None:
+    """The most reported first, none twice; a text that is no cursor is refused."""
+    posts = [await forum.post(ANN, f"Post {number}") for number in range(5)]
+    for place, post in enumerate(posts):
+        for reporter in range(4, 5 + place % 3):
+            assert (await forum.send(address(reporter), f"/api/discussions/{post}/flag", {"reason": "Rude"})).is_success
+
+    found, cursor = [], ""
+    while True:
+        page = (await forum.send(MOD, f"/api/moderation/queue?limit=2{cursor}", method="GET")).json()
+        found += [(one["id"], one["flags"]) for one in page["posts"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+
+    assert found == [(posts[2], 3), (posts[4], 2), (posts[1], 2), (posts[3], 1), (posts[0], 1)]
+    for text in ("x", "1", "-1-1", "1-", "9" * 10 + "-1", "١-١"):
+        answer = await forum.send(MOD, f"/api/moderation/queue?cursor={text}", method="GET")
+        assert answer.status_code == 400, text
 
 
 @pytest.mark.parametrize(
@@ -187,6 +226,8 @@ async def test_the_log_of_decisions_is_public(forum: Forum) -> None:
         "subject": "post",
         "post_id": post,
         "market_id": ONE,
+        "image_digest": None,
+        "event_slug": None,
         "user_wallet": ANN,
         "moderator_wallet": MOD,
         "reason": "Insults others.",

@@ -27,7 +27,9 @@ from zmart.run.export.store import FolderStore
 WRITES = "ZMART_WRITE_EXAMPLES"
 EVIDENCE = "QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"
 #: Reading operations whose answers are no JSON.
-NOT_JSON = {"stream", "showDocument", "getExportedFile", "getStatement"}
+NOT_JSON = {"stream", "showDocument", "getExportedFile", "getStatement", "showImage"}
+#: A PNG of one pixel in base64.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 Recorded = dict[str, dict[str, Any]]
 
 
@@ -161,10 +163,29 @@ class _Recorder:
         with contextlib.suppress(AssertionError):
             await self.call("setMarketMetadata", words, market=created["market"]["id"])
         self.recorded.setdefault("setMarketMetadata", {})["request"] = words
+        await self.illustrate(created["market"]["id"])
         await self.vote(created["market"]["id"] if proposed is None else proposed)
         self.recorded["resolveMarket"] = {"request": {"outcome": True, "ipfs_evidence_hash": EVIDENCE}}
         with contextlib.suppress(AssertionError):
             await self.call("resolveMarket", self.recorded["resolveMarket"]["request"], market=active)
+
+    async def illustrate(self, market: str) -> None:
+        """Show a picture of one pixel, and read the market by its slug."""
+        slug = (await self.client.get(f"/api/markets/{market}")).json()["slug"]
+        await self.call("showMarketBySlug", slug=slug)
+        await self.call("setMarketImage", {"content": PIXEL}, market=market)
+        digest = self.recorded["setMarketImage"]["response"]["image_url"].rpartition("/")[2]
+        reason = {"reason": "Shows somebody's face."}
+        await self.call("moderateImage", {"action": "hide", **reason}, digest=digest)
+        await self.call("removeMarketImage", market=market)
+        event = {"title": "Weather in Lisbon", "description": "What the sky does next.", "markets": [market]}
+        slug = (await self.call("createEvent", event))["slug"]
+        await self.call("replaceEvent", {**event, "title": "Weather in Lisbon, May"}, slug=slug)
+        await self.call("listEvents")
+        await self.call("showEvent", slug=slug)
+        await self.call("moderateEvent", {"action": "hide", **reason}, slug=slug)
+        await self.call("moderateEvent", {"action": "restore", **reason}, slug=slug)
+        await self.call("deleteEvent", slug=slug)
 
     async def vote(self, market: str) -> None:
         wallet = self.played.wallet

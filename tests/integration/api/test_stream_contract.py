@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from wallets import bearer
 
 from api.contract import asyncapi
 from api.live import messages, topics
+from devchain import demo_profiles
 from zmart.settings import Settings
 
 DOCUMENT = asyncapi.document()
@@ -89,6 +91,11 @@ async def _act(played: RecordedChain, client: httpx.AsyncClient) -> None:
     name = response.json()["discussion"]["id"]
     assert (await client.post(f"/api/discussions/{name}/vote", json={"vote": "up"})).is_success
     assert (await client.patch("/api/users/me", json={"display_name": "Ann"})).is_success
+    ours = played.fetch_all("select id from marts.markets where is_known limit 1")[0][0]
+    picture = base64.b64encode(demo_profiles.picture(ours)).decode()
+    assert (await client.put(f"/api/markets/{ours}/image", json={"content": picture})).is_success
+    event = {"title": "Weather in Lisbon", "markets": [ours]}
+    assert (await client.post("/api/events", json=event)).status_code == 201
     decision = {"action": "dismiss", "reason": "Nothing is wrong with it."}
     assert (await client.post(f"/api/moderation/posts/{name}", json=decision)).is_success
 
@@ -109,7 +116,8 @@ def _stage(played: RecordedChain) -> None:
             " where not exists (select from app.market_metadata as d where d.market_id = s.market_id) limit 1"
         )
         owner.execute(
-            "insert into raw.feed (seq, kind, ref, market_no) select raw.next_seq(), 'metadata', null, s.market_no"
+            "insert into raw.feed (seq, kind, ref, market_no, wallet_no)"
+            " select raw.next_seq(), 'metadata', null, s.market_no, d.wallet_no"
             " from app.market_metadata as d inner join raw.markets_seen as s using (market_id) limit 1"
         )
         owner.execute("notify zmart_feed")

@@ -23,6 +23,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from devchain import demo_profiles
 from devchain.market_plans import Tempo
 from tests.fix_browser import FLAGS
 from zmart import testing
@@ -121,6 +122,28 @@ class ConsoleStack:
                 " on conflict (market_id, wallet_no) do update set question = excluded.question",
                 [question, description, category, market],
             )
+
+    def decorate(self, market: str) -> str:
+        """Give a market a picture and an event, both with the longest names; return the event's slug."""
+        slug, picture = "w" * 69, demo_profiles.picture(market)
+        with self.stack.database.connect("postgres") as owner:
+            owner.execute(
+                "insert into app.images (digest, content, media_type, width, height, wallet_no)"
+                " select sha256(%(content)s), %(content)s, 'image/png', 64, 64, min(wallet_no) from raw.wallets_seen",
+                {"content": picture},
+            )
+            owner.execute(
+                "insert into app.event_groups (event_no, slug, title, description, wallet_no)"
+                " select 1, %(slug)s, repeat('W', 200), repeat('y', 2000), min(wallet_no) from raw.wallets_seen",
+                {"slug": slug},
+            )
+            owner.execute("insert into app.event_slugs (slug, event_no) values (%s, 1)", [slug])
+            owner.execute(
+                "insert into app.market_pages (market_no, image_digest, event_no, event_place)"
+                " select market_no, sha256(%s), 1, 1 from raw.markets_seen where market_id = %s",
+                [picture, market],
+            )
+        return slug
 
     # --- the process
 

@@ -25,7 +25,15 @@ SETTINGS = {
 #: Text of an alert: no space in it, longer than any screen.
 LONG_TEXT = "node-10.1.2.3-refuses-" + "x" * 300
 AMOUNT = re.compile(r"^[+−]?[\d,]+\.\d{3}$|^[<>]−?0\.001$")
-PATHS = ["/#/", "/#/markets", "/#/market/{market}", "/#/wallet/{wallet}", "/#/leaderboard", "/#/operator"]
+PATHS = [
+    "/#/",
+    "/#/markets",
+    "/#/market/{market}",
+    "/#/event/{event}",
+    "/#/wallet/{wallet}",
+    "/#/leaderboard",
+    "/#/operator",
+]
 
 PHONES: list[ViewportSize] = [{"width": 390, "height": 740}, {"width": 360, "height": 740}]
 FIND_WIDE = (FOLDER / "find_wide.js").read_text()
@@ -39,7 +47,13 @@ def places(stage: ConsoleStack) -> dict[str, str]:
         "select id from marts.markets where state = 'FINALIZED' and final_outcome is not null and is_known"
         " order by trades_count desc limit 1"
     )
-    return {"market": stage.open_market(), "final": final[0][0], "wallet": stage.busiest_wallet()}
+    market = stage.open_market()
+    return {
+        "market": market,
+        "final": final[0][0],
+        "wallet": stage.busiest_wallet(),
+        "event": stage.decorate(market),
+    }
 
 
 async def ready(page: Page, path: str) -> None:
@@ -139,6 +153,28 @@ async def serious_findings(page: Page) -> list[tuple[str, str]]:
         for one in result["violations"]
         if one["impact"] in ("serious", "critical")
     ]
+
+
+async def test_pictures_slugs_and_events_are_shown(stage: ConsoleStack, places: dict[str, str]) -> None:
+    """On the page of a market and in its row; the slug leads to the market, and the event to its markets."""
+    market = places["market"]
+    async with stage.page(f"/#/market/{market}") as page:
+        await ready(page, "/#/market/{market}")
+        for place in (".market-head", f'[data-market="{market}"]'):
+            picture = page.locator(f"{place} img.picture")
+            await expect(picture).to_be_visible()
+            await expect(picture).to_have_js_property("naturalWidth", 64)
+        await expect(page.locator(".picture:visible")).to_have_count(2)
+        slug = await page.locator(".slug-link").inner_text()
+        await page.locator(".event-link").click()
+        await expect(page).to_have_url(re.compile(f"#/event/{places['event']}$"))
+        await page.locator("a.event-market").click()
+        await expect(page).to_have_url(re.compile(market))
+        await page.goto(f"{stage.url}/#/market/{slug}")
+        await expect(page).to_have_url(re.compile(market))
+        await page.goto(f"{stage.url}/#/event/no-such-event")
+        await expect(page.locator("h1")).to_have_text("There is no such event")
+    assert [one for one in stage.complaints[page] if "404" not in one] == []
 
 
 async def test_a_decided_market_shows_its_outcome(stage: ConsoleStack, places: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from api.live import topics
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPOSURES = yaml.safe_load((ROOT / "sql_models" / "exposures.yml").read_text())["exposures"]
-#: Endpoints that read no mart: keys, limits, tokens, messages to sign, the status of a transaction, moderation.
+#: Endpoints that read no mart: keys, limits, tokens, messages to sign, the status of a transaction, moderation, images.
 WITHOUT_MARTS = {
     "/api/account/keys",
     "/api/account/limits",
@@ -23,6 +23,7 @@ WITHOUT_MARTS = {
     "/api/transactions/{signature}",
     "/api/moderation/queue",
     "/api/moderation/log",
+    "/api/images/{digest}",
 }
 
 

@@ -30,6 +30,8 @@ KINDS: Final = (
     "mart_stale",
     "moderation",
     "profile",
+    "market_page",
+    "event_group",
 )
 #: Kinds whose digest is stored, because their text may be erased.
 TEXTS: Final = frozenset(KINDS) - {"event", "retracted", "moved", "finalized_through", "mart_stale"}

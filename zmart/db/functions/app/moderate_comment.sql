@@ -27,6 +27,7 @@ begin
     elsif p_action is distinct from 'dismiss' then
         raise exception 'an action on a post must be hide, restore, erase or dismiss' using errcode = 'ZM422';
     end if;
+    delete from app.open_reports where comment_no = p_comment_no;
     return app.append_moderation(
         p_action, 'post', p_comment_no, v_comment.market_no, v_comment.wallet_no, v_moderator_no, p_reason
     );

@@ -17,8 +17,12 @@ begin
         raise exception 'there is no market %', p_market using errcode = 'ZM404';
     end if;
     if p_parent_no is not null then
-        select coalesce(root_no, comment_no) into v_root_no from app.comments
-        where comment_no = p_parent_no and market_no = v_market_no and deleted_at is null and hidden_at is null;
+        select coalesce(c.root_no, c.comment_no) into v_root_no from app.comments as c
+        where
+            c.comment_no = p_parent_no and c.market_no = v_market_no and c.deleted_at is null and c.hidden_at is null
+            and not exists (
+                select from app.comments as t where t.comment_no = c.root_no and t.hidden_at is not null
+            );
         if v_root_no is null then
             raise exception 'there is no comment % under this market', p_parent_no using errcode = 'ZM404';
         end if;

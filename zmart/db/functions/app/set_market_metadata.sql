@@ -10,6 +10,7 @@ declare
     v_market_no int;
     v_creator text;
     v_anchored text;
+    v_slug text;
     v_seq bigint;
 begin
     perform raw.take_writer();
@@ -27,12 +28,13 @@ begin
     elsif v_anchored <> p_question_cid then
         raise exception 'the market was created with another text, which has the content id %. Send exactly that text', v_anchored using errcode = 'ZM409';
     end if;
+    v_slug := app.assign_market_slug(p_market_id, v_wallet_no, p_question, v_creator is not null);
     insert into app.market_metadata
-        (market_id, wallet_no, question, description, category, tags, ends_at, question_cid)
-    values (p_market_id, v_wallet_no, p_question, p_description, p_category, p_tags, p_ends_at, p_question_cid)
+        (market_id, wallet_no, question, description, category, tags, ends_at, question_cid, slug)
+    values (p_market_id, v_wallet_no, p_question, p_description, p_category, p_tags, p_ends_at, p_question_cid, v_slug)
     on conflict (market_id, wallet_no) do update set
         question = excluded.question, description = excluded.description, category = excluded.category,
-        tags = excluded.tags, ends_at = excluded.ends_at, question_cid = excluded.question_cid;
+        tags = excluded.tags, ends_at = excluded.ends_at, question_cid = excluded.question_cid, slug = excluded.slug;
     if v_market_no is null then
         return null;
     end if;
