@@ -53,13 +53,17 @@ class StartPositions:
         for topics, since in starts:
             for topic in topics:
                 self._seq_by_topic[topic] = min(since.seq, self._seq_by_topic.get(topic, since.seq))
+        self._has_several = len(starts) > 1
         #: Distinct positions, the earliest first.
         self.positions = sorted({since for _, since in starts}, key=lambda since: since.seq)
         self._newest = self.positions[-1].seq if len(self.positions) > 1 else -1
 
     def common_position(self, sent: feed.FeedPosition | None) -> feed.FeedPosition | None:
-        """Return the position that serves all topics, given that of the last missed frame; None if each has it."""
-        if len(self.positions) == 1:
+        """Return the position that serves all topics, given that of the last missed frame; None for a single list.
+
+        The client of several lists waits for it, even if its lists resume from the same position.
+        """
+        if not self._has_several:
             return None
         newest = self.positions[-1]
         return newest if sent is None or sent.seq < newest.seq else sent

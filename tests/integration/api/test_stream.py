@@ -489,6 +489,23 @@ async def test_each_list_of_topics_resumes_from_its_own_position(markets: Log, s
     await reader.leave()
 
 
+async def test_lists_with_the_same_position_have_it_together(markets: Log, services: AppServices) -> None:
+    """The client need not know that their positions are the same."""
+    _, last = markets.head()
+    position = feed.FeedPosition.parse(markets.position())
+    trades, status = frozenset({"trades"}), frozenset({"status"})
+    starts = sse.StartPositions([(trades, position), (status, position)])
+    reader = SseReader(services, "", chunks=sse.events(services.hub, trades | status, "192.0.2.1", starts))
+    markets.buy(1, 2)
+    await markets.deliver()
+    assert (await reader.next()).data["seq"] == last + 1
+    markets.buy(1, 2)
+    await markets.deliver()
+    assert (await reader.next()).data["seq"] == last + 2
+    assert [position.seq for position in reader.positions] == [last + 1]
+    await reader.leave()
+
+
 async def test_lists_whose_positions_are_of_another_log_get_every_entry(markets: Log, services: AppServices) -> None:
     """After the resync nothing is left out, although the entries' seqs are below those of the positions."""
     epoch, last = markets.head()
