@@ -22,6 +22,7 @@ from bench import (
     reads,
     rebuild,
     startup,
+    stream_bytes,
     webhook,
 )
 from zmart import errors
@@ -44,6 +45,7 @@ ALL: tuple[Figure, ...] = (
     live.FIGURE,
     finality.FIGURE,
     fanout.FIGURE,
+    stream_bytes.FIGURE,
     connections.FIGURE,
     keepers.FIGURE,
     startup.FIGURE,

@@ -4,7 +4,7 @@
 
 The generator supports only the constructs that these documents use: objects, arrays, unions, enums, references. It
 stops at anything else and prints it, so that a client never falls back to `any` unnoticed. Deprecated paths of an
-operation are omitted (ADR 16).
+operation, and deprecated parameters, are omitted (ADR 16).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def operations() -> Iterator[Operation]:
         for method, operation in methods.items():
             if operation["deprecated"] or operation["operationId"] in STREAMS:
                 continue
-            parameters = operation.get("parameters", [])
+            parameters = [one for one in operation.get("parameters", []) if not one.get("deprecated")]
             content = next(one["content"] for status, one in operation["responses"].items() if status.startswith("2"))
             body = operation.get("requestBody", {}).get("content", {}).get(JSON)
             yield Operation(

@@ -21,7 +21,8 @@ step() {
 no_addresses() {
     # A lock or a source that names a registry, or a path of someone's machine, works for one person only.
     ! grep -nE 'https?://[^ "]+\.(whl|tgz|tar\.gz)|--(extra-)?index-url|"resolved": *"http' \
-        requirements*.lock pyproject.toml Makefile deploy/*.sh
+        $(find . -maxdepth 4 \( -name "*.lock" -o -name package-lock.json \) -not -path "*/node_modules/*" \
+            -not -path "./.venv*/*") pyproject.toml Makefile deploy/*.sh
 }
 
 parse_models() {

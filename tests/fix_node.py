@@ -1,6 +1,7 @@
 """Node for tests that use the API as a frontend does.
 
 packages     a folder with Anchor in its node_modules
+contract_tools  a folder with tools of others that read the contract
 axe          the source of axe-core, which a browser can run
 unixfs       a folder with another implementation of IPFS' names in its node_modules, and names.mjs
 """
@@ -16,6 +17,7 @@ import pytest
 PEERS = Path(__file__).parents[1] / "bench" / "peers"
 CLIENT = Path(__file__).parents[1] / "clients" / "typescript"
 UNIXFS = Path(__file__).parent / "peers" / "unixfs"
+CONTRACT = Path(__file__).parent / "peers" / "contract"
 AXE = Path(__file__).parent / "peers" / "axe"
 
 
@@ -28,7 +30,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("npm")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PEERS / name, folder)
-    return _npm_install(folder, "ci")
+    return install_packages(folder, "ci")
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +40,17 @@ def unixfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unixfs")
     for name in ("package.json", "names.mjs"):
         shutil.copy(UNIXFS / name, folder)
-    return _npm_install(folder, "install", "--no-package-lock")
+    return install_packages(folder, "install", "--no-package-lock")
+
+
+@pytest.fixture(scope="session")
+def contract_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Redocly, openapi-typescript and a compiler; skips if npm or the packages are not available."""
+    _require_node()
+    folder = tmp_path_factory.mktemp("contract")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(CONTRACT / name, folder)
+    return install_packages(folder, "ci")
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +59,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     _require_node()
     folder = tmp_path_factory.mktemp("axe")
     shutil.copy(AXE / "package.json", folder)
-    _npm_install(folder, "install", "--no-package-lock")
+    install_packages(folder, "install", "--no-package-lock")
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
@@ -56,7 +68,8 @@ def _require_node() -> None:
         pytest.skip("node and npm are not installed")
 
 
-def _npm_install(folder: Path, *command: str) -> Path:
+def install_packages(folder: Path, *command: str) -> Path:
+    """Run a command of npm in a folder and return it; skips if the packages are not available."""
     options = ["--no-audit", "--no-fund", "--ignore-scripts"]
     try:
         subprocess.run(["npm", *command, *options], cwd=folder, check=True, capture_output=True, timeout=180)
@@ -71,7 +84,7 @@ def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _require_node()
     folder = tmp_path_factory.mktemp("typescript") / "client"
     shutil.copytree(CLIENT, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    _npm_install(folder, "install", "--no-package-lock")
+    install_packages(folder, "install", "--no-package-lock")
     compiled = subprocess.run(
         ["node", "node_modules/typescript/bin/tsc"],
         cwd=folder,

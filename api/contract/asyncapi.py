@@ -41,6 +41,7 @@ TOPICS: Final[Mapping[str, str]] = {
     "discussions": "`discussions:<id>`: posts under one market.",
     "status": "Finality, stale marts, events of the whole protocol.",
 }
+_PARTS: Final = "A topic, a dot and a type of message, such as `markets.market_update`, is the part with this type."
 #: RFC 6455 section 7.4, and this project's own from 4000; never 1000, because older clients do not reconnect after it.
 _CLOSES: Final[Mapping[int, str]] = {
     websocket_session.CLOSE_RESTART: "The process shuts down; reconnect with your position, to any process.",
@@ -100,6 +101,7 @@ def _channels() -> Document:
                 name: {"$ref": f"#/components/messages/{name}"} for name in [*server_messages, *client_messages]
             },
             "x-topics": dict(TOPICS),
+            "x-topic-parts": _PARTS,
             "bindings": {"ws": {"query": {"type": "object", "properties": _query()}}},
         },
         "stream": {
@@ -108,11 +110,11 @@ def _channels() -> Document:
             "description": (
                 "The id of an event is its `position`; `Last-Event-ID` or `since` resumes. Frames have no event "
                 "name; `welcome` is a frame without messages. While no frame is due, the server sends comments "
-                "with the current id."
+                "with the current id. Several lists of topics, each with its own `since`, are sent by repeating both "
+                "parameters; after the missed frames an id without data is the position of all topics."
             ),
             "servers": [{"$ref": "#/servers/api"}, {"$ref": "#/servers/ws"}],
             "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in [*_FRAMES, *_EVENTS]},
-            "bindings": {"http": {"query": {"type": "object", "properties": _query()}}},
         },
     }
 
@@ -139,13 +141,14 @@ def _operations() -> Document:
             "channel": {"$ref": "#/channels/stream"},
             "summary": "Messages of the server over server-sent events.",
             "messages": of("stream", [*_FRAMES, *_EVENTS]),
+            "bindings": {"http": {"method": "GET", "query": {"type": "object", "properties": _query()}}},
         },
     }
 
 
 def _query() -> Document:
     shown = {
-        "topics": f"Comma-separated list of {topics.KNOWN_TOPICS}; at most {topics.MAX_TOPICS}.",
+        "topics": f"Comma-separated list of {topics.KNOWN_TOPICS}; at most {topics.MAX_TOPICS}. {_PARTS}",
         "since": "A `position` to resume from.",
     }
     shown |= {"token": "An access token or an API key.", "ticket": "A ticket of POST /api/auth/ticket."}

@@ -44,6 +44,8 @@ _LEGACY_PATH_NOTE: Final = " Alias of {canonical}; new clients use that path."
 _INSTANT: Final = "2026-01-31T12:00:00+00:00"
 #: Aliases that the document omits: an address such as /api/discussions/ipfs/edits would match two paths.
 _AMBIGUOUS_ALIASES: Final = frozenset({"/api/discussions/ipfs/{cid}"})
+#: Parameters that have another name now, by operation.
+_DEPRECATED_PARAMETERS: Final = frozenset({("listHolders", "side")})
 #: Errors that only some operations can return, by operation or tag.
 _CODE_OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "program_refused": ("acting",),
@@ -201,6 +203,8 @@ def _parameter(source: Document, operation: str) -> Document:
         "description": source.get("description") or examples.PARAMETERS[source["name"]].description,
         "schema": schema,
     }
+    if (operation, source["name"]) in _DEPRECATED_PARAMETERS:
+        parameter["deprecated"] = True
     return parameter | {"example": examples.parameter(source["name"], operation, schema)}
 
 
@@ -307,7 +311,18 @@ def _schemas(named: Mapping[str, Any]) -> dict[str, Any]:
     shapes = [getattr(schemas, name) for name in schemas.__all__]
     structs = [shape for shape in shapes if isinstance(shape, type) and issubclass(shape, msgspec.Struct)]
     _, found = msgspec.json.schema_components(structs, ref_template=_SCHEMA)
-    return {name: found[name] for name in named}
+    return {name: _with_constants(found[name]) for name in named}
+
+
+def _with_constants(schema: Any) -> Any:
+    """Return a schema with `const` for each list of a single value: generators refuse an enumeration of booleans."""
+    if isinstance(schema, list):
+        return [_with_constants(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if isinstance(values := schema.get("enum"), list) and len(values) == 1:
+        schema = {("const" if key == "enum" else key): (values[0] if key == "enum" else schema[key]) for key in schema}
+    return {key: _with_constants(value) for key, value in schema.items()}
 
 
 def _schema(source: Any, *, nullable: bool = True) -> Any:

@@ -34,6 +34,7 @@ _LENGTH_16, _LENGTH_64 = 126, 127
 class StreamMessage(NamedTuple):
     """One finished message and the topics whose subscribers receive it."""
 
+    #: Whole topics, and their parts with the type of the message.
     topics: tuple[str, ...]
     #: A newer message replaces older ones with the same key; None for a message of the log.
     state_key: str | None

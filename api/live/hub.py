@@ -206,7 +206,7 @@ class Hub:
             window = await self._replay_window(position, client.topics, client)
             yield frames_for_topics(window, client.topics)
             position = window.position
-        await self._wait_until_reached(position, client)
+        await self.wait_until_reached(position, client)
         start = await self.subscribe(client)
         self._check_position(position, start)
         client.most_frames = REPLAY_QUEUE_FRAMES
@@ -215,6 +215,17 @@ class Hub:
                 yield frames
         finally:
             client.most_frames = QUEUE_FRAMES
+
+    async def wait_until_reached(self, position: feed.FeedPosition, client: StreamClient) -> None:
+        """Wait until the hub reaches a position of the log; raise ResyncRequired if the log does not contain it."""
+        if self._has_reached(position):
+            return
+        await self._replay_window(position, frozenset(), client)
+        self._change_signal.notify()
+        while not self._has_reached(position):
+            if client.closed is not None:
+                raise StreamClosed(client.closed)
+            await self._moved.wait()
 
     async def replay(
         self, client: StreamClient, after: feed.FeedPosition, until: feed.FeedPosition, topics: frozenset[str]
@@ -325,17 +336,6 @@ class Hub:
         """Return whether the gap is so small that the queue can hold new entries while the gap is replayed."""
         current = self._position
         return current is None or position.epoch != current.epoch or current.seq - position.seq < QUEUE_FRAMES
-
-    async def _wait_until_reached(self, position: feed.FeedPosition, client: StreamClient) -> None:
-        """Wait until the hub reaches a position of the log; raise ResyncRequired if the log does not contain it."""
-        if self._has_reached(position):
-            return
-        await self._replay_window(position, frozenset(), client)
-        self._change_signal.notify()
-        while not self._has_reached(position):
-            if client.closed is not None:
-                raise StreamClosed(client.closed)
-            await self._moved.wait()
 
     def _has_reached(self, position: feed.FeedPosition) -> bool:
         current = self._position

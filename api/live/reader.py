@@ -12,6 +12,7 @@ from zmart.db import feed, queries
 
 from ..reads import statements
 from ..reads.database import ReadDatabase
+from . import topics as topic_names
 from .frames import LogWindow, StreamMessage
 
 
@@ -36,6 +37,14 @@ class Snapshot(NamedTuple):
 WINDOW_ENTRIES = 200
 
 _SQL = queries.load("api.live", "live.sql")
+#: The type of the state that a snapshot has, by the first word of the topic.
+_SNAPSHOT_TYPES: Mapping[str, str] = {
+    "market": "market_state",
+    "votes": "vote_tally",
+    "wallet": "position_update",
+    "me": "position_update",
+    "status": "status",
+}
 #: The states that are sent when they change and when a client subscribes.
 _STATES = ("market_state", "vote_tally", "position")
 
@@ -110,7 +119,8 @@ class LogReader:
     async def _window(
         self, database: ReadDatabase, after: feed.FeedPosition, topics: frozenset[str] | None
     ) -> LogWindow:
-        rows = await database.rows(_WINDOW, {"after": after.seq, "topics": None if topics is None else list(topics)})
+        names = None if topics is None else sorted({topic_names.whole(topic) for topic in topics})
+        rows = await database.rows(_WINDOW, {"after": after.seq, "topics": names})
         if not rows:
             raise _no_log()
         epoch, head_seq, head_mark, after_mark = rows[0][:4]
@@ -120,12 +130,22 @@ class LogReader:
 
     async def snapshot(self, topics: frozenset[str]) -> Snapshot:
         """Return the states of these topics and the end of the log at that moment, with one statement."""
-        rows = await self._database.rows(_SNAPSHOT, {"topics": list(topics)})
+        rows = await self._database.rows(_SNAPSHOT, {"topics": _with_state(topics)})
         if not rows:
             raise _no_log()
         return Snapshot(
             feed.FeedPosition(*rows[0][:3]), tuple(TopicState(*row[3:]) for row in rows if row[3] is not None)
         )
+
+
+def _with_state(topics: frozenset[str]) -> list[str]:
+    """Return the whole topics whose state a snapshot of these topics and parts has."""
+    found = set()
+    for name in topics:
+        topic, separator, message_type = name.partition(topic_names.PART_SEPARATOR)
+        if not separator or _SNAPSHOT_TYPES.get(topic.partition(":")[0]) == message_type:
+            found.add(topic)
+    return sorted(found)
 
 
 def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> LogWindow:
@@ -142,7 +162,11 @@ def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[
 
 
 def _messages(rows: list[tuple[Any, ...]]) -> list[StreamMessage]:
-    return [StreamMessage(tuple(topics), key, kind, text) for _, _, topics, key, kind, text, _ in rows if topics]
+    return [
+        StreamMessage((*topics, *(topic_names.part(topic, kind) for topic in topics)), key, kind, text)
+        for _, _, topics, key, kind, text, _ in rows
+        if topics
+    ]
 
 
 def _no_log() -> errors.Unavailable:

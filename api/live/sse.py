@@ -5,7 +5,9 @@
     id: position           event: resync   {"reason", "epoch", "seq", "position"}: read the state again, continue here
                            event: close    {"reason"}: reconnect with the last id (slow, shutdown,
                                            token_expired: with a new token; key_revoked: with another API key)
-    id: position           (no data)       every 15 s of silence, so that an idle client's position advances
+    id: position           (no data)       every 15 s of silence, so that an idle client's position advances; and
+                                           after the missed entries of a client whose lists of topics resume from
+                                           several positions: from this one on, one position is enough
 
 The browser sends the last id back by itself (`Last-Event-ID`). An id is sent only after everything up to it, so the
 entries after it are exactly those that the client has not received.
@@ -51,9 +53,24 @@ class StartPositions:
         for topics, since in starts:
             for topic in topics:
                 self._seq_by_topic[topic] = min(since.seq, self._seq_by_topic.get(topic, since.seq))
+        self._has_several = len(starts) > 1
         #: Distinct positions, the earliest first.
         self.positions = sorted({since for _, since in starts}, key=lambda since: since.seq)
         self._newest = self.positions[-1].seq if len(self.positions) > 1 else -1
+
+    def common_position(self, sent: feed.FeedPosition | None) -> feed.FeedPosition | None:
+        """Return the position that serves all topics, given that of the last missed frame; None for a single list.
+
+        The client of several lists waits for it, even if its lists resume from the same position.
+        """
+        if not self._has_several:
+            return None
+        newest = self.positions[-1]
+        return newest if sent is None or sent.seq < newest.seq else sent
+
+    def forget(self) -> None:
+        """Leave out nothing from now on: the positions are of another log."""
+        self._newest = -1
 
     def filter(self, frames: list[Frame]) -> list[Frame]:
         """Return the frames with the messages after the positions of their topics."""
@@ -132,10 +149,18 @@ async def _initial_events(hub: Hub, client: StreamClient, starts: StartPositions
         since, *later = starts.positions
         for position in later:
             await hub.check_position(position, client)
+        if later:
+            # The missed entries end where the hub is, so they include those between the positions.
+            await hub.wait_until_reached(later[-1], client)
+        sent = None
         async for frames in hub.resume(client, since):
             if missed := starts.filter(frames):
+                sent = missed[-1].position
                 yield _chunk(missed)
+        if (common := starts.common_position(sent)) is not None:
+            yield _event(comment="one position", position=common)
     except ResyncRequired as resync:
+        starts.forget()
         yield _resync(resync.reason, await hub.subscribe(client))
 
 
@@ -151,6 +176,8 @@ async def _live_events(
             # Nothing is queued, so everything for this client up to here has been sent.
             yield _event(comment="ping", position=hub.position)
         except ResyncRequired as resync:
+            if starts is not None:
+                starts.forget()
             yield _resync(resync.reason, resync.found)
         else:
             if starts is not None:

@@ -236,9 +236,9 @@ def activity_statement(of: Literal["market", "wallet"], page: PageRequest) -> st
     )
 
 
-def holders_statement(side: Literal["YES", "NO"] | None, page: PageRequest) -> str:
-    """Return the statement for a page of holders of one side, or of both sides together."""
-    sort_key = {"YES": "h.shares_yes", "NO": "h.shares_no", None: "(h.shares_yes + h.shares_no)"}[side]
+def holders_statement(outcome: Literal["YES", "NO"] | None, page: PageRequest) -> str:
+    """Return the statement for a page of holders of one outcome, or of both together."""
+    sort_key = {"YES": "h.shares_yes", "NO": "h.shares_no", None: "(h.shares_yes + h.shares_no)"}[outcome]
     return statements.compose(
         "holders",
         sort_key=sort_key,

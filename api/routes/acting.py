@@ -53,14 +53,15 @@ async def buy_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: shap
     shares = None if isinstance(data.shares, msgspec.UnsetType) else _shares(data.shares)
     max_cost = trading.parse_amount("max_cost", data.max_cost)
     market = await preparer.market(parameters.market(data.market_id))
-    buy = trading.buy(market.pool, yes=data.outcome, shares=shares, max_cost=max_cost)
+    yes = shapes.is_yes(data.outcome)
+    buy = trading.buy(market.pool, yes=yes, shares=shares, max_cost=max_cost)
     prepared = await preparer.prepare(
         "buy_shares",
         signed_in.wallet,
         _trading_accounts(market, signed_in.wallet),
-        {"outcome": data.outcome, "target_cost": buy.target_cost},
+        {"outcome": yes, "target_cost": buy.target_cost},
     )
-    trade = _proposed_trade(market, signed_in.wallet, "buy", yes=data.outcome, trade=buy.trade, limit=buy.target_cost)
+    trade = _proposed_trade(market, signed_in.wallet, "buy", yes=yes, trade=buy.trade, limit=buy.target_cost)
     return shapes.UnsignedTrade(**_unsigned_fields(prepared), trade=trade)
 
 
@@ -78,14 +79,15 @@ async def sell_shares(preparer: FromPreparer, signed_in: FromSignedIn, data: sha
     """
     shares, least = _shares(data.shares), trading.parse_amount("min_proceeds", data.min_proceeds)
     market = await preparer.market(parameters.market(data.market_id))
-    trade = trading.sell(market.pool, yes=data.outcome, shares=shares, min_proceeds=least)
+    yes = shapes.is_yes(data.outcome)
+    trade = trading.sell(market.pool, yes=yes, shares=shares, min_proceeds=least)
     prepared = await preparer.prepare(
         "sell_shares",
         signed_in.wallet,
         _trading_accounts(market, signed_in.wallet),
-        {"outcome": data.outcome, "shares_to_sell": shares, "min_proceeds": least},
+        {"outcome": yes, "shares_to_sell": shares, "min_proceeds": least},
     )
-    proposed = _proposed_trade(market, signed_in.wallet, "sell", yes=data.outcome, trade=trade, limit=least)
+    proposed = _proposed_trade(market, signed_in.wallet, "sell", yes=yes, trade=trade, limit=least)
     return shapes.UnsignedTrade(**_unsigned_fields(prepared), trade=proposed)
 
 
@@ -160,8 +162,8 @@ async def resolve_market(
 ) -> shapes.UnsignedOnMarket:
     """Return a proposal of an outcome; anyone may propose one for an active market, once (protocol.md 1.4.7)."""
     if data.outcome is None:
-        raise errors.InvalidParameter("outcome", "expected true or false; INVALID cannot be proposed on chain")
-    args = {"proposed_outcome": data.outcome, "ipfs_evidence_hash": data.ipfs_evidence_hash.encode()}
+        raise errors.InvalidParameter("outcome", "expected YES or NO; INVALID cannot be proposed on chain")
+    args = {"proposed_outcome": shapes.is_yes(data.outcome), "ipfs_evidence_hash": data.ipfs_evidence_hash.encode()}
     return await _prepare_step("resolve_market", "resolver", preparer, database, signed_in.wallet, market, args)
 
 
@@ -262,8 +264,8 @@ def _proposed_trade(
         on_chain_address=market.address,
         user_wallet=wallet,
         trade_type=kind,
-        outcome=yes,
-        side="YES" if yes else "NO",
+        outcome="YES" if yes else "NO",
+        outcome_bool=yes,
         shares=trade.shares,
         shares_exact=str(trade.shares),
         cost=trade.total,

@@ -50,8 +50,9 @@ async def stream(
         str,
         QueryParameter(
             name="topics",
-            description=f"Comma-separated list of {topics.KNOWN_TOPICS}. Several lists, each with its own `since`, are "
-            "sent by repeating both parameters.",
+            description=f"Comma-separated list of {topics.KNOWN_TOPICS}. `markets.market_update` is the part of a "
+            "topic with one type of message. Several lists, each with its own `since`, are sent by repeating both "
+            "parameters.",
         ),
     ] = "",
     since: Since = None,
@@ -74,7 +75,7 @@ async def stream(
         raise errors.TooManyRequests(delay, {})
     identity = None
     presented = _bearer(authorization) or token
-    if topics.ME in requested or is_api_key(presented or ""):
+    if any(topics.is_me(topic) for topic in requested) or is_api_key(presented or ""):
         authenticator = StreamAuthenticator(services.auth.tokens, services.auth.tickets, services.auth.api_keys)
         identity = await authenticator.authenticate(token=presented, ticket=ticket)
     resolved = [(topics.resolve_me(topics.parse(text), identity), position) for text, position in lists]

@@ -35,11 +35,21 @@ AnchoredHash = Annotated[
 ]
 
 
+OutcomeChoice = Annotated[
+    Side | bool, Meta(description="YES or NO; true and false, which earlier clients send, mean the same.")
+]
+
+
+def is_yes(outcome: OutcomeChoice) -> bool:
+    """Return whether a request's outcome is YES."""
+    return outcome == "YES" if isinstance(outcome, str) else outcome
+
+
 class BuyShares(Struct, kw_only=True):
     """A purchase: of `shares` for at most `max_cost`, or of the shares that `max_cost` buys."""
 
     market_id: MarketIdText
-    outcome: Annotated[bool, Meta(description="true for YES.")]
+    outcome: OutcomeChoice
     max_cost: Annotated[Amount, Meta(description="The most you pay in lamports, fees included.")]
     shares: (
         Annotated[Amount, Meta(description="Nine decimals; at least 1000000. Default: the shares that max_cost buys.")]
@@ -51,7 +61,7 @@ class SellShares(Struct, kw_only=True):
     """A sale of `shares` for at least `min_proceeds`."""
 
     market_id: MarketIdText
-    outcome: Annotated[bool, Meta(description="true for YES.")]
+    outcome: OutcomeChoice
     shares: Annotated[Amount, Meta(description="Nine decimals; at least 1000000.")]
     min_proceeds: Annotated[Amount, Meta(description="The least you receive in lamports, after fees.")] = 0
 
@@ -82,7 +92,7 @@ class CreateMarket(Struct, kw_only=True):
 class ResolveMarket(Struct, kw_only=True):
     """A proposed outcome and its evidence."""
 
-    outcome: Annotated[bool | None, Meta(description="true for YES; null (INVALID) cannot be proposed on chain.")]
+    outcome: OutcomeChoice | None
     ipfs_evidence_hash: AnchoredHash
 
 
@@ -181,8 +191,8 @@ class ProposedTrade(Struct, kw_only=True):
     on_chain_address: str
     user_wallet: str
     trade_type: Literal["buy", "sell"]
-    outcome: bool
-    side: Side
+    outcome: Side
+    outcome_bool: Annotated[bool, Meta(description="true for YES.")]
     shares: int
     shares_exact: Exact
     cost: Annotated[int, Meta(description="Lamports paid or received, fees included.")]

@@ -56,6 +56,6 @@ class Problem(Struct, kw_only=True):
     path: str
     details: list[FieldProblem] | UnsetType = msgspec.UNSET
     success: Annotated[
-        Literal[False] | UnsetType,
-        Meta(description="On paths of the earlier vote aggregator, with a sentence in error."),
+        bool | UnsetType,
+        Meta(description="false, on paths of the earlier vote aggregator, with a sentence in error."),
     ] = msgspec.UNSET

@@ -175,7 +175,7 @@ def main() -> None:
     send_official_step(admin, "admin", "approve_proposal", market)
     send_official_step(admin, "authority", "activate_market", market)
 
-    order = {"market_id": market, "outcome": True, "shares": str(5 * SOL), "max_cost": str(10 * SOL)}
+    order = {"market_id": market, "outcome": "YES", "shares": str(5 * SOL), "max_cost": str(10 * SOL)}
     bought = creator.post("/api/trades/buy", order)
     creator.land(bought)
     print(f"bought {bought['trade']['shares_exact']} YES for {bought['trade']['cost_exact']} lamports")
@@ -190,7 +190,7 @@ def main() -> None:
     # The program accepts no outcome in the second in which trading began (protocol.md 1.4.7).
     began = datetime.datetime.fromisoformat(active["activated_at"]).timestamp()
     wait_until("a second of trading", "/health", lambda _: clock() > began)
-    evidence = {"outcome": True, "ipfs_evidence_hash": created["market"]["ipfs_question_hash"]}
+    evidence = {"outcome": "YES", "ipfs_evidence_hash": created["market"]["ipfs_question_hash"]}
     creator.land(creator.post(f"/api/markets/{market}/resolve", evidence))
     wait_until("the resolution", f"/api/markets/{market}", lambda answer: answer["state"] == "RESOLVING")
     period = int(wait_until("the configuration", "/api/protocol", lambda _: True)["dispute_period"])

@@ -15,7 +15,7 @@ import httpx
 
 from . import types
 from .requests import Requests
-from .stream import OnResync, Stream, Transport
+from .stream import OnResync, Since, Stream, Transport
 
 #: The call that renews a session: it needs no access token, and its refusal ends the session.
 _REFRESH_PATH = "/api/auth/refresh"
@@ -96,9 +96,14 @@ class Zmart(Requests):
         return self._session
 
     def follow(
-        self, *topics: str, since: str | None = None, transport: Transport = "sse", on_resync: OnResync | None = None
+        self, *topics: str, since: Since | None = None, transport: Transport = "sse", on_resync: OnResync | None = None
     ) -> Stream:
-        """Return a stream with a frame for each entry of the log: `async for frame in zmart.follow("trades")`."""
+        """Return a stream with a frame for each entry of the log: `async for frame in zmart.follow("trades")`.
+
+        `since` is a position for all topics, or a dictionary with a position for each topic: the entries after it come
+        first. `markets.market_update` is the part of a topic with one type of message. Raises ValueError if a topic
+        has no position in the dictionary.
+        """
         return Stream(
             self.url,
             topics,

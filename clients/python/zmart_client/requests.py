@@ -597,18 +597,20 @@ class Requests:
         self,
         market: str,
         *,
-        side: Literal["YES", "NO"] | None = None,
+        outcome: Literal["YES", "NO"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Holders:
         """List a market's holders.
 
-        List the largest first, by shares of the side or of both together.
+        List the largest first, by shares of the outcome or of both together.
         """
         return cast(
             "Holders",
             await self._transport.request(
-                "GET", f"/api/markets/{_quoted(market)}/holders", query={"side": side, "limit": limit, "cursor": cursor}
+                "GET",
+                f"/api/markets/{_quoted(market)}/holders",
+                query={"outcome": outcome, "limit": limit, "cursor": cursor},
             ),
         )
 

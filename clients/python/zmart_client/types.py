@@ -166,8 +166,8 @@ class BuyShares(TypedDict):
 
     market_id: str
     """A market's 64 hexadecimal digits, or the address of its account."""
-    outcome: bool
-    """true for YES."""
+    outcome: Literal["NO", "YES"] | bool
+    """YES or NO; true and false, which earlier clients send, mean the same."""
     max_cost: int | str
     """The most you pay in lamports, fees included."""
     shares: NotRequired[int | str]
@@ -1958,8 +1958,8 @@ class Problem(TypedDict):
     timestamp: str
     path: str
     details: NotRequired[list[FieldProblem]]
-    success: NotRequired[Literal[False]]
-    """On paths of the earlier vote aggregator, with a sentence in error."""
+    success: NotRequired[bool]
+    """false, on paths of the earlier vote aggregator, with a sentence in error."""
 
 
 class Profile(TypedDict):
@@ -2062,8 +2062,9 @@ class ProposedTrade(TypedDict):
     on_chain_address: str
     user_wallet: str
     trade_type: Literal["buy", "sell"]
-    outcome: bool
-    side: Literal["NO", "YES"]
+    outcome: Literal["NO", "YES"]
+    outcome_bool: bool
+    """true for YES."""
     shares: int
     shares_exact: str
     """The integer beside it, exactly."""
@@ -2299,8 +2300,7 @@ class ReportedPost(TypedDict):
 class ResolveMarket(TypedDict):
     """A proposed outcome and its evidence."""
 
-    outcome: bool | None
-    """true for YES; null (INVALID) cannot be proposed on chain."""
+    outcome: Literal["NO", "YES"] | bool | None
     ipfs_evidence_hash: str
     """A CIDv0, exactly 46 characters."""
 
@@ -2357,8 +2357,8 @@ class SellShares(TypedDict):
 
     market_id: str
     """A market's 64 hexadecimal digits, or the address of its account."""
-    outcome: bool
-    """true for YES."""
+    outcome: Literal["NO", "YES"] | bool
+    """YES or NO; true and false, which earlier clients send, mean the same."""
     shares: int | str
     """Nine decimals; at least 1000000."""
     min_proceeds: NotRequired[int | str]

@@ -425,9 +425,9 @@ export class Requests {
   /**
    * List a market's holders.
    *
-   * List the largest first, by shares of the side or of both together.
+   * List the largest first, by shares of the outcome or of both together.
    */
-  async listHolders(market: string, query: { side?: "YES" | "NO"; limit?: number; cursor?: string } = {}): Promise<types.Holders> {
+  async listHolders(market: string, query: { outcome?: "YES" | "NO"; limit?: number; cursor?: string } = {}): Promise<types.Holders> {
     return (await this.transport.request("GET", `/api/markets/${encodeURIComponent(market)}/holders`, { query })) as types.Holders;
   }
 

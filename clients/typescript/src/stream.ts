@@ -6,13 +6,20 @@
  * arrive twice are recognized by `epoch` and `seq` and left out. A server sends `resync` when its log does not have the
  * position (a restored database): `onResync` is called, to read the state again, and the stream continues from the new
  * position.
+ *
+ * Topics may begin at positions of their own. The server then sends the entries that each topic lacks, and the stream
+ * follows all topics together from there (`hasOnePosition`). Until then it remembers what each topic has received, so
+ * that a disconnect repeats nothing and omits nothing.
  */
 
 import type { Frame } from "./types.js";
 
 export interface StreamOptions {
-  /** A position to begin at, as it was received; the entries after it are sent first. */
-  since?: string;
+  /**
+   * A position to begin at, as it was received, or one for each topic; the entries after it are sent first.
+   * Without a position for one of the topics, `follow` throws a RangeError.
+   */
+  since?: string | Readonly<Record<string, string>>;
   transport?: "sse" | "websocket";
   /** Called with the reason (`foreign_epoch`, `future_position`, `mark_mismatch`) and the new position. */
   onResync?: (reason: string, position: string) => void | Promise<void>;
@@ -70,13 +77,42 @@ const FINAL = new Set([
 ]);
 const EXPIRED = "token_expired";
 
-/** Frames of some topics; iterate over it. Store `position` to begin another stream `since` it. */
+/** Topics that share a position, and the newest entry that was returned for them. */
+class Subscription {
+  /** null and -1 before the first frame. */
+  private epoch: string | null = null;
+  private seq = -1;
+
+  constructor(
+    public topics: string[],
+    public position: string | null,
+  ) {}
+
+  isNew(received: PositionFields): boolean {
+    return received.epoch !== this.epoch || received.seq > this.seq;
+  }
+
+  advance(received: PositionFields): void {
+    this.position = received.position;
+    this.epoch = received.epoch;
+    this.seq = received.seq;
+  }
+}
+
+/**
+ * Frames of some topics; iterate over it. Store `position` to begin another stream `since` it. With a `since` for each
+ * topic, store it only while `hasOnePosition`: before that, one position does not say what each topic has received.
+ */
 export class Stream implements AsyncIterable<Frame> {
   /** The last position that was received, unchanged. */
   position: string | null;
-  /** The newest entry that was returned; null before the first frame. */
-  private epoch: string | null = null;
-  private seq = -1;
+  private subscriptions: Subscription[];
+  /** What was returned while the positions of the topics differ, over server-sent events: in the order of the log. */
+  private readonly received = new Subscription([], null);
+  /** Over WebSocket: how many subscriptions the server has acknowledged on this connection. */
+  private acknowledged = 0;
+  /** Set when the positions of all topics changed, so that they are subscribed again. */
+  private mustReconnect = false;
   private isExpired = false;
   private wait = MIN_BACKOFF_MS;
   /** Seconds that the last refusal named; null if it named none. */
@@ -84,20 +120,33 @@ export class Stream implements AsyncIterable<Frame> {
 
   constructor(
     private readonly url: string,
-    private readonly topics: string[],
+    topics: string[],
     private readonly options: StreamOptions = {},
   ) {
-    this.position = options.since ?? null;
+    this.subscriptions = subscriptionsOf(topics, options.since ?? null);
+    this.position = this.hasOnePosition ? this.first.position : null;
+  }
+
+  /** Whether all topics are at one position, which is always so with one `since` for all of them. */
+  get hasOnePosition(): boolean {
+    return this.subscriptions.length === 1;
+  }
+
+  private get first(): Subscription {
+    return this.subscriptions[0]!;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Frame, void, void> {
     while (!this.options.signal?.aborted) {
+      this.acknowledged = 0;
+      this.mustReconnect = false;
       const connected = this.options.transport === "websocket" ? this.overWebSocket() : this.overEvents();
       try {
         // Not `for await`: an error of the code that iterates must not be taken for a lost connection.
         for (let next = await this.nextMessage(connected); next !== null; next = await this.nextMessage(connected)) {
           const frame = await this.toFrame(next);
           if (frame !== null) yield frame;
+          if (this.mustReconnect) break;
         }
       } finally {
         await connected.return();
@@ -140,35 +189,61 @@ export class Stream implements AsyncIterable<Frame> {
   /** The message as a frame to return. */
   private async toFrame(received: ServerMessage): Promise<Frame | null> {
     switch (received.type) {
-      case undefined:
-        if (!this.isNew(received)) return null;
-        this.advance(received);
+      case undefined: {
+        if (this.acknowledged > 1 && received.messages.length === 0) {
+          this.merge(this.acknowledged, received);
+          return null;
+        }
+        const subscription = this.current();
+        if (!subscription.isNew(received)) return null;
+        this.advance(subscription, received);
         return received.messages.length > 0 ? received : null;
+      }
       case "subscribed":
-        this.advance(received);
+        this.acknowledged = Math.min(this.acknowledged + 1, this.subscriptions.length);
+        this.advance(this.current(), received);
         return received.messages.length > 0 ? frameOf(received) : null;
       case "resync":
         await this.options.onResync?.(received.data.reason, received.data.position);
-        this.advance(received.data);
+        this.mustReconnect = !this.hasOnePosition;
+        this.merge(this.subscriptions.length, received.data);
         return null;
       case "heartbeat":
-        this.position = received.position;
-        this.wait = MIN_BACKOFF_MS;
+        this.mergeAll(received.position);
         return null;
       default:
         return null;
     }
   }
 
-  private isNew(received: PositionFields): boolean {
-    return received.epoch !== this.epoch || received.seq > this.seq;
+  /** The topics whose frames are arriving. */
+  private current(): Subscription {
+    // The newest subscription: until its topics have reached the earlier ones, frames are of them alone.
+    if (this.acknowledged > 0) return this.subscriptions[this.acknowledged - 1]!;
+    return this.hasOnePosition ? this.first : this.received;
   }
 
-  private advance(received: PositionFields): void {
+  private advance(subscription: Subscription, received: PositionFields): void {
     this.position = received.position;
-    this.epoch = received.epoch;
-    this.seq = received.seq;
     this.wait = MIN_BACKOFF_MS;
+    subscription.advance(received);
+  }
+
+  /** Make one subscription of the first ones, whose topics have all received everything up to a position. */
+  private merge(count: number, received: PositionFields): void {
+    const merged = new Subscription(topicsOf(this.subscriptions.slice(0, count)), null);
+    this.subscriptions = [merged, ...this.subscriptions.slice(count)];
+    this.acknowledged = Math.min(this.acknowledged, 1);
+    this.advance(merged, received);
+  }
+
+  /** Move all topics to a position up to which the server has sent everything. */
+  private mergeAll(position: string): void {
+    this.wait = MIN_BACKOFF_MS;
+    const merged = this.current();
+    merged.topics = topicsOf(this.subscriptions);
+    this.position = merged.position = position;
+    this.subscriptions = [merged];
   }
 
   private fail(code: string, message: string): never {
@@ -186,10 +261,15 @@ export class Stream implements AsyncIterable<Frame> {
   // --- over server-sent events ------------------------------------------------------------------
 
   private async *overEvents(): AsyncGenerator<ServerMessage, void, void> {
-    const query = new URLSearchParams({ topics: this.topics.join(",") });
-    if (this.position !== null) query.set("since", this.position);
+    const query = new URLSearchParams();
+    for (const { topics, position } of this.subscriptions) {
+      query.append("topics", topics.join(","));
+      if (position !== null) query.append("since", position);
+    }
     const token = await this.token();
     const headers: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
+    // Frames come in the order of the log, so the last one moves every earlier position forward.
+    if (!this.hasOnePosition && this.position !== null) headers["Last-Event-ID"] = this.position;
     const silence = new SilenceTimeout(this.options.signal);
     try {
       const answer = await fetch(`${this.url}/api/stream?${query}`, { headers, signal: silence.signal });
@@ -230,8 +310,10 @@ export class Stream implements AsyncIterable<Frame> {
       wake();
     };
     socket.onopen = () => {
-      const request = { action: "subscribe", topics: this.topics, since: this.position ?? undefined, token: token ?? undefined };
-      socket.send(JSON.stringify(request));
+      for (const { topics, position } of this.subscriptions) {
+        const request = { action: "subscribe", topics, since: position ?? undefined, token: token ?? undefined };
+        socket.send(JSON.stringify(request));
+      }
     };
     socket.onmessage = (event: MessageEvent) => {
       silence.restart();
@@ -278,6 +360,20 @@ class SilenceTimeout {
     this.outer?.removeEventListener("abort", this.stop);
     this.controller.abort();
   }
+}
+
+/** The topics grouped by their position. */
+function subscriptionsOf(topics: string[], since: string | Readonly<Record<string, string>> | null): Subscription[] {
+  if (since === null || typeof since === "string") return [new Subscription(topics, since)];
+  const missing = topics.filter((topic) => since[topic] === undefined);
+  if (missing.length > 0) throw new RangeError(`\`since\` has no position for ${missing.join(", ")}.`);
+  const groups = new Map<string, string[]>();
+  for (const topic of topics) groups.set(since[topic]!, [...(groups.get(since[topic]!) ?? []), topic]);
+  return [...groups].map(([position, group]) => new Subscription(group, position));
+}
+
+function topicsOf(subscriptions: Subscription[]): string[] {
+  return subscriptions.flatMap((subscription) => subscription.topics);
 }
 
 /** The part of an acknowledgement that is a frame. */

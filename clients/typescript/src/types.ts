@@ -147,8 +147,8 @@ export interface BallotText {
 export interface BuyShares {
   /** A market's 64 hexadecimal digits, or the address of its account. */
   market_id: string;
-  /** true for YES. */
-  outcome: boolean;
+  /** YES or NO; true and false, which earlier clients send, mean the same. */
+  outcome: "NO" | "YES" | boolean;
   /** The most you pay in lamports, fees included. */
   max_cost: number | string;
   /** Nine decimals; at least 1000000. Default: the shares that max_cost buys. */
@@ -1803,8 +1803,8 @@ export interface Problem {
   timestamp: string;
   path: string;
   details?: FieldProblem[];
-  /** On paths of the earlier vote aggregator, with a sentence in error. */
-  success?: false;
+  /** false, on paths of the earlier vote aggregator, with a sentence in error. */
+  success?: boolean;
 }
 
 /** What a wallet says about itself. Show it as text, and the wallet beside it: anyone may choose any name. */
@@ -1898,8 +1898,9 @@ export interface ProposedTrade {
   on_chain_address: string;
   user_wallet: string;
   trade_type: "buy" | "sell";
-  outcome: boolean;
-  side: "NO" | "YES";
+  outcome: "NO" | "YES";
+  /** true for YES. */
+  outcome_bool: boolean;
   shares: number;
   /** The integer beside it, exactly. */
   shares_exact: string;
@@ -2116,8 +2117,7 @@ export interface ReportedPost {
 
 /** A proposed outcome and its evidence. */
 export interface ResolveMarket {
-  /** true for YES; null (INVALID) cannot be proposed on chain. */
-  outcome: boolean | null;
+  outcome: "NO" | "YES" | boolean | null;
   /** A CIDv0, exactly 46 characters. */
   ipfs_evidence_hash: string;
 }
@@ -2176,8 +2176,8 @@ export interface ScheduledMart {
 export interface SellShares {
   /** A market's 64 hexadecimal digits, or the address of its account. */
   market_id: string;
-  /** true for YES. */
-  outcome: boolean;
+  /** YES or NO; true and false, which earlier clients send, mean the same. */
+  outcome: "NO" | "YES" | boolean;
   /** Nine decimals; at least 1000000. */
   shares: number | string;
   /** The least you receive in lamports, after fees. */

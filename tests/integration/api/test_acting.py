@@ -155,7 +155,7 @@ async def test_a_market_from_creation_to_claim(stack: ApiStack) -> None:
 
     proposed = await stack.post(
         f"/api/markets/{market['on_chain_address']}/resolve",
-        {"outcome": True, "ipfs_evidence_hash": market["ipfs_question_hash"]},
+        {"outcome": "YES", "ipfs_evidence_hash": market["ipfs_question_hash"]},
         status=200,
     )
     await stack.land(proposed)
@@ -177,8 +177,9 @@ async def test_a_market_from_creation_to_claim(stack: ApiStack) -> None:
 async def test_a_trade_keeps_its_limits_to_the_lamport(stack: ApiStack) -> None:
     """The smallest budget buys the shares, one lamport less is rejected; the same for the least proceeds of a sale."""
     market = await stack.active_market()
-    order = {"market_id": market, "outcome": False, "shares": "3000000000", "max_cost": str(5 * SOL)}
+    order = {"market_id": market, "outcome": "NO", "shares": "3000000000", "max_cost": str(5 * SOL)}
     bought = await stack.post("/api/trades/buy", order, status=201)
+    assert (bought["trade"]["outcome"], bought["trade"]["outcome_bool"]) == ("NO", False)
     limit = int(bought["trade"]["limit_exact"])
     exact = await stack.post("/api/trades/buy", {**order, "max_cost": str(limit)}, status=201)
     assert exact["trade"]["limit_exact"] == str(limit)
@@ -188,6 +189,7 @@ async def test_a_trade_keeps_its_limits_to_the_lamport(stack: ApiStack) -> None:
 
     sale = {"market_id": market, "outcome": False, "shares": SOL, "min_proceeds": 0}
     sold = await stack.post("/api/trades/sell", sale, status=201)
+    assert (sold["trade"]["outcome"], sold["trade"]["outcome_bool"]) == ("NO", False)
     proceeds = int(sold["trade"]["cost_exact"])
     await stack.post("/api/trades/sell", {**sale, "min_proceeds": proceeds + 1}, status=400)
     sold = await stack.post("/api/trades/sell", {**sale, "min_proceeds": proceeds}, status=201)

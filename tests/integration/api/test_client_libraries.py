@@ -50,11 +50,12 @@ import { Zmart, StreamRejected, ApiError } from "./dist/index.js";
 const [url, topics, since, transport, last] = process.argv.slice(2);
 const resyncs = [];
 const onResync = async (reason, position) => { resyncs.push([reason, position]); };
-const stream = new Zmart(url).follow(topics.split(","), { ...(since ? { since } : {}), transport, onResync });
+const start = since.startsWith("{") ? JSON.parse(since) : since;
+const stream = new Zmart(url).follow(topics.split(","), { ...(start ? { since: start } : {}), transport, onResync });
 try {
   for await (const frame of stream) {
-    console.log(JSON.stringify({ frame, position: stream.position, resyncs }));
-    if (frame.seq >= Number(last)) break;
+    console.log(JSON.stringify({ frame, position: stream.position, hasOnePosition: stream.hasOnePosition, resyncs }));
+    if (stream.hasOnePosition && frame.seq >= Number(last)) break;
   }
 } catch (error) {
   console.log(JSON.stringify({ refused: error instanceof StreamRejected ? error.code : String(error) }));
@@ -93,7 +94,7 @@ class Proxy:
         self._port = port
         self._cuts = cuts
         self.connections = 0
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
@@ -106,6 +107,9 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        # Without the cancellation the end would wait until the server sends something, which takes 15 s.
+        if (serving := asyncio.current_task()) is not None:
+            self._running.add(serving)
         left = next(self._cuts)
         with contextlib.suppress(OSError):
             inner, outer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -375,6 +379,67 @@ class EventsBehindProxy(RepeatingEvents):
         writer.write((head + page).encode())
         await writer.drain()
         writer.close()
+
+
+async def follow_each_topic(
+    folder: Path | None, url: str, since: dict[str, str], transport: Any, last: int
+) -> list[tuple[dict[str, Any], bool]]:
+    """The frames up to an entry that comes when the topics have one position, each with whether they had."""
+    if folder is not None:
+        lines = await node(folder, FOLLOWING, url, ",".join(since), json.dumps(since), transport, str(last))
+        return [(line["frame"], line["hasOnePosition"]) for line in lines]
+    found: list[tuple[dict[str, Any], bool]] = []
+    async with Zmart(url) as zmart, asyncio.timeout(TIMEOUT_SECONDS):
+        stream = zmart.follow(*since, since=since, transport=transport)
+        async for frame in stream:
+            found.append((dict(frame), stream.has_one_position))
+            if stream.has_one_position and frame["seq"] >= last:
+                return found
+    pytest.fail("the stream ended")
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+@pytest.mark.parametrize("language", ["python", "typescript"])
+async def test_each_topic_resumes_from_its_own_position(
+    played: RecordedChain,
+    expected_frames: list[dict[str, Any]],
+    transport: str,
+    language: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cut in the middle of frames repeatedly: each topic has its entries after its own position, each once."""
+    folder = request.getfixturevalue("typescript_client") if language == "typescript" else None
+    of_topic = {"trades": {"trade"}, "markets": {"trade_executed", "market_event"}}
+    starts = {
+        "trades": expected_frames[len(expected_frames) * 7 // 8],
+        "markets": expected_frames[len(expected_frames) * 3 // 4],
+    }
+    proxy = Proxy(played.port, cuts())
+    monkeypatch.setattr(client_stream, "MAX_BACKOFF_SECONDS", 0.5)
+    _, head = place(played)
+
+    async def go_on() -> None:
+        await played.stack.play(1)
+        await played.catch_up()
+
+    async with proxy.listening() as url:
+        since = {topic: frame["position"] for topic, frame in starts.items()}
+        following = asyncio.create_task(follow_each_topic(folder, url, since, transport, head + 1))
+        # Entries follow until the client has one that came when its topics had one position.
+        while not (await asyncio.wait([following], timeout=3))[0]:
+            # Chain and server share a thread: while the chain acts, nothing is served.
+            await asyncio.to_thread(played.run, go_on())
+        found = await following
+    assert proxy.connections > 3
+    frames = [frame for frame, _ in found]
+    assert found[-1][1]
+    for topic, types in of_topic.items():
+        entries = [entry[:2] for entry in lasting(frames) if entry[1] in types]
+        began = starts[topic]["seq"]
+        missed = [entry[:2] for entry in lasting(expected_frames) if entry[1] in types and entry[0] > began]
+        assert entries[: len(missed)] == missed
+        assert entries == sorted(set(entries))
 
 
 @pytest.mark.parametrize("language", ["python", "typescript"])

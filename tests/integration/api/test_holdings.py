@@ -24,8 +24,10 @@ async def test_holders_come_by_what_they_hold(reader: Client) -> None:
         str(11 * SOL // 10),
     )
     assert (largest["share_of_yes_bps"], largest["share_of_no_bps"]) == (10_000, 0)
-    for side, holder in (("YES", address(2)), ("NO", address(3))):
-        page = await body(reader, f"/api/markets/{ONE}/holders?side={side}", schemas.Holders)
+    for outcome, holder in (("YES", address(2)), ("NO", address(3))):
+        page = await body(reader, f"/api/markets/{ONE}/holders?outcome={outcome}", schemas.Holders)
+        # The name of the filter before.
+        assert page == await body(reader, f"/api/markets/{ONE}/holders?side={outcome}", schemas.Holders)
         assert [found["user_wallet"] for found in page["holders"]] == [holder]
 
 
@@ -40,7 +42,7 @@ async def test_pages_of_holders_cover_them_once(client: Client, markets: Log) ->
     for wallet in range(10, 17):
         markets.buy(1, wallet, yes=wallet % 2 == 0)
     await markets.deliver()
-    for side in ("", "&side=YES", "&side=NO"):
+    for side in ("", "&outcome=YES", "&outcome=NO"):
         whole = (await client.get(f"/api/markets/{ONE}/holders?limit=100{side}")).json()["holders"]
         found: list[str] = []
         cursor = ""
@@ -51,7 +53,7 @@ async def test_pages_of_holders_cover_them_once(client: Client, markets: Log) ->
                 break
             cursor = f"&cursor={page['next_cursor']}"
         assert found == [holder["user_wallet"] for holder in whole]
-        assert len(found) == len(set(found)) == {"": 9, "&side=YES": 5, "&side=NO": 4}[side]
+        assert len(found) == len(set(found)) == {"": 9, "&outcome=YES": 5, "&outcome=NO": 4}[side]
 
 
 async def test_a_portfolio_adds_up(client: Client, markets: Log) -> None:

@@ -137,13 +137,13 @@ class _Recorder:
         active, proposed = self.played.market("ACTIVE"), self.played.market("PROPOSED")
         assert active is not None
         bought = await self.call(
-            "buyShares", {"market_id": active, "outcome": True, "shares": str(5 * SOL), "max_cost": str(50 * SOL)}
+            "buyShares", {"market_id": active, "outcome": "YES", "shares": str(5 * SOL), "max_cost": str(50 * SOL)}
         )
         signed = self.played.wallet.sign_transaction(bought["unsigned_transaction"])
         relayed = await self.call("relayTransaction", {"transaction": signed})
         await self.land()
         await self.call("followTransaction", signature=relayed["signature"])
-        sale = {"market_id": active, "outcome": True, "shares": str(SOL), "min_proceeds": "0"}
+        sale = {"market_id": active, "outcome": "YES", "shares": str(SOL), "min_proceeds": "0"}
         await self.call("sellShares", sale)
         creation = {
             "question": "Will it rain in Lisbon tomorrow?",
@@ -165,7 +165,7 @@ class _Recorder:
         self.recorded.setdefault("setMarketMetadata", {})["request"] = words
         await self.illustrate(created["market"]["id"])
         await self.vote(created["market"]["id"] if proposed is None else proposed)
-        self.recorded["resolveMarket"] = {"request": {"outcome": True, "ipfs_evidence_hash": EVIDENCE}}
+        self.recorded["resolveMarket"] = {"request": {"outcome": "YES", "ipfs_evidence_hash": EVIDENCE}}
         with contextlib.suppress(AssertionError):
             await self.call("resolveMarket", self.recorded["resolveMarket"]["request"], market=active)
 

@@ -409,12 +409,13 @@ async def test_the_api_document_is_complete_and_offline(reader: Client) -> None:
 
 async def test_a_trade_is_json_whatever_is_in_it(markets: Log) -> None:
     """The text is concatenated, so each kind of value is tried: both outcomes, and no market id yet."""
-    text = f"select ({statements.part('trade')})::json from marts.trades as t"
+    numbers = [str(seq) for (seq,) in markets.owner.execute("select seq from marts.priced_trades")]
     markets.owner.execute("update raw.markets_seen set market_id = null")
     for outcome in ("YES", "NO"):
         markets.owner.execute("update marts.priced_trades set is_yes = %s", [outcome == "YES"])
-        trades = [row[0] for row in markets.owner.execute(text).fetchall()]
-        assert trades
+        rows = markets.owner.execute(statements.compose("trade_rows"), {"numbers": numbers}).fetchall()
+        trades = [json.loads(text) for _, text in rows]
+        assert len(trades) == len(numbers) > 0
         for trade in trades:
             assert list(trade) == [field.encode_name for field in msgspec.structs.fields(schemas.Trade)]
             assert (trade["market_id"], trade["marketId"]) == (None, None)

@@ -67,6 +67,8 @@ class SseReader:
     ) -> None:
         self._chunks = chunks or _open_stream(services, names, since, identity)
         self._events: list[Event] = []
+        #: The ids of the events without data.
+        self.positions: list[feed.FeedPosition] = []
 
     async def next(self) -> Event:
         """Return the next event that has data."""
@@ -76,6 +78,8 @@ class SseReader:
                     event = self._events.pop(0)
                     if event.data is not None:
                         return event
+                    if event.id is not None:
+                        self.positions.append(event.id)
                 else:
                     chunk = await anext(self._chunks)
                     self._events = [Event.parse(text) for text in chunk.decode().split("\n\n") if text]
@@ -191,6 +195,28 @@ async def test_topics_choose(markets: Log, services: AppServices) -> None:
     assert (tally["type"], tally["data"]["likes"], tally["data"]["dislikes"]) == ("vote_tally", 3, 2)
     (status,) = frames["status"].data["messages"]
     assert (status["type"], status["data"]["finalized_through"]) == ("status", 1000)
+
+
+async def test_a_part_of_a_topic_has_one_type_of_message(markets: Log, services: AppServices) -> None:
+    """With the same frames live and on return; two parts share a frame, and a whole topic has all its types."""
+    parts = {
+        "markets.market_update": {"market_update"},
+        f"market:{ONE}.market_state": {"market_state"},
+        "markets.market_update,markets.trade_executed": {"market_update", "trade_executed"},
+        "markets.market_update,markets": {"market_update", "price_update", "trade_executed"},
+    }
+    before = feed.FeedPosition.parse(markets.position())
+    streams = {names: SseReader(services, names) for names in parts}
+    for stream in streams.values():
+        await stream.next()
+    markets.buy(1, 4)
+    await markets.deliver()
+    for names, types in parts.items():
+        frame = await streams[names].next()
+        assert sorted(message["type"] for message in frame.data["messages"]) == sorted(types)
+        again = await SseReader(services, names, before).next()
+        assert sorted(message["type"] for message in again.data["messages"]) == sorted(types)
+        assert again.data["position"] == frame.data["position"]
 
 
 async def test_ballots_and_comments_of_people(markets: Log, services: AppServices) -> None:
@@ -455,4 +481,41 @@ async def test_each_list_of_topics_resumes_from_its_own_position(markets: Log, s
     assert [event.data["seq"] for event in missed] == seqs[1:]
     # What follows is for both lists.
     assert "position_update" in {m["type"] for event in found for m in event.data["messages"]}
+    # After the missed entries an id without data says that one position is enough.
+    markets.buy(1, 2)
+    await markets.deliver()
+    assert (await reader.next()).data["seq"] > newest
+    assert [position.seq for position in reader.positions] == [newest]
+    await reader.leave()
+
+
+async def test_lists_with_the_same_position_have_it_together(markets: Log, services: AppServices) -> None:
+    """The client need not know that their positions are the same."""
+    _, last = markets.head()
+    position = feed.FeedPosition.parse(markets.position())
+    trades, status = frozenset({"trades"}), frozenset({"status"})
+    starts = sse.StartPositions([(trades, position), (status, position)])
+    reader = SseReader(services, "", chunks=sse.events(services.hub, trades | status, "192.0.2.1", starts))
+    markets.buy(1, 2)
+    await markets.deliver()
+    assert (await reader.next()).data["seq"] == last + 1
+    markets.buy(1, 2)
+    await markets.deliver()
+    assert (await reader.next()).data["seq"] == last + 2
+    assert [position.seq for position in reader.positions] == [last + 1]
+    await reader.leave()
+
+
+async def test_lists_whose_positions_are_of_another_log_get_every_entry(markets: Log, services: AppServices) -> None:
+    """After the resync nothing is left out, although the entries' seqs are below those of the positions."""
+    epoch, last = markets.head()
+    foreign = feed.FeedPosition("0b54ae1e-6d0d-4f0c-9a3e-0d5b7f3b6a11", last + 1_000)
+    trades, status = frozenset({"trades"}), frozenset({"status"})
+    starts = sse.StartPositions([(trades, foreign), (status, foreign.with_seq(last + 2_000))])
+    reader = SseReader(services, "", chunks=sse.events(services.hub, trades | status, "192.0.2.1", starts))
+    assert (await reader.next()).name == "resync"
+    markets.buy(1, 2)
+    await markets.deliver()
+    frame = await reader.next()
+    assert (frame.data["epoch"], frame.data["seq"]) == (epoch, last + 1)
     await reader.leave()

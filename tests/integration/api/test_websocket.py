@@ -374,3 +374,19 @@ async def test_a_later_subscription_with_a_foreign_position_reads_the_state_agai
         markets.buy(1, 3)
         await markets.deliver()
         assert {m["type"] for m in (await socket.next())["messages"]} >= {"trade", "price_update"}
+
+
+async def test_a_part_of_a_topic_is_subscribed_and_dropped(markets: Log, server: Served) -> None:
+    """It is shown as it was written; a part without the state of its topic has no snapshot."""
+    async with server.connected() as socket:
+        names = [f"market:{ONE}.trade", f"market:{TWO}.market_state"]
+        subscribed = await socket.ask(action="subscribe", topics=names)
+        assert subscribed["topics"] == names
+        assert [(m["type"], m["market_id"]) for m in subscribed["messages"]] == [("market_state", TWO)]
+        markets.buy(1, 3)
+        await markets.deliver()
+        assert [message["type"] for message in (await socket.next())["messages"]] == ["trade"]
+        dropped = await socket.ask(action="unsubscribe", topics=names[:1])
+        assert dropped["data"]["topics"] == names[1:]
+        refused = await socket.ask(action="subscribe", topics=["trades.vote"])
+        assert refused["data"]["code"] == "unknown_topic"

@@ -9,7 +9,9 @@ import logging
 import socket as sockets
 from collections.abc import AsyncIterator
 
+import httpx
 import jwt
+import push
 import pytest
 from api_fixtures import Log, market_id
 from push import JWT_SECRET, Served, served
@@ -135,6 +137,19 @@ async def test_a_token_in_the_address(server: Served) -> None:
         assert (await socket.next())["data"]["code"] == "not_signed_in"
         assert (await socket.next())["data"]["code"] == "not_signed_in"
         assert (await socket.ask(action="subscribe", topics=["trades"]))["type"] == "subscribed"
+
+
+async def test_a_part_of_the_private_topic_needs_the_wallet_too(server: Served) -> None:
+    """Over events as over WebSocket: with its token it is served, without one refused."""
+    path = "/api/stream?topics=me.position_update"
+    async with httpx.AsyncClient(base_url=server.http, trust_env=False, timeout=push.TIMEOUT_SECONDS) as client:
+        assert (await client.get(path)).status_code == 401
+        headers = {"Authorization": f"Bearer {token(address(2))}"}
+        async with client.stream("GET", path, headers=headers) as answer:
+            assert answer.status_code == 200
+            lines = answer.aiter_lines()
+            while await anext(lines) != "event: welcome":
+                pass
 
 
 async def test_wrong_tokens(server: Served) -> None:

@@ -72,3 +72,24 @@ def test_an_api_key_needs_a_scope_for_me() -> None:
     assert topics.resolve_me(topics.parse("trades"), identity(3, "trade")) == {"trades"}
     with pytest.raises(errors.Forbidden, match="scope read"):
         topics.resolve_me(topics.parse("me"), identity(3, "trade"))
+
+
+def test_a_part_of_a_topic_has_one_type_of_message() -> None:
+    """Its id is canonical too; `me` is bound to the wallet and shown as it was written."""
+    asked = f"markets.market_update, market:{MARKET.upper()}.trade, me.trade"
+    found = topics.resolve_me(topics.parse(asked), identity(3, "read"))
+    assert found == {"markets.market_update", f"market:{MARKET}.trade", f"me:{address(3)}.trade"}
+    assert topics.display_names(found) == [f"market:{MARKET}.trade", "markets.market_update", "me.trade"]
+    assert topics.without_private(found) == {"markets.market_update", f"market:{MARKET}.trade"}
+    assert {topics.whole(topic) for topic in found} == {"markets", f"market:{MARKET}", f"me:{address(3)}"}
+    with pytest.raises(errors.NotSignedIn):
+        topics.resolve_me(topics.parse("me.trade"), None)
+    with pytest.raises(errors.Forbidden, match="scope read"):
+        topics.resolve_me(topics.parse("me.trade"), identity(3, "trade"))
+
+
+@pytest.mark.parametrize("text", ["markets.trade", "markets.", "trades.vote", "status.market_update", "markets.x.y"])
+def test_a_part_without_messages_is_refused(text: str) -> None:
+    """The error names the types that the topic has."""
+    with pytest.raises(errors.UnknownTopic, match="has no messages of the type"):
+        topics.parse(text)
