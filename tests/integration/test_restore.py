@@ -224,7 +224,7 @@ async def test_ingest_notices_the_lost_end_of_what_was_acknowledged(
             await log.append(event_histories.generate(13), source="webhook")
         after = await log.append(event_histories.generate(13), source="webhook")
         assert after.epoch != first.epoch
-        _promote(database, is_timeline_kept=True)
+        _promote(database, is_same_timeline=True)
         with pytest.raises(errors.Unavailable):
             await log.append(event_histories.generate(14), source="webhook")
         assert (await log.append(event_histories.generate(14), source="webhook")).epoch == after.epoch
@@ -233,7 +233,7 @@ async def test_ingest_notices_the_lost_end_of_what_was_acknowledged(
 
 
 def _promote(
-    database: testing.PostgresDatabase, *, lost_after: int | None = None, is_timeline_kept: bool = False
+    database: testing.PostgresDatabase, *, lost_after: int | None = None, is_same_timeline: bool = False
 ) -> None:
     """Let the database look as on a promoted server: another timeline, connections closed, the end lost."""
     with database.connect("postgres") as superuser:
@@ -242,7 +242,7 @@ def _promote(
             superuser.execute("delete from raw.commits where first_seq > %s", [lost_after])
             superuser.execute("delete from raw.events where seq > %s", [lost_after])
             superuser.execute("delete from raw.feed where seq > %s", [lost_after])
-        if not is_timeline_kept:
+        if not is_same_timeline:
             superuser.execute("update raw.identity set timeline = timeline - 1")
         superuser.execute(
             "select pg_terminate_backend(pid, 10000) from pg_stat_activity"

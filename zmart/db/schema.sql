@@ -72,7 +72,7 @@ comment on table raw.identity is
 'Identifies this log. A restored or reset database gets another epoch, in which positions of the old one are invalid.';
 comment on column raw.identity.feed_oid is 'The oid of the table raw.feed. A restored table has another oid.';
 comment on column raw.identity.suspected_at is
-'When a process first found this server promoted, and could not tell whether the log is complete. Null when that is decided.';
+'When a process first found this server promoted, and did not know whether the log is complete. Null when that is decided.';
 grant select on raw.identity to zmart_ingest, zmart_keeper, zmart_api, analyst;
 grant update (genesis_hash, program_id) on raw.identity to zmart_ingest;
 

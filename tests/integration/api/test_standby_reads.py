@@ -155,10 +155,10 @@ async def test_a_position_that_no_host_has(
             assert refused.headers["retry-after"]
         for named, reason in ((beyond, "future_position"), (foreign, "foreign_epoch"), (other, "mark_mismatch")):
             stream = StreamClient(frozenset({"trades"}), "127.0.0.1")
-            with pytest.raises(ResyncRequired) as told:
+            with pytest.raises(ResyncRequired) as refusal:
                 await application.state.services.hub.check_position(feed.FeedPosition.parse(named), stream)
-            assert told.value.reason == reason
-            assert told.value.found == end
+            assert refusal.value.reason == reason
+            assert refusal.value.found == end
 
 
 async def test_several_standbys_in_one_address(

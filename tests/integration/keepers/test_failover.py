@@ -154,7 +154,7 @@ def stored_signatures(database: testing.PostgresDatabase) -> list[str]:
         return [str(row[0]) for row in superuser.execute("select signature from log.transactions").fetchall()]
 
 
-def require_kept(database: testing.PostgresDatabase, *appenders: LogAppender) -> int:
+def check_stored(database: testing.PostgresDatabase, *appenders: LogAppender) -> int:
     """Assert that everything acknowledged is stored once, and that no seq is missing; return the end of the log."""
     stored = stored_signatures(database)
     assert len(stored) == len(set(stored))
@@ -175,7 +175,7 @@ async def until_on_bus(nats: Nats, seq: int) -> list[dict[str, Any]]:
     return stored
 
 
-async def keep_after_a_failover(stack: KeeperStack) -> None:
+async def pass_a_failover(stack: KeeperStack) -> None:
     """Let keepers see the new primary, the log pass the slots for which they then wait, and keepers work again."""
     await insist(functools.partial(observe, stack))
     stack.pass_blocks(plans.RESTORED_SLOTS)
@@ -207,17 +207,17 @@ async def test_each_host_dies_in_turn(
                 market = stack.propose(len(markets) + 1)
                 markets.append(market)
                 await insist(stack.sync_log)
-                killed_at = await keep_until_killed(stack, market, victim)
+                killed_at = await run_until_killed(stack, market, victim)
                 await until(functools.partial(appender.has_stored_since, killed_at))
                 outages.append(time.monotonic() - killed_at)
                 print(f"{victim.name} ({'primary' if victim is primary else 'standby'}): {outages[-1]:.1f} s")
                 cluster.start_host(victim)
                 await asyncio.to_thread(cluster.wait_until_complete)
-                await keep_after_a_failover(stack)
+                await pass_a_failover(stack)
                 await appender.more(20)
             appender.is_over.set()
             await insist(stack.sync_log)
-            head = require_kept(database, appender)
+            head = check_stored(database, appender)
             await until(lambda: bool(reader.seqs) and reader.seqs[-1] >= head)
             last_trade = int(
                 fetch(database, "select max(seq) from log.events where name in ('SharesBought', 'SharesSold')")
@@ -256,7 +256,7 @@ async def observe(stack: KeeperStack) -> None:
         observed = fetch(stack.database, "select value from ops.cursors where name = 'keeper_epoch'")
 
 
-async def keep_until_killed(stack: KeeperStack, market: str, victim: ClusterHost) -> float:
+async def run_until_killed(stack: KeeperStack, market: str, victim: ClusterHost) -> float:
     """Run a keeper that has work, kill a host when it has sent, and return when that was."""
     killed: list[float] = []
 
@@ -332,7 +332,7 @@ async def test_two_hosts_believe_to_be_the_primary(
     assert not inside.has_stored_since(cut_at)
     assert attempts > len(inside.acknowledged)
     assert outage < MOST_SECONDS
-    require_kept(database, outside, inside)
+    check_stored(database, outside, inside)
     assert outside.epochs == {epoch}
     assert str(fetch(database, "select epoch from raw.identity")) == epoch
 
@@ -397,7 +397,7 @@ async def test_an_asynchronous_standby_that_lacks_the_end(
     waiting = await insist(lambda: stack.run_keepers("proposal_tallies"))
     assert due(waiting) == []
     assert len(stack.landed_signatures(market, INSTRUCTION)) == 1
-    await keep_after_a_failover(stack)
+    await pass_a_failover(stack)
     assert len(stack.landed_signatures(market, INSTRUCTION)) == 1
     second = stack.propose(2)
     await insist(stack.sync_log)

@@ -28,15 +28,15 @@ begin
         end if;
         return v_row.epoch;
     end if;
-    -- Only the timeline is another one: a promotion, which loses nothing where the standby had everything. What is written about it
-    -- waits for no synchronous standby, which a promoted server gets only after a while: others would wait for the row meanwhile. If
+    -- Only the timeline is another one: a promotion, which loses nothing where the standby had everything. The rows about it
+    -- wait for no synchronous standby, which a promoted server gets only after a while: others would wait for the row meanwhile. If
     -- it is lost, the next server is asked again. A new epoch does wait.
-    if v_is_same_copy and (v_holds or v_row.suspected_at is null) then
+    if v_is_same_copy and (v_holds or (v_row.suspected_at is null and not (v_lacks and p_is_acknowledged))) then
         perform set_config('synchronous_commit', 'local', true);
     end if;
     if v_is_same_copy and not v_holds and not (v_lacks and p_is_acknowledged) then
-        -- This process cannot tell; one that holds a position can. Nor can a reader who lacks something: a server that dies may have
-        -- shown what it had not acknowledged.
+        -- This process does not know; one that holds a position does. Nor does a reader who lacks something: a server that dies may
+        -- have shown what it had not acknowledged.
         update raw.identity set suspected_at = clock_timestamp() where suspected_at is null;
         if raw.is_history_awaited() then
             return null;
