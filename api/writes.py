@@ -114,7 +114,12 @@ class WalletWrites:
                 # In the transaction of the write: both are committed, or neither is.
                 await connection.execute(_text("mark_idempotent_write"), {"key": running.key})
                 running.is_recorded = True
-            cursor = await connection.execute(statement, parameters)
+            try:
+                cursor = await connection.execute(statement, parameters)
+            except psycopg.errors.CannotConnectNow:
+                # Opened before the server was promoted: another connection finds the log's epoch (feed.check_identity).
+                await connection.close()
+                raise
             return await cursor.fetchone()
 
 

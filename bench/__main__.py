@@ -1,7 +1,7 @@
-"""Measures figures, prints and saves the results (`python -m bench [--only NAME] [--quick | --full]`).
+"""Measures figures, prints and saves the results (`python -m bench [--only NAME,NAME] [--quick | --full]`).
 
 The exit status is 0 when every requested figure was measured and met its target, 1 when a figure was not measured
-or missed its target, 2 when there is no figure of that name.
+or missed its target, 2 when there is no figure of a name.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the figures of bench/README.md.")
-    parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(figures.names())}")
+    parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(figures.names())}, or several with commas")
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--quick", action="store_true", help="smoke run; results are not saved")
     pace.add_argument("--full", action="store_true", help="use the largest logs")

@@ -129,7 +129,7 @@ class BenchEnvironment:
             with contextlib.ExitStack() as unless_filled:
                 unless_filled.callback(self.server.drop, database)
                 migrate.prepare(database.dsn(embedded.SUPERUSER))
-                asyncio.run(_fill(database.dsn("zmart_ingest"), log_events))
+                asyncio.run(fill(database.dsn("zmart_ingest"), log_events))
                 with database.connect(embedded.SUPERUSER) as superuser:
                     superuser.execute("vacuum analyze")
                 unless_filled.pop_all()
@@ -313,7 +313,8 @@ def _check_durable(server: testing.PostgresServer) -> None:
                 raise NotMeasured(f"The server runs with {name} off.")
 
 
-async def _fill(dsn: str, log_events: int) -> None:
+async def fill(dsn: str, log_events: int) -> None:
+    """Append this many events of the history to a log."""
     writer = await writing.Writer.connect(dsn)
     rows = history.transactions(log_events)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench import (
     backfill,
     backup,
+    clients,
     connections,
     decode,
     devchain,
@@ -21,6 +22,7 @@ from bench import (
     memory,
     reads,
     rebuild,
+    relay,
     startup,
     stream_bytes,
     webhook,
@@ -47,6 +49,8 @@ ALL: tuple[Figure, ...] = (
     fanout.FIGURE,
     stream_bytes.FIGURE,
     connections.FIGURE,
+    clients.FIGURE,
+    relay.FIGURE,
     keepers.FIGURE,
     startup.FIGURE,
     idle.FIGURE,
@@ -54,14 +58,25 @@ ALL: tuple[Figure, ...] = (
 )
 
 
+#: Names under which figures were asked for before they had their own.
+OTHER_NAMES = {"crowd": clients.FIGURE.name}
+
+
 def names() -> list[str]:
     """Return the names of the figures, as used on the command line."""
     return [figure.name for figure in ALL]
 
 
-def select_figures(name: str | None) -> list[Figure]:
-    """Return all figures, or the one with that name; raise NotFound, which lists the names, for an unknown one."""
-    found = [figure for figure in ALL if name in {None, figure.name}]
-    if not found:
-        raise errors.NotFound(f"There is no figure {name!r}.", help=f"Use one of: {', '.join(names())}.")
-    return found
+def select_figures(chosen: str | None) -> list[Figure]:
+    """Return all figures, or those of a list of names with commas between them.
+
+    Raise NotFound, which lists the names, for an unknown one.
+    """
+    if chosen is None:
+        return list(ALL)
+    given = [name.strip() for name in chosen.split(",")]
+    wanted = [OTHER_NAMES.get(name, name) for name in given]
+    for name in wanted:
+        if name not in names():
+            raise errors.NotFound(f"There is no figure {name!r}.", help=f"Use one of: {', '.join(names())}.")
+    return [figure for figure in ALL if figure.name in wanted]

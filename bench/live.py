@@ -10,9 +10,9 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from bench.environment import BenchEnvironment, RunningProcess
 from ingest.records import TransactionRow
@@ -38,7 +38,7 @@ TRANSPORTS = {"WebSocket": (_WEBSOCKET, b'"subscribed"'), "SSE": (_SSE, b"event:
 
 
 #: Latencies in seconds, by the moment from which they count and by transport.
-_Seconds: TypeAlias = dict[tuple[str, str], list[float]]
+Seconds: TypeAlias = dict[tuple[str, str], list[float]]
 
 
 class LiveFigure(Figure):
@@ -71,11 +71,11 @@ class LiveFigure(Figure):
             database = stack.enter_context(env.database(log_events=LOG_EVENTS))
             running = stack.enter_context(env.start_api(database))
             listeners = [
-                stack.enter_context(_connect_listener(running, transport))
+                stack.enter_context(connect_listener(running, transport))
                 for transport in TRANSPORTS
                 for _ in range(CLIENTS)
             ]
-            latencies = asyncio.run(_run_commits(database.dsn("zmart_ingest"), listeners, rounds, commits))
+            latencies = asyncio.run(run_commits(database.dsn("zmart_ingest"), listeners, rounds, commits))
         return [
             Sample(
                 label=f"{word}, {since}, {transport}",
@@ -88,7 +88,20 @@ class LiveFigure(Figure):
         ]
 
 
-class _StreamListener:
+class Listener(Protocol):
+    """A client that records when entries arrive."""
+
+    #: How it is connected.
+    transport: str
+    #: Arrival time of each seq.
+    arrived: dict[int, float]
+
+    def send_pong(self) -> None:
+        """Show that it is there."""
+        ...
+
+
+class StreamListener:
     """One client of the stream."""
 
     def __init__(self, running: RunningProcess, transport: str) -> None:
@@ -133,16 +146,20 @@ class _StreamListener:
 
 
 @contextmanager
-def _connect_listener(running: RunningProcess, transport: str) -> Iterator[_StreamListener]:
-    listener = _StreamListener(running, transport)
+def connect_listener(running: RunningProcess, transport: str) -> Iterator[StreamListener]:
+    """Connect one client of the stream for as long as a block lasts."""
+    listener = StreamListener(running, transport)
     try:
         yield listener
     finally:
         listener.close()
 
 
-async def _run_commits(dsn: str, listeners: list[_StreamListener], rounds: int, commits: int) -> list[_Seconds]:
-    # They continue the log: trades of the past would be folded anew with all that follows them.
+async def run_commits(dsn: str, listeners: Sequence[Listener], rounds: int, commits: int) -> list[Seconds]:
+    """Commit trades, one at a time; return the latencies of each round at all listeners.
+
+    They continue a log of LOG_EVENTS events: trades of the past would be folded anew with all that follows them.
+    """
     stream = (row for row in history.transactions(10**9, after=LOG_EVENTS) if row.events[0].name.startswith("Shares"))
     draw = random.Random(1)
     writer = await writing.Writer.connect(dsn)
@@ -157,9 +174,9 @@ async def _measure_round(
     writer: writing.Writer,
     stream: Iterator[TransactionRow],
     draw: random.Random,
-    listeners: list[_StreamListener],
+    listeners: Sequence[Listener],
     commits: int,
-) -> _Seconds:
+) -> Seconds:
     moments: dict[int, tuple[float, float]] = {}
     for listener in listeners:
         listener.send_pong()
@@ -172,7 +189,7 @@ async def _measure_round(
             raise NotMeasured("The writer had stored a new transaction already.")
         moments[appended.last_seq] = began, ended
     await _wait_for_frames(listeners, set(moments))
-    found: _Seconds = collections.defaultdict(list)
+    found: Seconds = collections.defaultdict(list)
     for listener in listeners:
         for seq, (began, ended) in moments.items():
             at = listener.arrived[seq]
@@ -181,7 +198,7 @@ async def _measure_round(
     return found
 
 
-async def _wait_for_frames(listeners: list[_StreamListener], seqs: set[int]) -> None:
+async def _wait_for_frames(listeners: Sequence[Listener], seqs: set[int]) -> None:
     deadline = time.monotonic() + FRAME_TIMEOUT_SECONDS
     while missing := sum(len(seqs - listener.arrived.keys()) for listener in listeners):
         if time.monotonic() > deadline:

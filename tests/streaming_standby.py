@@ -23,8 +23,10 @@ TUNING = {"wal_level": "replica", "max_wal_senders": "4"}
 
 
 @contextlib.contextmanager
-def streaming_standby(primary: embedded.EmbeddedPostgres) -> Iterator[embedded.EmbeddedPostgres]:
-    """Run a standby of a primary until the block ends."""
+def streaming_standby(
+    primary: embedded.EmbeddedPostgres, *, durable: bool = False
+) -> Iterator[embedded.EmbeddedPostgres]:
+    """Run a standby of a primary until the block ends; without fsync unless it is durable."""
     with testing.state_dir() as folder:
         (folder / "postgres").mkdir()
         data = folder / "postgres" / "data"
@@ -40,7 +42,7 @@ def streaming_standby(primary: embedded.EmbeddedPostgres) -> Iterator[embedded.E
             port=ports.find_free_port(), database=record.database, data=str(data), passwords=record.passwords
         )
         copy.write(folder / "postgres" / "server.json")
-        server = embedded.EmbeddedPostgres(folder, durable=False, tuning=TUNING)
+        server = embedded.EmbeddedPostgres(folder, durable=durable, tuning=TUNING)
         server.initialize()
         with server.log_file.open("ab") as log:
             running = process.start(server.launch(), output=log.fileno())

@@ -93,7 +93,7 @@ class FeedBackend(BroadcastBackend):
         while True:
             try:
                 await self._read_next()
-            except (feed.ForeignEpoch, feed.FuturePosition) as error:
+            except feed.ForeignPosition as error:
                 self._listener.seek(error.found)
             except Exception as error:
                 # A bug in this code, or a table that is missing while a dump is restored, must not end this task.

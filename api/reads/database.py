@@ -162,7 +162,7 @@ class ReadDatabase:
     async def _or_primary(self, read: Callable[[ReadDatabase], Awaitable[Result]]) -> Result:
         """Read here; on a standby, a read that replay cancels is tried once more, and then on the primary."""
         if self._fallback is None:
-            return await read(self)
+            return _require_recent(await read(self))
         for _ in range(2):
             try:
                 found = await read(self)
@@ -180,7 +180,7 @@ class ReadDatabase:
                     # Another standby answered than the one that had replayed the caller's position.
                     break
                 return found
-        return await read(self._fallback)
+        return _require_recent(await read(self._fallback))
 
     async def _own_rows(self, statement: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
         try:
@@ -287,3 +287,16 @@ class ReadDatabase:
             async with self._connections.connection() as connection:
                 cursor = await connection.execute(statement, parameters)
                 return await cursor.fetchall()
+
+
+def _require_recent(found: Result) -> Result:
+    """Return an answer of the primary; raise Unavailable if it has not reached the position that the caller named.
+
+    A position of another epoch is that of another log: the answer names the present one.
+    """
+    required = standby.required_position.get()
+    if required is None or not isinstance(found, Answer):
+        return found
+    if found.epoch == required.epoch and not found.is_recent_enough:
+        raise errors.Unavailable(f"No server has reached the position {required} yet.")
+    return found

@@ -59,12 +59,18 @@ on conflict (signature, ordinal, reason_code, digest) do update
 set sightings = d.sightings + 1, last_seen_at = clock_timestamp();
 
 -- name: epoch
--- The epoch of the log; a new one where the server, its timeline, the database or the feed's table changed.
-select raw.renew_identity()::text;
+-- The epoch of the log; a new one where the server, its timeline, the database or the feed's table changed, or where this position,
+-- which was acknowledged, is not in the log. Null while a promoted server waits for a process that holds a position.
+select raw.confirm_identity(%(epoch)s, %(seq)s, %(mark)s, true)::text;
 
--- name: current_epoch
--- The epoch of what this transaction appends.
-select i.epoch::text from raw.identity as i;
+-- name: current_position
+-- The epoch of what this transaction appends, the end of the log and its mark.
+select
+    i.epoch::text,
+    h.seq,
+    raw.mark_of(h.seq)
+from raw.identity as i
+cross join (select coalesce(max(f.seq), 0) as seq from raw.feed as f) as h;
 
 -- name: request_recheck
 -- Request a recheck: the finalized chain decides which of two versions of a transaction is correct.

@@ -27,17 +27,18 @@ again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import struct
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 
 from zmart import errors
-from zmart.db import alerts, queries
+from zmart.db import alerts, feed, queries
 from zmart.db.connection import Connection, ReconnectingConnection, translate_all_errors
 
 from ..records import DeadLetter, TransactionRow
@@ -159,7 +160,8 @@ class Writer:
             on_connect=self._set_up_session,
         )
         self._numbers = arrays.NumberCache()
-        self._epoch = ""
+        #: The end of the log after the last append that was acknowledged; a new connection proves the log with it.
+        self._position: feed.FeedPosition | None = None
         #: Statistics are refreshed again from this seq.
         self._next_statistics_seq = STATISTICS_STEP
 
@@ -180,7 +182,7 @@ class Writer:
 
     async def mark_of(self, seq: int) -> str:
         """Return the mark of the commit that holds a seq; for traces. Raises Unavailable."""
-        with translate_all_errors("The mark of a commit cannot be read"):
+        async with self._translate_all_errors("The mark of a commit cannot be read"):
             connection = await self._connection.get()
             row = await (await connection.execute(sql.mark_of, {"seq": seq})).fetchone()
             await connection.rollback()
@@ -216,7 +218,7 @@ class Writer:
         Unavailable.
         """
         named = {"signatures": list(signatures)}
-        with translate_all_errors(_CORRECTION_FAILURE):
+        async with self._translate_all_errors(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
@@ -227,7 +229,7 @@ class Writer:
         """Set the index in the block of provisional transactions of `slot`; return the number of feed rows written."""
         valid_indexes = {signature: index for signature, index in indexes.items() if index <= MAX_INDEX_IN_BLOCK}
         parameters = {"slot": slot, "signatures": list(valid_indexes), "indexes": list(valid_indexes.values())}
-        with translate_all_errors(_CORRECTION_FAILURE):
+        async with self._translate_all_errors(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
@@ -242,7 +244,7 @@ class Writer:
 
         Return whether they are.
         """
-        with translate_all_errors(_CORRECTION_FAILURE):
+        async with self._translate_all_errors(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
@@ -255,7 +257,7 @@ class Writer:
 
     async def cover(self, proof: CoverageProof) -> None:
         """Record that nothing in the range of `proof` is missing here. Raises Unavailable."""
-        with translate_all_errors(_CORRECTION_FAILURE):
+        async with self._translate_all_errors(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.record_coverage, proof._asdict())
@@ -268,7 +270,7 @@ class Writer:
         resolved. Raises Unavailable, NotFound if the log does not hold the transaction, and Conflict where Postgres
         refuses the row.
         """
-        with translate_all_errors(_CORRECTION_FAILURE):
+        async with self._translate_all_errors(_CORRECTION_FAILURE):
             return await self._replace(row, source, force=force)
 
     async def _add_rebuilt_events(self, rows: Sequence[TransactionRow], source: str) -> None:
@@ -284,7 +286,7 @@ class Writer:
             "digests": [row.digest for row in rebuilt],
             "events": [len(row.events) for row in rebuilt],
         }
-        with translate_all_errors(_CORRECTION_FAILURE):
+        async with self._translate_all_errors(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 found = await (await connection.execute(sql.poorer_transactions, parameters)).fetchall()
@@ -347,6 +349,19 @@ class Writer:
             self._numbers.remember(arrays.AssignedNumbers(*(column or () for column in assigned)))
         return bool(is_other)
 
+    @contextlib.asynccontextmanager
+    async def _translate_all_errors(self, failure: str) -> AsyncIterator[None]:
+        """Translate errors, and close the connection to a server that is not available.
+
+        It may have been opened before the server was promoted; a new one proves the log's history.
+        """
+        try:
+            with translate_all_errors(failure):
+                yield
+        except errors.Unavailable:
+            await self._connection.close()
+            raise
+
     async def _store(self, batch_input: BatchInput) -> AppendResult:
         try:
             return await self._commit(batch_input)
@@ -375,7 +390,7 @@ class Writer:
     async def _commit(self, batch_input: BatchInput) -> AppendResult:
         try:
             # An error caused neither by the server nor by a value is in our own SQL: the deliverer keeps the batch.
-            with translate_all_errors("The log refused a batch"):
+            async with self._translate_all_errors("The log refused a batch"):
                 return await self._transact(batch_input)
         except (errors.InvalidInput, errors.Conflict, errors.NotFound, UnicodeError, struct.error) as refused:
             raise _RejectedBatch(str(refused)) from refused
@@ -383,10 +398,15 @@ class Writer:
     async def _set_up_session(self, connection: Connection) -> None:
         arrays.register_array_dumper(connection)
         await connection.execute(sql.prepare_session)
-        identity = await (await connection.execute(sql.epoch)).fetchone()
-        if identity is None:
-            raise errors.ConfigurationError("This database has a log without an identity.", help="Run: zmart migrate")
-        self._epoch = identity[0]
+        held = self._position
+        await connection.execute(
+            sql.epoch,
+            {
+                "epoch": held.epoch if held else None,
+                "seq": held.seq if held else None,
+                "mark": held.mark if held else None,
+            },
+        )
         await connection.commit()
         self._numbers = arrays.NumberCache()
 
@@ -396,18 +416,19 @@ class Writer:
         # BEGIN and the question for the epoch are sent together with the call: one round trip to append, one to commit.
         async with connection.pipeline(), connection.transaction():
             appended = await connection.execute(sql.append, {"source": batch_input.source, **columns})
-            epoch = await connection.execute(sql.current_epoch)
+            position = await connection.execute(sql.current_position)
             append_row = _AppendRow._make(await _read_one(appended))
             answered = time.perf_counter()
-            (self._epoch,) = await _read_one(epoch)
+            reached = feed.FeedPosition(*await _read_one(position))
             dead_letters = list(_collect_dead_letters(batch_input, append_row))
             await insert_dead_letters(connection, dead_letters, batch_input.source)
             committing = time.perf_counter()
         committed = time.perf_counter()
+        self._position = reached
         self._numbers.remember(append_row.assigned)
         fresh = len(append_row.fresh or ())
         return AppendResult(
-            epoch=self._epoch,
+            epoch=reached.epoch,
             first_seq=append_row.head + 1 if append_row.last > append_row.head else None,
             last_seq=append_row.last if append_row.last > append_row.head else None,
             transactions=fresh,

@@ -159,9 +159,10 @@ class IntentStore:
         )
 
     async def observe_epoch(self, slot: int) -> int | None:
-        """Return the finalized slot at which keepers first met this epoch of the log: `slot` if they meet it now.
+        """Return the finalized slot at which keepers first met this epoch and timeline: `slot` if they meet it now.
 
-        Return None for the first epoch. After a restore the log lacks what keepers sent after the backup.
+        Return None for the first ones. After a restore, or a failover that lost the end, the database lacks what
+        keepers sent last.
         """
         await self._fetch_all(sql.observe_epoch, slot=slot)
         return (await self._fetch_one(sql.restored_at_slot))[0]  # type: ignore[no-any-return]

@@ -11,16 +11,25 @@ select
 from raw.identity as i;
 
 -- name: observe_epoch
--- Compare the log's epoch with that of the last round. In another epoch, remember the chain's slot; the first log that
--- keepers meet has none. `zmart restore` leaves a row without an epoch.
+-- Compare the log's epoch and the server's timeline with those of the last round. If one is another, remember the chain's slot;
+-- the first log that keepers meet has none. The epoch alone does not tell that intents were lost, which are not in the log.
+-- `zmart restore` leaves a row without an epoch, a former release one without a timeline.
 insert into ops.cursors as c (name, value)
 select
     'keeper_epoch',
-    jsonb_build_object('epoch', i.epoch, 'slot', null)
+    jsonb_build_object('epoch', i.epoch, 'timeline', raw.timeline(), 'slot', null)
 from raw.identity as i
 on conflict (name) do update
-set value = jsonb_build_object('epoch', excluded.value -> 'epoch', 'slot', %(slot)s::bigint), moved_at = clock_timestamp()
-where c.value -> 'epoch' is distinct from excluded.value -> 'epoch';
+set
+    value = excluded.value || jsonb_build_object(
+        'slot',
+        case
+            when c.value -> 'epoch' = excluded.value -> 'epoch' and not c.value ? 'timeline' then c.value -> 'slot'
+            else to_jsonb(%(slot)s::bigint)
+        end
+    ),
+    moved_at = clock_timestamp()
+where c.value - 'slot' is distinct from excluded.value - 'slot';
 
 -- name: restored_at_slot
 -- The chain's slot when keepers first met this epoch; null in the first one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -102,12 +103,32 @@ def _epoch(server: embedded.EmbeddedPostgres) -> str:
 
 
 async def _append(server: embedded.EmbeddedPostgres, rows: Sequence[TransactionRow]) -> str:
-    """Append as `python -m ingest` does; return the epoch that it reports."""
+    """Append as `python -m ingest` does, again while it is refused; return the epoch that it reports."""
     log = Writer(server.dsn("zmart_ingest"))
+    deadline = time.monotonic() + READY_SECONDS
     try:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(errors.Unavailable):
+                return (await log.append(rows, source="webhook")).epoch
+            await asyncio.sleep(0.1)
         return (await log.append(rows, source="webhook")).epoch
     finally:
         await log.close()
+
+
+async def _refused(server: embedded.EmbeddedPostgres, rows: Sequence[TransactionRow]) -> None:
+    """Append with a process that holds no position, which is refused."""
+    log = Writer(server.dsn("zmart_ingest"))
+    try:
+        with pytest.raises(errors.Unavailable, match="holds its history"):
+            await log.append(rows, source="webhook")
+    finally:
+        await log.close()
+
+
+async def _connect_reader(server: embedded.EmbeddedPostgres, after: feed.FeedPosition | None) -> None:
+    async with feed.FeedListener(server.dsn("zmart_api"), after=after) as listener:
+        await listener.start()
 
 
 async def _head(server: embedded.EmbeddedPostgres) -> feed.FeedPosition:
@@ -130,6 +151,23 @@ def test_the_first_deployment_after_a_promotion_begins_an_epoch(primary: embedde
         assert _epoch(standby) == first
 
 
+async def test_a_standby_that_has_everything_goes_on_with_the_epoch(primary: embedded.EmbeddedPostgres) -> None:
+    """Whoever connects first: ingest and readers without a position decide nothing until a position proves the log."""
+    await _append(primary, event_histories.generate(60))
+    with _standby(primary) as standby:
+        before, read = _epoch(standby), await _head(primary)
+        assert read == await _head(standby)
+        _promote(standby)
+
+        await _connect_reader(standby, None)
+        await _refused(standby, event_histories.generate(70))
+        await _connect_reader(standby, read)
+
+        assert await _append(standby, event_histories.generate(70)) == _epoch(standby) == before
+        async with feed.FeedListener(standby.dsn("zmart_api"), after=read) as listener:
+            assert (await anext(aiter(listener))).entries[0].seq == read.seq + 1
+
+
 async def test_ingest_alone_notices_an_asynchronous_failover(primary: embedded.EmbeddedPostgres) -> None:
     """Entries that the standby lacks are replaced by others under another epoch, so a reader of the former ones is
     told, also when it had read less than was lost."""
@@ -149,8 +187,8 @@ async def test_ingest_alone_notices_an_asynchronous_failover(primary: embedded.E
                 await anext(aiter(listener))
 
 
-async def test_a_reader_of_lost_entries_begins_the_epoch(primary: embedded.EmbeddedPostgres) -> None:
-    """The API alone notices it, too: what its reader holds is not in the promoted log."""
+async def test_a_reader_of_lost_entries_proves_nothing(primary: embedded.EmbeddedPostgres) -> None:
+    """What its reader holds is not in the promoted log; after some seconds the log begins an epoch."""
     await _append(primary, event_histories.generate(10))
     with _standby(primary) as standby:
         await _append(primary, event_histories.generate(40))
@@ -158,15 +196,20 @@ async def test_a_reader_of_lost_entries_begins_the_epoch(primary: embedded.Embed
         _promote(standby)
 
         async with feed.FeedListener(standby.dsn("zmart_api"), after=read) as listener:
-            with pytest.raises(feed.ForeignEpoch):
+            with pytest.raises(feed.FuturePosition):
                 await anext(aiter(listener))
-        assert _epoch(standby) != read.epoch
+        await _refused(standby, event_histories.generate(50))
+        assert _epoch(standby) == read.epoch
+
+        with psycopg.connect(standby.dsn("postgres")) as superuser:
+            superuser.execute("update raw.identity set suspected_at = suspected_at - interval '16 seconds'")
+        assert await _append(standby, event_histories.generate(50)) == _epoch(standby) != read.epoch
 
 
 async def test_connections_that_outlive_a_promotion_append_to_no_earlier_epoch(
     primary: embedded.EmbeddedPostgres,
 ) -> None:
-    """A promotion closes no connection: one that was opened to the standby begins the epoch when it appends."""
+    """A promotion closes no connection: one opened to the standby appends nothing without an epoch."""
     await _append(primary, event_histories.generate(10))
     with _standby(primary) as standby:
         before = _epoch(standby)
@@ -175,6 +218,12 @@ async def test_connections_that_outlive_a_promotion_append_to_no_earlier_epoch(
             with pytest.raises(errors.ZmartError):
                 await log.append(event_histories.generate(50), source="webhook")
             _promote(standby)
+            for _ in range(2):
+                with pytest.raises(errors.Unavailable, match="holds its history"):
+                    await log.append(event_histories.generate(50), source="webhook")
+            assert _epoch(standby) == before
+            with psycopg.connect(standby.dsn("postgres")) as superuser:
+                superuser.execute("update raw.identity set suspected_at = suspected_at - interval '16 seconds'")
 
             appended = await log.append(event_histories.generate(50), source="webhook")
         finally:

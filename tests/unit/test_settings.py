@@ -386,3 +386,13 @@ def test_a_switch_of_the_development_chain_is_refused_by_name(name: str, value: 
     """The message names the variable."""
     with pytest.raises(errors.ConfigurationError, match=name):
         settings.load({name: value})
+
+
+def test_an_address_of_postgres_may_name_several_hosts() -> None:
+    """Each with its port; a port that is none is refused all the same."""
+    both = "postgresql://zmart_api:p@127.0.0.1:5001,127.0.0.1:5002/zmart"
+    found = settings.load({"DATABASE_URL_READ": both}).postgres.read_url
+    assert found is not None
+    assert found.reveal() == both
+    with pytest.raises(errors.ConfigurationError, match="DATABASE_URL_READ"):
+        settings.load({"DATABASE_URL_READ": "postgresql://zmart_api:p@127.0.0.1:5001,127.0.0.1:no/zmart"})

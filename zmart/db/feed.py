@@ -192,12 +192,17 @@ async def check_identity(connection: Connection, position: FeedPosition | None =
     """Begin a new epoch where this database is another log than before; every new connection of a service calls this.
 
     The server, its timeline, the database or the feed's table may have changed: after a failover, or when a dump or a
-    copy was put back. A position with a mark of this history proves that it is the same log. Does nothing in a database
-    without a log.
+    copy was put back. A position with a mark of this history proves that it is the same log. On a promoted server a
+    caller without a position decides nothing for fifteen seconds, so that others can prove it; nothing is appended
+    meanwhile. Does nothing in a database without a log, and on a standby.
     """
-    parameters = {"seq": position.seq if position else None, "mark": position.mark if position else None}
+    parameters = {
+        "epoch": position.epoch if position else None,
+        "seq": position.seq if position else None,
+        "mark": position.mark if position else None,
+    }
     try:
-        await connection.execute(_SQL.renew_identity, parameters)
+        await connection.execute(_SQL.confirm_identity, parameters)
     except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedTable):
         await connection.rollback()
 

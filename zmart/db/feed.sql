@@ -43,10 +43,10 @@ cross join (select coalesce(max(e.seq), 0) as seq from raw.feed as e) as h
 left join entries as f on true
 order by f.seq;
 
--- name: renew_identity
+-- name: confirm_identity
 -- Return the epoch of the log: a new one if the server, its timeline, the database or the feed's table changed, unless this
--- position with its mark proves that the history is the same.
-select raw.renew_identity(%(seq)s, %(mark)s)::text;
+-- position with its mark proves that the history is the same. Null while a promoted server waits for such a proof.
+select raw.confirm_identity(%(epoch)s, %(seq)s, %(mark)s)::text;
 
 -- name: listen
 -- Receive the notification that every appending transaction sends.

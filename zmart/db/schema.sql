@@ -65,11 +65,14 @@ create table raw.identity (
     genesis_hash text collate "C",
     program_id text collate "C",
     began_at timestamptz not null default clock_timestamp(),
-    feed_oid oid
+    feed_oid oid,
+    suspected_at timestamptz
 );
 comment on table raw.identity is
 'Identifies this log. A restored or reset database gets another epoch, in which positions of the old one are invalid.';
 comment on column raw.identity.feed_oid is 'The oid of the table raw.feed. A restored table has another oid.';
+comment on column raw.identity.suspected_at is
+'When a process first found this server promoted, and did not know whether the log is complete. Null when that is decided.';
 grant select on raw.identity to zmart_ingest, zmart_keeper, zmart_api, analyst;
 grant update (genesis_hash, program_id) on raw.identity to zmart_ingest;
 

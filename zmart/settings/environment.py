@@ -231,7 +231,8 @@ class Environment:
 
     def _check_url(self, name: str, text: str, schemes: tuple[str, ...]) -> None:
         try:
-            parts = urlsplit(text)
+            # An address of Postgres may name several hosts, each with its port.
+            parts = urlsplit(re.sub(r"(?<=@)[^/?#]*,(?=[^/?#@]*)", "", text) if "postgresql" in schemes else text)
             is_valid = parts.scheme in schemes and (parts.netloc or "host=" in parts.query)
             _ = parts.port
         except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import event_histories
@@ -14,6 +15,7 @@ from api_fixtures import alive
 from litestar import Litestar
 
 from api import app
+from api.live.client import ResyncRequired, StreamClient
 from ingest.store.writer import Writer
 from tests.streaming_standby import TUNING, paused, streaming_standby
 from zmart import settings, testing
@@ -45,13 +47,13 @@ def standby(primary: embedded.EmbeddedPostgres) -> Iterator[embedded.EmbeddedPos
 
 @contextlib.asynccontextmanager
 async def served(
-    primary_dsn: str, standby: embedded.EmbeddedPostgres
+    primary_dsn: str, standby: embedded.EmbeddedPostgres | str
 ) -> AsyncIterator[tuple[Litestar, httpx.AsyncClient]]:
-    """The API with both."""
+    """The API with both; the standby may be an address."""
     environ = {
         "DATABASE_URL": primary_dsn,
         "DATABASE_URL_API": primary_dsn,
-        "DATABASE_URL_READ": standby.dsn("zmart_api"),
+        "DATABASE_URL_READ": standby if isinstance(standby, str) else standby.dsn("zmart_api"),
         "JWT_SECRET": "j" * 40,
         "RATE_LIMIT_PER_MINUTE": "100000",
     }
@@ -135,6 +137,47 @@ async def test_gets_and_streams_follow_the_standby(
         await eventually(has_replayed)
         refused = await client.get("/api/markets", headers={"zmart-min-position": "nonsense"})
         assert refused.status_code == 400
+
+
+async def test_a_position_that_no_host_has(
+    primary: embedded.EmbeddedPostgres, standby: embedded.EmbeddedPostgres
+) -> None:
+    """Beyond every end: not yet. Of another epoch, or with another mark: the stream says where the log is."""
+    await append(primary, 10)
+    end = await head(primary)
+    assert end.mark is not None
+    beyond, foreign = f"{end.epoch}:{end.seq + 1_000}", f"{uuid.uuid4()}:{end.seq}"
+    other = str(end.with_seq(end.seq, "0" * 16))
+    async with served(primary.dsn("zmart_api"), standby) as (application, client):
+        refused = await client.get("/api/markets", headers={"zmart-min-position": beyond})
+        assert refused.status_code == 503, refused.text
+        assert refused.headers["retry-after"]
+        # That log is not here any more: waiting would not help.
+        assert (await read(client, zmart_min_position=foreign)).epoch == end.epoch
+        for named, reason in ((beyond, "future_position"), (foreign, "foreign_epoch"), (other, "mark_mismatch")):
+            stream = StreamClient(frozenset({"trades"}), "127.0.0.1")
+            with pytest.raises(ResyncRequired) as refusal:
+                await application.state.services.hub.check_position(feed.FeedPosition.parse(named), stream)
+            assert refusal.value.reason == reason
+            assert refusal.value.found == end
+
+
+async def test_several_standbys_in_one_address(
+    primary: embedded.EmbeddedPostgres, standby: embedded.EmbeddedPostgres
+) -> None:
+    """One that is away is passed over: requests and streams use the next."""
+    await append(primary, 20)
+    end = await head(primary)
+    both = standby.dsn("zmart_api").replace(f"@127.0.0.1:{standby.port}/", f"@127.0.0.1:1,127.0.0.1:{standby.port}/")
+    # Without a primary, so that nothing else can answer.
+    away = primary.dsn("zmart_api").replace(f":{primary.port}/", ":1/")
+    async with served(away, both) as (application, client):
+
+        async def has_replayed() -> bool:
+            hub = application.state.services.hub
+            return (await read(client)).seq == end.seq and hub.position is not None and hub.position.seq == end.seq
+
+        await eventually(has_replayed)
 
 
 async def test_without_a_primary_reads_go_on_and_writes_are_refused(

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -384,6 +385,23 @@ async def test_an_epoch_that_changes_under_a_stream(markets: Log, services: AppS
     event = await stream.next()
     assert event.data["epoch"] == markets.head()[0] != old
     assert event.data["seq"] == resync.data["seq"] + 1
+
+
+async def test_another_history_of_the_same_epoch_under_a_stream(markets: Log, services: AppServices) -> None:
+    """Open streams receive a resync, and the process's own reader of the log goes on, too."""
+    stream = SseReader(services, "trades")
+    await stream.next()
+    markets.owner.execute(
+        "update raw.commits set value = sha256(value) where last_seq = (select max(last_seq) from raw.commits)"
+    )
+    markets.buy(1, 2)
+    await markets.deliver()
+    resync = await stream.next()
+    assert (resync.name, resync.data["reason"]) == ("resync", "mark_mismatch")
+    resynced_at = time.monotonic()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while services.hub.silent_seconds > time.monotonic() - resynced_at:  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(0.05)
 
 
 async def test_a_hole_in_the_feed_stops_streams_and_readiness(markets: Log, services: AppServices) -> None:

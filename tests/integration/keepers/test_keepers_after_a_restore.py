@@ -62,6 +62,20 @@ async def test_the_first_log_of_keepers_needs_no_restore_to_wait_for(stack: Keep
     assert reasons(await stack.run_keepers("proposal_tallies", is_dry=True)) == {market: Reason.RESTORED}
 
 
+async def test_another_timeline_of_the_server_is_waited_for(stack: KeeperStack) -> None:
+    """A promoted standby with the same epoch may lack intents. A row of a former release has none."""
+    market = stack.propose(1)
+    await stack.sync_log()
+    assert due(await stack.run_keepers("proposal_tallies", is_dry=True)) == [market]
+    with stack.database.connect() as owner:
+        owner.execute("update ops.cursors set value = value - 'timeline' where name = 'keeper_epoch'")
+        assert due(await stack.run_keepers("proposal_tallies", is_dry=True)) == [market]
+
+        owner.execute("update ops.cursors set value = value || '{\"timeline\": 0}' where name = 'keeper_epoch'")
+        assert reasons(await stack.run_keepers("proposal_tallies", is_dry=True)) == {market: Reason.RESTORED}
+        assert reasons(await stack.run_keepers("proposal_tallies", is_dry=True)) == {market: Reason.RESTORED}
+
+
 async def _catch_up(stack: KeeperStack) -> None:
     """Walk the chain into the restored database, past the slots for which keepers wait."""
 

@@ -12,6 +12,7 @@ from bench import figures
 from bench.environment import BenchEnvironment
 from bench.figure import Effort, Figure, Sample, Target
 from bench.not_measured import NotMeasured
+from zmart import errors
 
 Run = Callable[..., int]
 
@@ -56,6 +57,14 @@ def test_an_unknown_name_lists_the_names(capsys: pytest.CaptureFixture[str]) -> 
     assert "There is no figure 'nothing'" in error_output
     for name in figures.names():
         assert name in error_output
+
+
+def test_several_names_choose_several_figures() -> None:
+    """In the usual order; one unknown name among them is an error."""
+    assert [figure.name for figure in figures.select_figures("relay,crowd")] == ["clients", "relay"]
+    assert [figure.name for figure in figures.select_figures(None)] == figures.names()
+    with pytest.raises(errors.NotFound, match="nothing"):
+        figures.select_figures("relay,nothing")
 
 
 def test_an_unmeasured_figure_reports_why_and_fails(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

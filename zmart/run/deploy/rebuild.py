@@ -48,6 +48,9 @@ MAX_PARALLEL_REBUILDS = 4
 DEPLOY_ATTEMPTS = 10
 RETRY_SECONDS = 3.0
 
+#: How often a deployment asks whether the history of a promoted server is confirmed.
+IDENTITY_POLL_SECONDS = 0.2
+
 #: A model that cannot process some event fails with one of these; a server that is unavailable raises other errors.
 _MODEL_ERRORS = (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.InternalError)
 
@@ -97,7 +100,7 @@ def deploy(dsn: str, *, voting_window_seconds: int = DEFAULT_VOTING_WINDOW_SECON
     """
     digest = sources_digest()
     with _owner_connection(dsn) as connection:
-        connection.execute(sql.renew_identity)
+        _confirm_identity(connection)
         connection.execute(sql.prepare_trials)
         connection.execute(
             sql.set_setting,
@@ -362,6 +365,12 @@ def sources_digest() -> str:
             if path.is_file():
                 digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _confirm_identity(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Return when the log has an epoch; on a promoted server other processes may first prove that nothing is lost."""
+    while connection.execute(sql.confirm_identity).fetchone() == (None,):
+        time.sleep(IDENTITY_POLL_SECONDS)
 
 
 def _owner_connection(dsn: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[object, ...]]:

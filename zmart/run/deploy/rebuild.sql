@@ -63,9 +63,9 @@ select pg_table_size(to_regclass('marts.' || quote_ident(%(name)s)));
 -- The number of rows of one mart on this snapshot; {mart} is replaced by an identifier.
 select count(*) from marts.{mart};
 
--- name: renew_identity
--- The epoch of this log; a new one on another or a restored server.
-select raw.renew_identity()::text;
+-- name: confirm_identity
+-- The epoch of this log; a new one on another or a restored server. Null while a promoted one waits for a process that holds a position.
+select raw.confirm_identity()::text;
 
 -- name: set_setting
 -- A setting that views read.

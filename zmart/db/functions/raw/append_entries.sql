@@ -21,6 +21,13 @@ begin
     if not exists (
         select from raw.identity as i where i.feed_oid = 'raw.feed'::regclass::oid and i.timeline = raw.timeline()
     ) then
+        if raw.is_history_awaited()
+            and exists (select from raw.identity as i where i.feed_oid = 'raw.feed'::regclass::oid) then
+            -- The connection is older than the promotion, or nobody has proven the history yet. The caller opens another connection,
+            -- which calls raw.confirm_identity.
+            raise exception 'The log waits for a process that holds its history; append again in some seconds'
+            using errcode = 'cannot_connect_now';
+        end if;
         perform raw.renew_identity();
     end if;
     insert into raw.feed (seq, kind, ref, market_no, wallet_no, digest)

@@ -29,7 +29,7 @@ begin
     on conflict (only_row) do update
     set
         system_identifier = excluded.system_identifier, timeline = excluded.timeline,
-        database_oid = excluded.database_oid, feed_oid = excluded.feed_oid,
+        database_oid = excluded.database_oid, feed_oid = excluded.feed_oid, suspected_at = null,
         -- A reader that holds the chain's value up to its position has proven that this is the same history.
         epoch = case when p_mark = raw.mark_of(p_seq) then identity.epoch else gen_random_uuid() end,
         began_at = case when p_mark = raw.mark_of(p_seq) then identity.began_at else clock_timestamp() end
@@ -38,6 +38,6 @@ begin
 end
 $$;
 comment on function raw.renew_identity is
-'Returns the epoch of this log. On another server, timeline, database or feed table it is a new one, unless the mark of a reader''s position is that of this log. Every process calls it when it connects.';
+'Returns the epoch of this log. On another server, timeline, database or feed table it is a new one, unless the mark of a reader''s position is that of this log.';
 
 grant execute on function raw.renew_identity to zmart_ingest, zmart_keeper, zmart_api;
