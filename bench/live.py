@@ -158,7 +158,7 @@ def connect_listener(running: RunningProcess, transport: str) -> Iterator[Stream
 async def run_commits(dsn: str, listeners: Sequence[Listener], rounds: int, commits: int) -> list[Seconds]:
     """Commit trades, one at a time; return the latencies of each round at all listeners.
 
-    They continue a log of LOG_EVENTS events: trades of the past would be folded anew with all that follows them.
+    They continue a log of LOG_EVENTS events: trades of the past would be folded again with all that follows them.
     """
     stream = (row for row in history.transactions(10**9, after=LOG_EVENTS) if row.events[0].name.startswith("Shares"))
     draw = random.Random(1)

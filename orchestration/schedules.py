@@ -46,6 +46,7 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
 
 
 @dg.schedule(
+    name="refresh_marts_every_5m",
     job_name=jobs.REFRESH,
     cron_schedule="2-59/5 * * * *",
     default_status=_RUNNING,

@@ -7,7 +7,7 @@ import pytest
 from zmart.run.export.pace import MOST_SECONDS, Pace
 
 
-class Clock:
+class PausingClock:
     """A clock that a test moves; it records each sleep and moves by it."""
 
     def __init__(self) -> None:
@@ -24,9 +24,9 @@ class Clock:
         self.now += seconds
 
 
-def make(share: float) -> tuple[Pace, Clock]:
+def make(share: float) -> tuple[Pace, PausingClock]:
     """A pace with a clock of its own."""
-    clock = Clock()
+    clock = PausingClock()
     return Pace(share, clock=clock.read, sleep=clock.sleep), clock
 
 

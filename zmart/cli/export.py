@@ -14,7 +14,7 @@ from .backup import show_steps
 @click.option("--to", "url", metavar="URL", help="Folder or s3://... (default: EXPORT_URL).")
 @click.option("--log/--no-log", "exports_log", default=True, help="Export the log.")
 @click.option("--marts/--no-marts", "exports_marts", default=True, help="Export a snapshot of the marts.")
-@click.option("--gently", is_flag=True, help="Work a quarter of the time, so that ingest keeps its pace.")
+@click.option("--gently", is_flag=True, help="Rest often, so that ingest keeps its pace.")
 @click.option("--verify", "only_verifies", is_flag=True, help="Only read published files again and compare.")
 def export(url: str | None, exports_log: bool, exports_marts: bool, gently: bool, only_verifies: bool) -> None:
     """Write log and marts as Parquet files.
