@@ -24,6 +24,7 @@ from zmart.run.supervisor import process
 
 IDLE = 20_000
 RESUMING = 5_000
+LOG_EVENTS = 10_000
 #: Trades that each client missed, and trades while they come back.
 MISSED, MEANWHILE = 100, 20
 #: How long idle sockets stay open before the memory is read: two pings of the server.
@@ -63,10 +64,12 @@ class ClientsFigure(Figure):
         if idle < effort.choose(500, RESUMING):
             raise NotMeasured(f"The limit of open files is {files:,}, which is too low for so many clients.")
         with ExitStack() as stack:
-            database = stack.enter_context(env.database(log_events=10_000))
+            database = stack.enter_context(env.database(log_events=LOG_EVENTS))
             api = stack.enter_context(env.start_api(database, STREAMS="30000", STREAMS_PER_ADDRESS="30000"))
             before, after = _measure_idle(api, idle, effort.choose(1, int(IDLE_SECONDS)))
-            rows = (row for row in history.transactions(10**9, seed=2) if row.events[0].name.startswith("Shares"))
+            rows = (
+                row for row in history.transactions(10**9, after=LOG_EVENTS) if row.events[0].name.startswith("Shares")
+            )
             seconds = [_measure_resuming(api, database, rows, resuming) for _ in range(rounds)]
         scaled = before + (after - before) * IDLE / idle
         return [

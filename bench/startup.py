@@ -89,7 +89,7 @@ def check_installed() -> None:
 
 def choose_ports() -> dict[str, str]:
     """Return free ports by variable."""
-    return {name: str(ports.find_free_port()) for name in PORTS}
+    return dict(zip(PORTS, map(str, ports.find_free_ports(len(PORTS))), strict=True))
 
 
 def wait_until_ready(running: RunningProcess) -> None:

@@ -56,9 +56,7 @@ class Stack:
     """A running `zmart up` in a separate state directory."""
 
     def __init__(self, folder: Path) -> None:
-        api, ws, ingest, dagster, metrics = (ports.find_free_port() for _ in range(5))
-        # Its WebSocket is on the next one.
-        chain = ports.find_free_port(following=1)
+        api, ws, ingest, dagster, metrics, chain = ports.find_free_ports(6)
         self.folder = folder
         #: The output of the terminal.
         self.output_file = folder / "output.txt"

@@ -348,8 +348,9 @@ messages as not materialized (
         )
     from entries as e
     inner join raw.markets_seen as s on e.market_no = s.market_no
-    -- Another wallet may have set metadata before the market existed.
-    inner join app.market_metadata as d on s.market_id = d.market_id and e.wallet_no = d.wallet_no
+    -- Another wallet may have set metadata before the market existed. The oldest entries name no wallet.
+    inner join app.market_metadata as d
+        on s.market_id = d.market_id and d.wallet_no = coalesce(e.wallet_no, d.wallet_no)
     where e.kind = 'metadata'
 
     union all

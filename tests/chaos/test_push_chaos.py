@@ -59,7 +59,7 @@ class PushStack:
         folder: Path,
     ) -> None:
         self.embedded, self.server, self.database, self.folder = embedded, server, database, folder
-        self.ports = [ports.find_free_port() for _ in range(PROCESSES)]
+        self.ports = ports.find_free_ports(PROCESSES)
         self.processes: list[asyncio.subprocess.Process] = []
         #: Committed transactions of the history.
         self.delivered = 0

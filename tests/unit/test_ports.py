@@ -31,3 +31,11 @@ def test_no_free_port_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "is_free", lambda _port: False)
     with pytest.raises(errors.Unavailable, match="No free port"):
         ports.find_free_port()
+
+
+def test_ports_of_one_choice_are_no_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two services never get the same one, nor the next one, which the development chain takes."""
+    drawn = iter([20_000, 20_000, 20_001, 19_999, 20_002])
+    monkeypatch.setattr(ports, "find_free_port", lambda following=0: next(drawn))
+
+    assert ports.find_free_ports(2) == [20_000, 20_002]

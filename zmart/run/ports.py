@@ -48,6 +48,16 @@ def find_free_port(following: int = 0) -> int:
     )
 
 
+def find_free_ports(count: int) -> list[int]:
+    """Return free ports of which no two are equal or neighbours: the development chain uses the next one, too."""
+    found: list[int] = []
+    while len(found) < count:
+        port = find_free_port(following=1)
+        if all(abs(port - other) > 1 for other in found):
+            found.append(port)
+    return found
+
+
 def _first_ephemeral_port() -> int:
     """Return the lowest port that the kernel assigns to outgoing connections."""
     try:

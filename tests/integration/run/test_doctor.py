@@ -38,7 +38,7 @@ def answers(found: dict[str, list[Finding]], check: str) -> list[str]:
 def environ(tmp_path: Path) -> dict[str, str]:
     """Settings with free ports and nothing else."""
     names = ("API_PORT", "WS_PORT", "INGEST_PORT", "DAGSTER_PORT", "DAGSTER_METRICS_PORT", "DEVCHAIN_PORT")
-    taken = {name: str(ports.find_free_port()) for name in names}
+    taken = dict(zip(names, map(str, ports.find_free_ports(len(names))), strict=True))
     return {"ZMART_STATE_DIR": str(tmp_path), **taken}
 
 
