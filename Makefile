@@ -4,7 +4,7 @@ PYTHON ?=
 BIN := .venv/bin
 PYTEST = $(if $(COVERAGE),$(BIN)/python .ci/measure.py run $(COVERAGE),$(BIN)/pytest) -n auto --maxprocesses 4 --dist loadfile
 .DEFAULT_GOAL := help
-.PHONY: help setup up test drills coverage coverage-report check bench fuzz audit clean force
+.PHONY: help setup up test drills failover coverage coverage-report check bench fuzz audit clean force
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,7 +21,10 @@ test: setup ## Run the tests without the drills, on up to four cores; TESTS=path
 	@$(PYTEST) -m "not drill" $(TESTS)
 
 drills: setup ## Run the tests that need Debian packages or more than 30 s; TESTS=path for some
-	@$(PYTEST) -m drill $(TESTS)
+	@$(PYTEST) -m "drill and not failover" $(TESTS)
+
+failover: setup ## Take the hosts of a Patroni cluster down in turn, in network namespaces, about 4 min
+	@$(PYTEST) -n 0 -m failover
 
 coverage: setup ## Measure statements and branches in all tests; renew .ci/uncovered
 	@$(BIN)/python .ci/measure.py erase

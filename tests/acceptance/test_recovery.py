@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from ingest.store.writer import Writer
-from zmart import testing
+from zmart import errors, testing
 from zmart.db import migrate
 from zmart.run import ports
 from zmart.run.postgres import client_programs, embedded
@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.drill, pytest.mark.acceptance, pytest.mark.timeout(300
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating" / "backup-and-restore.md"
 READY_SECONDS = 60.0
+DELIVERY_SECONDS = 60.0
 #: The archive is behind the server by less.
 RECOVERY_POINT_SECONDS = 1.0
 
@@ -106,7 +107,15 @@ def deliver(server: embedded.EmbeddedPostgres, seed: int) -> int:
         finally:
             await writer.close()
 
-    return asyncio.run(append())
+    deadline = time.monotonic() + DELIVERY_SECONDS
+    while True:
+        try:
+            return asyncio.run(append())
+        except errors.Unavailable:
+            # A server that was promoted waits for a process that holds its history, then begins a new one.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def scalar(server: embedded.EmbeddedPostgres, statement: str) -> object:
