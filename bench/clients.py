@@ -166,7 +166,7 @@ def _connecting_clients(port: int, count: int, path: str) -> Iterator[tuple[list
 
 def _read_all(clients: list[sockets.SocketClient], each: int) -> float:
     """Return when the last client had all messages; raise NotMeasured if one gets too few or too many."""
-    ended = sockets.read_all(clients, each, WITHIN_SECONDS)
+    ended = sockets.read_all(clients, each, WITHIN_SECONDS, sends_pongs=True)
     silent_until = time.monotonic() + SILENT_SECONDS
     while time.monotonic() < silent_until:
         for client in clients:

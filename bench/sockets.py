@@ -8,6 +8,7 @@ across two chunks.
 from __future__ import annotations
 
 import json
+import math
 import os
 import selectors
 import socket
@@ -115,14 +116,22 @@ def connect_clients(
             client.close()
 
 
-def read_all(clients: list[SocketClient], each: int, within_seconds: float) -> float:
-    """Read until every client has `each` messages; return time.perf_counter() at the last one."""
+def read_all(clients: list[SocketClient], each: int, within_seconds: float, *, sends_pongs: bool = False) -> float:
+    """Read until every client has `each` messages; return time.perf_counter() at the last one.
+
+    With `sends_pongs`, the server learns that they live, as it does from WebSockets that take longer than its ping.
+    """
     with selectors.DefaultSelector() as selector:
         for client in clients:
             selector.register(client.raw, selectors.EVENT_READ, client)
         missing = len(clients) * each - sum(client.messages for client in clients)
         deadline = time.monotonic() + within_seconds
+        next_pong_at = time.monotonic() + LIVE_SECONDS if sends_pongs else math.inf
         while missing > 0:
+            if time.monotonic() > next_pong_at:
+                next_pong_at = time.monotonic() + LIVE_SECONDS
+                for client in clients:
+                    client.send_pong()
             for key, _ in selector.select(0.5):
                 missing -= key.data.read()
             if time.monotonic() > deadline:
