@@ -23,7 +23,7 @@ sql = queries.load("orchestration")
 _RUNNING = dg.DefaultSensorStatus.RUNNING
 #: What operators wait for: alerts of failures and their delivery.
 _EVERY_SECONDS = 30
-#: The rest. Each evaluation takes about 50 ms of processor time, daemon and Postgres included.
+#: The rest. Fewer evaluations mean less processor time at rest (bench/README.md, `idle`).
 _SELDOM_SECONDS = 60
 
 #: Runs are children of this process; a run that started before it has lost its worker.

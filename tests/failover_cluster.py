@@ -34,7 +34,7 @@ FILES = Path(__file__).resolve().parents[1] / "deploy" / "failover"
 PACKAGES = ("patroni", "python3-etcd", "etcd-server", "haproxy", "iproute2")
 PROGRAMS = ("patroni", "etcd", "haproxy", "ip")
 NAMES = ("db1", "db2", "db3")
-#: Addresses of the files, and those of the drill: a block for benchmarks of networks, which nobody routes.
+#: The subnet in the files of deploy/failover. The drill uses one of 198.18.0.0/15, which is for tests.
 FILE_SUBNET = "10.0.0."
 #: Shorter than in the files, so that the drill is short. Patroni demands loop_wait + 2 * retry_timeout <= ttl.
 TIMES = {"ttl": 10, "loop_wait": 1, "retry_timeout": 3}
@@ -200,7 +200,7 @@ class FailoverCluster:
         return row[0] if row else None
 
     def wait_until_complete(self, *, is_synchronous: bool = True) -> None:
-        """Return when the primary has two standbys that stream, one of them synchronous unless told otherwise."""
+        """Return when the primary has two standbys that stream, one of them synchronous if `is_synchronous`."""
         wanted = "count(*) = 2 and count(*) filter (where sync_state = 'sync') = " + ("1" if is_synchronous else "0")
 
         def is_complete() -> bool:

@@ -182,7 +182,7 @@ class Writer:
 
     async def mark_of(self, seq: int) -> str:
         """Return the mark of the commit that holds a seq; for traces. Raises Unavailable."""
-        async with self._translate_all_errors("The mark of a commit cannot be read"):
+        async with self._closed_if_unavailable("The mark of a commit cannot be read"):
             connection = await self._connection.get()
             row = await (await connection.execute(sql.mark_of, {"seq": seq})).fetchone()
             await connection.rollback()
@@ -218,7 +218,7 @@ class Writer:
         Unavailable.
         """
         named = {"signatures": list(signatures)}
-        async with self._translate_all_errors(_CORRECTION_FAILURE):
+        async with self._closed_if_unavailable(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
@@ -229,7 +229,7 @@ class Writer:
         """Set the index in the block of provisional transactions of `slot`; return the number of feed rows written."""
         valid_indexes = {signature: index for signature, index in indexes.items() if index <= MAX_INDEX_IN_BLOCK}
         parameters = {"slot": slot, "signatures": list(valid_indexes), "indexes": list(valid_indexes.values())}
-        async with self._translate_all_errors(_CORRECTION_FAILURE):
+        async with self._closed_if_unavailable(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
@@ -244,7 +244,7 @@ class Writer:
 
         Return whether they are.
         """
-        async with self._translate_all_errors(_CORRECTION_FAILURE):
+        async with self._closed_if_unavailable(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.lock_writer)
@@ -257,7 +257,7 @@ class Writer:
 
     async def cover(self, proof: CoverageProof) -> None:
         """Record that nothing in the range of `proof` is missing here. Raises Unavailable."""
-        async with self._translate_all_errors(_CORRECTION_FAILURE):
+        async with self._closed_if_unavailable(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 await connection.execute(sql.record_coverage, proof._asdict())
@@ -270,7 +270,7 @@ class Writer:
         resolved. Raises Unavailable, NotFound if the log does not hold the transaction, and Conflict where Postgres
         refuses the row.
         """
-        async with self._translate_all_errors(_CORRECTION_FAILURE):
+        async with self._closed_if_unavailable(_CORRECTION_FAILURE):
             return await self._replace(row, source, force=force)
 
     async def _add_rebuilt_events(self, rows: Sequence[TransactionRow], source: str) -> None:
@@ -286,7 +286,7 @@ class Writer:
             "digests": [row.digest for row in rebuilt],
             "events": [len(row.events) for row in rebuilt],
         }
-        async with self._translate_all_errors(_CORRECTION_FAILURE):
+        async with self._closed_if_unavailable(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 found = await (await connection.execute(sql.poorer_transactions, parameters)).fetchall()
@@ -350,7 +350,7 @@ class Writer:
         return bool(is_other)
 
     @contextlib.asynccontextmanager
-    async def _translate_all_errors(self, failure: str) -> AsyncIterator[None]:
+    async def _closed_if_unavailable(self, failure: str) -> AsyncIterator[None]:
         """Translate errors, and close the connection to a server that is not available.
 
         It may have been opened before the server was promoted; a new one proves the log's history.
@@ -390,7 +390,7 @@ class Writer:
     async def _commit(self, batch_input: BatchInput) -> AppendResult:
         try:
             # An error caused neither by the server nor by a value is in our own SQL: the deliverer keeps the batch.
-            async with self._translate_all_errors("The log refused a batch"):
+            async with self._closed_if_unavailable("The log refused a batch"):
                 return await self._transact(batch_input)
         except (errors.InvalidInput, errors.Conflict, errors.NotFound, UnicodeError, struct.error) as refused:
             raise _RejectedBatch(str(refused)) from refused

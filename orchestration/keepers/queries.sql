@@ -12,7 +12,8 @@ from raw.identity as i;
 
 -- name: observe_epoch
 -- Compare the log's epoch and the server's timeline with those of the last round. If one is another, remember the chain's slot;
--- the first log that keepers meet has none. The epoch alone does not tell that intents were lost, which are not in the log.
+-- the first log that keepers meet has none. Intents are not in the log, so the same epoch does
+-- not prove that none of them was lost.
 -- `zmart restore` leaves a row without an epoch, a former release one without a timeline.
 insert into ops.cursors as c (name, value)
 select

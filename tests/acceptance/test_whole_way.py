@@ -83,7 +83,7 @@ def test_the_models_documentation_is_there_in_the_first_minute(stack: Stack) -> 
     page = eventually(
         lambda: (found := httpx.get(f"{stack.api}/docs/models")).status_code == 200 and found, within_seconds=170
     )
-    # The page is served before the task has said so: a stop in between would end the task without its line.
+    # The task stores the page first and logs it afterwards. A stop in between would end it before it logs.
     log = stack.folder / "logs" / "model-docs.log"
     eventually(lambda: "wrote the page" in log.read_text())
     stack.stop()

@@ -152,7 +152,7 @@ def test_the_first_deployment_after_a_promotion_begins_an_epoch(primary: embedde
 
 
 async def test_a_standby_that_has_everything_goes_on_with_the_epoch(primary: embedded.EmbeddedPostgres) -> None:
-    """Whoever connects first: ingest and readers without a position decide nothing until a position proves the log."""
+    """In any order of connections: a process without a position waits until one with a position proves the log."""
     await _append(primary, event_histories.generate(60))
     with _standby(primary) as standby:
         before, read = _epoch(standby), await _head(primary)

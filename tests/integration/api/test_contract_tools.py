@@ -110,7 +110,7 @@ def test_openapi_python_client_writes_a_package_that_reads(played: RecordedChain
     require_success(installed)
     command = [str(tmp_path / "environment" / "bin" / "openapi-python-client"), "generate", "--fail-on-warning"]
     options = ["--path", str(DOCS / "openapi.json"), "--output-path", "generated", "--meta", "none"]
-    # The tool knows pictures by no type of their own, and writes bytes if told that they are some.
+    # The tool does not support image types; with this option it reads them as bytes.
     pictures = {f"image/{kind}": "application/octet-stream" for kind in ("png", "jpeg", "webp")}
     (tmp_path / "config.json").write_text(json.dumps({"content_type_overrides": pictures}))
     require_success(run([*command, "--config", "config.json", *options], tmp_path))

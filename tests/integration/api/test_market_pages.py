@@ -187,7 +187,7 @@ async def test_a_new_image_replaces_the_old_one(site: Site) -> None:
 
 
 async def test_only_the_creator_and_moderators_set_an_image(site: Site) -> None:
-    """Others get 403, nobody 401, an unknown market 404; nothing is stored."""
+    """Another wallet gets 403, a request without a token 401, an unknown market 404; nothing is stored."""
     before = site.log.head()
     for wallet, market, status in ((BOB, ONE, 403), (None, ONE, 401), (ANN, "ab" * 32, 404), (ANN, "x", 404)):
         assert (await site.draw(png(1), market, wallet)).status_code == status

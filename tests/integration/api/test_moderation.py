@@ -117,7 +117,7 @@ async def test_a_hidden_post_is_read_nowhere_until_it_is_restored(forum: Forum) 
 
 
 async def test_a_hidden_first_post_hides_its_thread(forum: Forum) -> None:
-    """Its replies are in no list and no message either, and nobody replies to them, until it is restored."""
+    """Until it is restored, lists and messages omit its replies, too, and a reply to one of them is refused."""
     post = await forum.post(ANN, INSULT)
     reply = await forum.post(BOB, "A reply that quotes the insult", parent_id=post)
     assert (await forum.decide(f"posts/{post}", "hide")).status_code == 200

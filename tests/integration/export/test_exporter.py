@@ -19,7 +19,7 @@ from zmart.db import connection
 from zmart.run.export import exporter, tables
 from zmart.run.export import manifest as manifests
 from zmart.run.export.manifest import ForeignSegment, SegmentDamaged, SegmentMissing
-from zmart.run.export.pace import Pace
+from zmart.run.export.pace import GENTLE_SHARE, Pace
 from zmart.run.export.store import FolderStore
 
 
@@ -267,6 +267,21 @@ def test_a_store_that_returns_other_bytes_gets_no_manifest(filled: testing.Postg
     assert published(store) == []
     with filled.connect() as owner:
         assert owner.execute("select count(*) from ops.exports").fetchone() == (0,)
+
+
+def test_a_gentle_export_rests_and_writes_the_same(filled: testing.PostgresDatabase, tmp_path: Path) -> None:
+    """The files of both paces have the same digests; only the gentle one rests, after each segment at least."""
+    rests: list[float] = []
+    fast = export(filled, FolderStore(tmp_path / "fast"), exports_marts=False)
+    with filled.connect() as owner:
+        owner.execute("delete from ops.exports")
+    gentle = export(
+        filled, FolderStore(tmp_path / "gentle"), exports_marts=False, pace=Pace(GENTLE_SHARE, sleep=rests.append)
+    )
+
+    assert [one.files for one in gentle.published] == [one.files for one in fast.published]
+    assert len(rests) >= len(gentle.published) > 1
+    assert min(rests) >= 0.0
 
 
 def test_postgres_waits_while_nobody_reads_a_copy(

@@ -1,7 +1,7 @@
 """Three hosts with Patroni, etcd and HAProxy: each dies in turn, one is cut off, and one takes the log's end with it.
 
-What a sender was told is stored stays stored, once; readers and the bus get each entry once, or are told to start
-over; keepers send nothing twice.
+Every acknowledged append is stored exactly once. Readers and the bus get each entry once, or `resync`. Keepers send
+nothing twice.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ async def test_each_host_dies_in_turn(
     assert stream.resyncs == whole.resyncs == 0
     assert len(stream.messages) > 20
     assert stream.messages == whole.messages
-    # A standby may have shown an entry that no sender was told is stored; then its readers are told to start over.
+    # A standby may have shown an entry that was never acknowledged; then its readers get `resync`.
     assert set(standby_stream.messages) >= set(whole.messages)
     assert standby_stream.resyncs or standby_stream.messages == whole.messages
     for market in markets:
@@ -348,7 +348,7 @@ def _is_in_recovery(cluster: FailoverCluster, host: ClusterHost) -> bool:
 async def test_an_asynchronous_standby_that_lacks_the_end(
     cluster: FailoverCluster, database: testing.PostgresDatabase, stack: KeeperStack, nats: Nats
 ) -> None:
-    """Another epoch: readers and the bus are told, and a keeper whose intent is lost sends nothing again."""
+    """A new epoch begins, readers and the bus get `resync`, and a keeper whose intent is lost sends nothing twice."""
     # A standby is promoted although it lacks something.
     cluster.configure(synchronous_mode=False, synchronous_mode_strict=False, maximum_lag_on_failover=1 << 30)
     cluster.wait_until_complete(is_synchronous=False)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-#: The share of its time that a gentle export works. At full speed an export takes a third of ingest's pace on two
-#: cores (bench/README.md, `exports`), so a quarter of the time takes less than a tenth of it.
+#: The share of its time that a gentle export works. On two cores an export at full speed takes up to two fifths of
+#: ingest's pace, and a gentle one less than a tenth (bench/README.md, `exports`).
 GENTLE_SHARE: Final = 0.25
 #: A pause never exceeds this, however long the work before it took: Postgres gives up a COPY that nobody reads.
 MOST_SECONDS: Final = 30.0
