@@ -47,7 +47,7 @@ GRACEFUL_SECONDS = 3
 #: Time from the first signal to the forced exit; slightly less than `zmart up` waits before it kills.
 FORCED_EXIT_SECONDS = 9.0
 #: After this further time the process ends even if it cannot run any Python, or cannot write its log.
-LAST_SECONDS = 0.5
+FINAL_EXIT_SECONDS = 0.5
 
 
 class ApiServer(HandoverServer):
@@ -83,7 +83,7 @@ class ApiServer(HandoverServer):
             self._exit_timer.daemon = True
             self._exit_timer.start()
             # A thread in C, which needs no lock of ours. It writes the stack of every thread.
-            faulthandler.dump_traceback_later(FORCED_EXIT_SECONDS + LAST_SECONDS, exit=True)
+            faulthandler.dump_traceback_later(FORCED_EXIT_SECONDS + FINAL_EXIT_SECONDS, exit=True)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.close_streams)
         super().handle_exit(sig, frame)

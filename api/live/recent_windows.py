@@ -21,7 +21,7 @@ from .frames import Frame, LogWindow, frames_for_topics
 #: A window has up to 200 entries, each with a few messages of about a kilobyte, and their bytes for the transport.
 MOST_WINDOWS = 16
 #: What changes without an entry, as the text of a post that is hidden, is sent again for no longer than this.
-KEPT_SECONDS = 10.0
+MAX_AGE_SECONDS = 10.0
 
 
 class PastWindow(NamedTuple):
@@ -53,7 +53,7 @@ class RecentWindows:
         """
         key = _key(after, topics)
         window = self._windows.get(key)
-        if window is None or self._clock() - window.read_at > KEPT_SECONDS:
+        if window is None or self._clock() - window.read_at > MAX_AGE_SECONDS:
             return None
         if window.is_last and (until_seq is None or window.position.seq < until_seq):
             return None

@@ -226,7 +226,7 @@ process.ApiServer(application, uvicorn.Config(application, port=int(sys.argv[1])
 MUTE = STUCK.replace(
     "process.ApiServer(",
     """
-process.LAST_SECONDS = 0.2
+process.FINAL_EXIT_SECONDS = 0.2
 process.logger = types.SimpleNamespace(error=lambda *_, **more: threading.Event().wait())
 process.ApiServer(""",
 ).replace("import asyncio", "import asyncio, threading, types")

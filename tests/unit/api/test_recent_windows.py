@@ -62,7 +62,7 @@ def test_they_are_few_and_young() -> None:
     windows.store(START.with_seq(800), TRADES, read_window(801, 802, head=900))
     assert windows.find(START, TRADES, None)
     assert windows.find(START.with_seq(1), TRADES, None) is None
-    now = recent_windows.KEPT_SECONDS + 0.1
+    now = recent_windows.MAX_AGE_SECONDS + 0.1
     assert windows.find(START, TRADES, None) is None
     windows.store(START, TRADES, read_window(1, 2, head=900))
     windows.clear()
