@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import os
 import signal
@@ -45,6 +46,8 @@ logger = structlog.get_logger()
 GRACEFUL_SECONDS = 3
 #: Time from the first signal to the forced exit; slightly less than `zmart up` waits before it kills.
 FORCED_EXIT_SECONDS = 9.0
+#: After this further time the process ends even if it cannot run any Python, or cannot write its log.
+FINAL_EXIT_SECONDS = 0.5
 
 
 class ApiServer(HandoverServer):
@@ -63,6 +66,7 @@ class ApiServer(HandoverServer):
         finally:
             if self._exit_timer is not None:
                 self._exit_timer.cancel()
+                faulthandler.cancel_dump_traceback_later()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Store the event loop that signals must be passed to."""
@@ -78,6 +82,8 @@ class ApiServer(HandoverServer):
             self._exit_timer = threading.Timer(FORCED_EXIT_SECONDS, self._force_exit)
             self._exit_timer.daemon = True
             self._exit_timer.start()
+            # A thread in C, which needs no lock of ours. It writes the stack of every thread.
+            faulthandler.dump_traceback_later(FORCED_EXIT_SECONDS + FINAL_EXIT_SECONDS, exit=True)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.close_streams)
         super().handle_exit(sig, frame)

@@ -194,6 +194,7 @@ def _list_variants() -> Iterator[tuple[str, str, str]]:
     for name, filters in {"all": (), "market": ("where_market",), "wallet": ("where_wallet",)}.items():
         yield "trades", name, pagination.trades_statement(filters, _page())
         yield "trades", f"{name}.next_page", pagination.trades_statement(filters, _next_page())
+        yield "trades", f"{name}.rendered", pagination.TRADES.with_rows(pagination.trades_statement(filters, _page()))
     for of in typing.get_args(Literal["market", "wallet"]):
         yield "activity", of, pagination.activity_statement(of, _page())
         yield "activity", f"{of}.next_page", pagination.activity_statement(of, _next_page())

@@ -93,7 +93,6 @@ def _measure_idle(api: RunningProcess, count: int, seconds: int) -> tuple[int, i
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for client in clients:
-                client.send_pong()
                 # Pings and heartbeats; a socket that the server has closed is an error.
                 client.read()
             time.sleep(min(sockets.LIVE_SECONDS, seconds))
@@ -166,7 +165,7 @@ def _connecting_clients(port: int, count: int, path: str) -> Iterator[tuple[list
 
 def _read_all(clients: list[sockets.SocketClient], each: int) -> float:
     """Return when the last client had all messages; raise NotMeasured if one gets too few or too many."""
-    ended = sockets.read_all(clients, each, WITHIN_SECONDS, sends_pongs=True)
+    ended = sockets.read_all(clients, each, WITHIN_SECONDS)
     silent_until = time.monotonic() + SILENT_SECONDS
     while time.monotonic() < silent_until:
         for client in clients:

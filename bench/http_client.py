@@ -61,6 +61,14 @@ def request_bytes(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
+def post_bytes(path: str, body: bytes, *, authorization: str) -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {authorization}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 async def closed_loop_rate(port: int, paths: Sequence[str], seconds: float) -> float:
     loop, answers, is_stopped = asyncio.get_running_loop(), 0, False
     requests = itertools.cycle([request_bytes(path) for path in paths])
@@ -87,7 +95,9 @@ async def closed_loop_rate(port: int, paths: Sequence[str], seconds: float) -> f
     return rate
 
 
-async def open_loop_latencies(port: int, paths: Sequence[str], seconds: float) -> list[float]:
+async def open_loop_latencies(
+    port: int, requests: Sequence[bytes], seconds: float, *, per_second: int = PER_SECOND
+) -> list[float]:
     """Return the latencies of requests sent at their scheduled times, counted from the scheduled time."""
     loop, free, took = asyncio.get_running_loop(), asyncio.Queue[Connection](), []
     due: dict[Connection, float] = {}
@@ -100,12 +110,12 @@ async def open_loop_latencies(port: int, paths: Sequence[str], seconds: float) -
         _, connection = await loop.create_connection(lambda: Connection(on_answer), "127.0.0.1", port)
         free.put_nowait(connection)
     began = time.perf_counter() + 0.05
-    for place in range(round(seconds * PER_SECOND)):
-        at = began + place / PER_SECOND
+    for place in range(round(seconds * per_second)):
+        at = began + place / per_second
         await asyncio.sleep(max(0.0, at - time.perf_counter()))
         connection = await free.get()
         due[connection] = at
-        connection.send(request_bytes(paths[place % len(paths)]))
+        connection.send(requests[place % len(requests)])
     async with asyncio.timeout(10):
         for _ in range(CONNECTIONS):
             connection = await free.get()

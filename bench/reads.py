@@ -38,6 +38,7 @@ from .http_client import (
     PER_SECOND,
     closed_loop_rate,
     open_loop_latencies,
+    request_bytes,
     sequential_latencies,
 )
 from .not_measured import NotMeasured
@@ -113,6 +114,7 @@ class ReadsFigure(Figure):
             for heat in SHIPPED
             for page in PAGES
         ),
+        Target(label="trades, cold, ours to Express", bound="at least", value=1.2),
         Target(label="market, p99", bound="at most", value=10.0),
         Target(label="list, p99", bound="at most", value=25.0),
         *(Target(label=f"{page}, 10 x the history", bound="at most", value=1.2) for page in PAGES),
@@ -145,7 +147,7 @@ class ReadsFigure(Figure):
             cold, hot = _cold_paths(database), _hot_paths(database)
             with _peer(env, database) as theirs, env.start_api(database) as caching:
                 _check_same_shape(ours, theirs, cold)
-                with _moving_log(database, effort.log_events):
+                with moving_log(database, effort.log_events):
                     samples = _compare("moving", (caching, theirs), database, cold, rounds, seconds)
                 samples += _compare("cold", (ours, theirs), database, cold, rounds, seconds)
                 samples += _compare("hot", (caching, theirs), database, hot, rounds, seconds)
@@ -278,7 +280,7 @@ def _peer(env: BenchEnvironment, database: testing.PostgresDatabase) -> Iterator
 
 
 @contextmanager
-def _moving_log(database: testing.PostgresDatabase, log_events: int) -> Iterator[None]:
+def moving_log(database: testing.PostgresDatabase, log_events: int) -> Iterator[None]:
     """Continue the history, commit by commit, in a separate process until the block ends."""
     spawn = multiprocessing.get_context("spawn")
     ready, stop = spawn.Event(), spawn.Event()
@@ -310,7 +312,7 @@ def _write_until_stopped(dsn: str, log_events: int, ready: Event, stop: Event) -
 
 def _cold_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
     """Return the paths of the moving and cold workloads, where requests rarely repeat; their order is drawn once."""
-    markets = _markets(database, COLD_MARKETS)
+    markets = busiest_markets(database, COLD_MARKETS)
     pages = {
         "market": [f"/api/markets/{one}" for one, _ in markets],
         "list": [f"/api/markets?limit=20&offset={offset}" for offset in range(max(1, len(markets) - 20))],
@@ -326,7 +328,7 @@ def _cold_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
 
 def _hot_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
     """Return the most requested paths: the busiest markets and the first page."""
-    busiest = [one for one, _ in _markets(database, HOT_PAGES)]
+    busiest = [one for one, _ in busiest_markets(database, HOT_PAGES)]
     return {
         "market": [f"/api/markets/{one}" for one in busiest],
         "list": ["/api/markets?limit=20"],
@@ -334,7 +336,7 @@ def _hot_paths(database: testing.PostgresDatabase) -> dict[str, list[str]]:
     }
 
 
-def _markets(database: testing.PostgresDatabase, most: int) -> list[tuple[str, int]]:
+def busiest_markets(database: testing.PostgresDatabase, most: int) -> list[tuple[str, int]]:
     """Return markets with their number of trades, the busiest first."""
     with database.connect(embedded.SUPERUSER) as connection:
         found = connection.execute(
@@ -394,7 +396,7 @@ def _growth_latencies(
     running: RunningProcess, database: testing.PostgresDatabase, effort: Effort, seconds: float
 ) -> _Latencies:
     """Measure latencies of responses that are as long on a short history as on a long one."""
-    busiest = _markets(database, GROWN_MARKETS)
+    busiest = busiest_markets(database, GROWN_MARKETS)
     if busiest[-1][1] < COLD_PAGES + 50 and effort.pace != "quick":
         raise NotMeasured(f"Fewer than {GROWN_MARKETS} markets have {COLD_PAGES + 50} trades: generate more events.")
     trades = [
@@ -405,8 +407,9 @@ def _growth_latencies(
 
 
 def _latencies(running: RunningProcess, paths: Sequence[str], rounds: int, seconds: float) -> list[list[float]]:
-    asyncio.run(open_loop_latencies(running.port, paths, WARM_SECONDS))
-    return [asyncio.run(open_loop_latencies(running.port, paths, seconds)) for _ in range(rounds)]
+    requests = [request_bytes(path) for path in paths]
+    asyncio.run(open_loop_latencies(running.port, requests, WARM_SECONDS))
+    return [asyncio.run(open_loop_latencies(running.port, requests, seconds)) for _ in range(rounds)]
 
 
 FIGURE = ReadsFigure()

@@ -8,7 +8,6 @@ across two chunks.
 from __future__ import annotations
 
 import json
-import math
 import os
 import selectors
 import socket
@@ -23,8 +22,12 @@ from .not_measured import NotMeasured
 MARK = b'"tradeId"'
 _CHUNK = 1 << 18
 _OPEN_SECONDS = 20.0
-#: Seconds between pongs; our server pings every fifteen seconds.
+#: A client must read at least this often, because that is when it answers pings. Our server pings every fifteen
+#: seconds and closes a client that does not answer within fifteen.
 LIVE_SECONDS = 8.0
+#: The start of a ping with a payload of four bytes, as our server sends it. JSON never contains the second byte.
+_PING = b"\x89\x04"
+_PING_BYTES = 6
 
 
 class SocketClient:
@@ -61,7 +64,7 @@ class SocketClient:
         return cls(raw)
 
     def read(self) -> int:
-        """Read the available bytes and return the number of new messages."""
+        """Read the available bytes, answer a ping among them, and return the number of new messages."""
         try:
             chunk = self.raw.recv(_CHUNK)
         except BlockingIOError:
@@ -69,15 +72,15 @@ class SocketClient:
         if not chunk:
             raise NotMeasured("A server closed a connection that it should have served.")
         self.bytes += len(chunk)
-        new = (self.tail + chunk).count(MARK)
+        unread = self.tail + chunk
+        new = unread.count(MARK)
         self.messages += new
+        if (ping := unread.rfind(_PING)) >= 0 and len(unread) >= ping + _PING_BYTES:
+            # A pong to a ping that was answered before is ignored.
+            self.raw.sendall(_mask(0x8A, unread[ping + len(_PING) : ping + _PING_BYTES]))
         # The tail is shorter than the mark, so that no mark is counted twice.
         self.tail = chunk[-(len(MARK) - 1) :]
         return new
-
-    def send_pong(self) -> None:
-        """Send a message that counts as a pong, because this client only counts bytes and does not answer pings."""
-        self.raw.sendall(PONG)
 
     def close(self) -> None:
         """Close the connection."""
@@ -86,13 +89,17 @@ class SocketClient:
 
 def mask_frame(payload: bytes) -> bytes:
     """Return a client's text frame (RFC 6455 section 5.2)."""
+    return _mask(0x81, payload)
+
+
+def _mask(kind: int, payload: bytes) -> bytes:
     mask = os.urandom(4)
     length = len(payload)
-    head = bytes((0x81, 0x80 | length)) if length < 126 else struct.pack("!BBH", 0x81, 0xFE, length)
+    head = bytes((kind, 0x80 | length)) if length < 126 else struct.pack("!BBH", kind, 0xFE, length)
     return head + mask + bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
 
 
-#: The message that counts as a pong.
+#: A message that counts as a pong, for clients that do not answer pings.
 PONG = mask_frame(json.dumps({"action": "pong"}).encode())
 
 
@@ -103,35 +110,27 @@ def connect_clients(
     """Connect `count` clients; with `asking`, each has received the confirmation of its subscription."""
     clients: list[SocketClient] = []
     try:
-        last_pong_at = time.monotonic()
+        last_read_at = time.monotonic()
         for _ in range(count):
             clients.append(SocketClient.connect(port, path, asking))
-            if asking is not None and time.monotonic() - last_pong_at > LIVE_SECONDS:
-                last_pong_at = time.monotonic()
+            if time.monotonic() - last_read_at > LIVE_SECONDS:
+                last_read_at = time.monotonic()
                 for client in clients:
-                    client.send_pong()
+                    client.read()
         yield clients
     finally:
         for client in clients:
             client.close()
 
 
-def read_all(clients: list[SocketClient], each: int, within_seconds: float, *, sends_pongs: bool = False) -> float:
-    """Read until every client has `each` messages; return time.perf_counter() at the last one.
-
-    With `sends_pongs`, the server learns that they live, as it does from WebSockets that take longer than its ping.
-    """
+def read_all(clients: list[SocketClient], each: int, within_seconds: float) -> float:
+    """Read until every client has `each` messages; return time.perf_counter() at the last one."""
     with selectors.DefaultSelector() as selector:
         for client in clients:
             selector.register(client.raw, selectors.EVENT_READ, client)
         missing = len(clients) * each - sum(client.messages for client in clients)
         deadline = time.monotonic() + within_seconds
-        next_pong_at = time.monotonic() + LIVE_SECONDS if sends_pongs else math.inf
         while missing > 0:
-            if time.monotonic() > next_pong_at:
-                next_pong_at = time.monotonic() + LIVE_SECONDS
-                for client in clients:
-                    client.send_pong()
             for key, _ in selector.select(0.5):
                 missing -= key.data.read()
             if time.monotonic() > deadline:

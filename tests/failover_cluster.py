@@ -193,6 +193,19 @@ class FailoverCluster:
 
         return self.until(find)
 
+    def standby(self, sync_state: str) -> ClusterHost:
+        """Return a standby by its state of replication: sync or async."""
+
+        def find() -> ClusterHost | None:
+            with contextlib.suppress(psycopg.Error):
+                names = self.fetch(
+                    f"select array_agg(application_name) from pg_stat_replication where sync_state = '{sync_state}'"
+                )
+                return next((host for host in self.hosts if host.name in (names or ())), None)
+            return None
+
+        return self.until(find)
+
     def fetch(self, statement: str) -> Any:
         """Return one value from the primary, as superuser."""
         with psycopg.connect(self.server.admin_dsn, autocommit=True, connect_timeout=5) as superuser:

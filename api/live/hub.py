@@ -30,11 +30,12 @@ from zmart.tracing import CommitTracer
 from .. import errors
 from .budgets import WINDOW, AddressBudgets, AlternatingSlots
 from .client import QUEUE_FRAMES, REPLAY_QUEUE_FRAMES, ResyncReason, ResyncRequired, StreamClient, StreamClosed
-from .frames import Frame, FrameBatch, LogWindow, frames_for_topics
+from .frames import Frame, FrameBatch, LogWindow
 from .metrics import PushMetrics
 from .notifications import ChangeSignal
 from .reader import Reader, Snapshot
 from .recent_marks import RecentMarks
+from .recent_windows import PastWindow, RecentWindows
 from .subscriptions import Subscriptions
 
 log = structlog.get_logger()
@@ -77,6 +78,7 @@ class Hub:
         self._most_per_address = most_per_address
         self._position: feed.FeedPosition | None = None
         self._recent_marks = RecentMarks()
+        self._recent_windows = RecentWindows()
         self._moved = asyncio.Event()
         self._subscriptions = Subscriptions()
         self._clients: set[StreamClient] = set()
@@ -181,7 +183,8 @@ class Hub:
 
     async def check_position(self, since: feed.FeedPosition, client: StreamClient) -> None:
         """Raise ResyncRequired if the position does not exist in this log."""
-        await self._replay_window(since, frozenset(), client)
+        if since.mark is None or not self._recent_marks.has(since):
+            await self._replay_window(since, frozenset(), client, until_seq=since.seq)
 
     async def subscribe(self, client: StreamClient) -> feed.FeedPosition:
         """Queue new entries for the client from now on; return the start position. Raise StreamClosed at shutdown."""
@@ -200,11 +203,11 @@ class Hub:
         Raises ResyncRequired if the position does not exist in this log.
         """
         position = since
-        if since.mark is not None and not self._recent_marks.has(since):
+        if since.mark is not None:
             await self.check_position(since, client)
         while not self._is_within_reach(position):
-            window = await self._replay_window(position, client.topics, client)
-            yield frames_for_topics(window, client.topics)
+            window = await self._replay_window(position, client.topics, client, until_seq=None)
+            yield window.frames
             position = window.position
         await self.wait_until_reached(position, client)
         start = await self.subscribe(client)
@@ -220,7 +223,7 @@ class Hub:
         """Wait until the hub reaches a position of the log; raise ResyncRequired if the log does not contain it."""
         if self._has_reached(position):
             return
-        await self._replay_window(position, frozenset(), client)
+        await self._replay_window(position, frozenset(), client, until_seq=position.seq)
         self._change_signal.notify()
         while not self._has_reached(position):
             if client.closed is not None:
@@ -237,8 +240,8 @@ class Hub:
         self._check_position(after, until)
         position = after
         while position.seq < until.seq:
-            window = await self._replay_window(position, topics, client)
-            yield [frame for frame in frames_for_topics(window, topics) if frame.position.seq <= until.seq]
+            window = await self._replay_window(position, topics, client, until_seq=until.seq)
+            yield [frame for frame in window.frames if frame.position.seq <= until.seq]
             position = window.position
 
     # --- private ------------------------------------------------------------------------------
@@ -312,19 +315,29 @@ class Hub:
         """Make every client read the state again, because the database now contains another log."""
         log.warning("streams_resync", reason=str(error))
         self._recent_marks.clear()
+        self._recent_windows.clear()
         self._advance(error.found)
         for client in self._subscriptions.clients():
             client.resync(self._resync_required(error))
 
     async def _replay_window(
-        self, position: feed.FeedPosition, topics: frozenset[str], client: StreamClient
-    ) -> LogWindow:
-        """Return a window of a client's past; wait while Postgres is unavailable, as live clients do as well."""
+        self, position: feed.FeedPosition, topics: frozenset[str], client: StreamClient, *, until_seq: int | None
+    ) -> PastWindow:
+        """Return a window of a client's past; wait while Postgres is unavailable, as live clients do as well.
+
+        It may be one that was read for another client, if it contains what the log has up to `until_seq`.
+        """
         await self.budgets.spend(client.address, WINDOW)
         while True:
+            if found := self._recent_windows.find(position, topics, until_seq):
+                return found
             try:
                 async with self._client_reads.of(client.address):
-                    return await self.client_reader.window(position, topics)
+                    # Another client may have read it while this one waited for its turn.
+                    if found := self._recent_windows.find(position, topics, until_seq):
+                        return found
+                    window = await self.client_reader.window(position, topics)
+                    return self._recent_windows.store(position, topics, window)
             except feed.ForeignPosition as error:
                 raise self._resync_required(error) from error
             except zmart_errors.Transient:

@@ -265,7 +265,11 @@ class WebSocketSession:
         while True:
             try:
                 await self.send_and_drain(self._client.take_now())
-                snapshot = await self._snapshot(added)
+                if since is not None and is_first and self._dialect == "frames":
+                    # The client has the state of its position, and would be sent nothing of a snapshot.
+                    snapshot = Snapshot(since, ())
+                else:
+                    snapshot = await self._snapshot(added)
                 if offered_until is not None:
                     async for frames in self._hub.replay(self._client, offered_until, snapshot.position, earlier):
                         await self.send_and_drain(frames)

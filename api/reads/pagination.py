@@ -50,7 +50,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 MARKETS = ListSpec("markets", statements.compose("market_rows"))
-TRADES = ListSpec("trades", statements.compose("trade_rows"))
+TRADES = ListSpec("trades", statements.compose("trade_rows"), shown_rows=statements.part("trades_shown"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,11 @@ class RowCache:
         """Return the size of the cached rows."""
         return self._bytes
 
+    @property
+    def has_space(self) -> bool:
+        """Return whether it may hold any row."""
+        return self._most_bytes > 0
+
     def find(self, scope: VersionScope, versions: Iterable[str]) -> dict[str, bytes]:
         """Return the rendered rows of those versions that are cached."""
         if scope != self._scope:
@@ -56,6 +61,8 @@ class RowCache:
 
     def store(self, scope: VersionScope, rows: Mapping[str, bytes]) -> None:
         """Cache rows that Postgres rendered."""
+        if not self.has_space:
+            return
         if scope != self._scope:
             self._scope, self._bytes = scope, 0
             self._rows.clear()

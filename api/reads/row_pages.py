@@ -4,11 +4,15 @@ The statement of a page returns its rows by number and version, and all other me
 Versions that were rendered before are in the cache (`api/reads/row_cache.py`); a second statement renders the others
 by number. A row may change between the two statements. Then the rendered row has another version, the page is
 incomplete, and it is read again. If that repeats, both statements run in one transaction.
+
+While most rows of a list are not in the cache, as after a start or without a cache, the first statement also renders
+them, if the list has an expression for that. It then finds each row once, and the second statement is saved.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -24,6 +28,14 @@ TRIES = 3
 #: A statement that must render this many rows accepts no further page, so that a small page does not wait for many
 #: large ones.
 MOST_ROWS = 1_000
+#: Larger pages are not rendered by their first statement: up to 32 of them share one (batching.MOST_VALUES).
+MOST_ROWS_RENDERED_AT_ONCE = 50
+#: The weight of the newest page in the average share of rows that were in the cache.
+_NEWEST_WEIGHT = 0.1
+#: Between the rows of a body and in the text of `ListSpec.shown_rows`. JSON as Postgres writes it has no line ends.
+_ROW_SEPARATOR = b",\n"
+#: The column of a page's statement that `ListSpec.shown_rows` replaces.
+_NO_ROWS = "null::text as texts"
 
 _T = TypeVar("_T")
 _PageT = TypeVar("_PageT")
@@ -40,6 +52,14 @@ class ListSpec:
     name: str
     #: The statement that renders rows by their numbers; it returns the version and text of each.
     rows_statement: str
+    #: In the statement of a page, the text of all its rows; None if rows are rendered by their numbers only.
+    shown_rows: str | None = None
+
+    @functools.cache  # noqa: B019 - there are a few lists, which live as long as the process
+    def with_rows(self, statement: str) -> str:
+        """Return a page's statement that also renders the rows."""
+        assert self.shown_rows is not None
+        return statement.replace(_NO_ROWS, f"{self.shown_rows} as texts")
 
 
 @dataclass
@@ -54,6 +74,8 @@ class _PageRows:
     started_at: str
     #: The rows in order, separated by a space.
     versions: str | None
+    #: The text of all rows; None if the statement does not render them.
+    texts: str | None
     #: The other members of the body, as a JSON object; None if there is no such list.
     other_members: bytes | None
     #: Shared by all requests that were read together: the finished page, the rendering task, the snapshot task.
@@ -71,10 +93,14 @@ class _PageRows:
         """Return the versions as a list."""
         return (self.versions or "").split()
 
-    def body(self, name: str, rows: Mapping[str, bytes]) -> bytes:
-        """Return the page with its rows; raise KeyError if one of them is not in `rows`."""
+    def joined(self, texts: Mapping[str, bytes]) -> bytes:
+        """Return the text of all rows; raise KeyError if one of them is not in `texts`."""
+        return _ROW_SEPARATOR.join([texts[row] for row in self.rows])
+
+    def body(self, name: str, rows: bytes) -> bytes:
+        """Return the page with the text of its rows."""
         assert self.other_members is not None
-        return b'{"%s":[%s],%s' % (name.encode(), b",".join([rows[row] for row in self.rows]), self.other_members[1:])
+        return b'{"%s":[%s],%s' % (name.encode(), rows, self.other_members[1:])
 
 
 class _RowRenderer:
@@ -114,13 +140,16 @@ class PageReader(Generic[_PageT]):
         self._renderer = _RowRenderer(run)
         self._pages = RequestBatcher(run, _to_page_rows)
         self._row_cache = RowCache(most_bytes=most_bytes)
+        #: By list: which share of the rows of its latest pages was in the cache.
+        self._cached_shares: collections.defaultdict[ListSpec, float] = collections.defaultdict(float)
 
     async def read(
         self, spec: ListSpec, statement: str, parameters: Mapping[str, Any], *, varying: Varying
     ) -> _PageT | None:
         """Return the page as it is at a moment after this call; None if there is no log."""
         for _ in range(TRIES):
-            page: _PageRows | None = await self._pages.row(statement, parameters, varying=varying)
+            chosen = spec.with_rows(statement) if self._renders_at_once(spec, parameters) else statement
+            page: _PageRows | None = await self._pages.row(chosen, parameters, varying=varying)
             if page is None:
                 return None
             if result := await self.fill(spec, page):
@@ -145,7 +174,13 @@ class PageReader(Generic[_PageT]):
         """Return the page with its rows, assembled once; None if a row changed before it was rendered."""
         if page.result is None and page.rendering is None:
             cached = self._row_cache.find(page.scope, page.rows)
-            if self._assemble(spec, page, cached) is None:
+            self._count_cached(spec, cached, page)
+            if page.texts is not None:
+                rows = page.texts.encode()
+                if self._row_cache.has_space:
+                    self._row_cache.store(page.scope, dict(zip(page.rows, rows.split(_ROW_SEPARATOR), strict=True)))
+                self._build(spec, page, rows)
+            elif self._assemble(spec, page, cached) is None:
                 page.rendering = _consume_exception(
                     asyncio.create_task(self._render_missing(spec, page, self._renderer))
                 )
@@ -164,11 +199,27 @@ class PageReader(Generic[_PageT]):
     def _assemble(self, spec: ListSpec, page: _PageRows, texts: Mapping[str, bytes]) -> _PageT | None:
         """Build the page with its rows; return None if one of them is not in `texts`."""
         try:
-            body = None if page.other_members is None else page.body(spec.name, texts)
+            rows = page.joined(texts)
         except KeyError:
             return None
+        return self._build(spec, page, rows)
+
+    def _build(self, spec: ListSpec, page: _PageRows, rows: bytes) -> _PageT:
+        body = None if page.other_members is None else page.body(spec.name, rows)
         page.result = result = self._build_page((page.epoch, page.seq, page.mark, page.slot, page.commitment, body))
         return result
+
+    def _renders_at_once(self, spec: ListSpec, parameters: Mapping[str, Any]) -> bool:
+        """Return whether the statement of a page should render its rows, because most are not in the cache."""
+        return (
+            spec.shown_rows is not None
+            and parameters["limit"] <= MOST_ROWS_RENDERED_AT_ONCE
+            and self._cached_shares[spec] < 0.5
+        )
+
+    def _count_cached(self, spec: ListSpec, cached: Mapping[str, bytes], page: _PageRows) -> None:
+        if spec.shown_rows is not None and page.rows:
+            self._cached_shares[spec] += (len(cached) / len(page.rows) - self._cached_shares[spec]) * _NEWEST_WEIGHT
 
 
 def _to_page_rows(row: Row) -> _PageRows:

@@ -11,7 +11,7 @@ select {stated}, {server}, (
     inner join marts.markets as m on q.market_no = m.market_no
     {creator_metadata}
     where m.is_known
-) as versions, json_build_object(
+) as versions, null::text as texts, json_build_object(
     'positions', {own_positions},
     'missing', {missing_markets},
     'as_of', {as_of}

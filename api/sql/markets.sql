@@ -46,7 +46,7 @@ select {stated}, {server}, (
     from shown as p
     inner join marts.markets as m on p.number = m.market_no
     {creator_metadata}
-) as versions, json_build_object(
+) as versions, null::text as texts, json_build_object(
     'count', {count},
     'count_is_exact', {is_exact},
     'limit', %(limit)s::int,

@@ -18,7 +18,7 @@ shown as materialized (
 )
 select {stated}, {server}, (
     select string_agg(s.version, ' ' order by s.sort_key desc, s.number desc) from shown as s
-) as versions, case when {it_exists} then json_build_object(
+) as versions, null::text as texts, case when {it_exists} then json_build_object(
     'count', (select count(*) from shown),
     'limit', %(limit)s::int,
     'offset', %(offset)s::int,
@@ -35,14 +35,8 @@ from ops.as_of(array['priced_trades', 'markets']) as a;
 -- The row in a list for each of these trades, by version.
 select {trade_version} as version, {trade} as text
 from (
-    -- A view has no version of its own. A row's text has some values more than once; each is formatted once here, and
-    -- offset 0 keeps the planner from merging this query into the outer one. That saves a tenth of the time of a page.
-    select
-        v.*, p.tableoid, p.xmin,
-        v.shares::text as shares_text,
-        v.cost::text as cost_text,
-        v.price_yes * 0.000000001 as price,
-        to_json(v.block_time)::text as at
+    -- A view has no version of its own. Offset 0 keeps the planner from merging this query into the outer one.
+    select {trade_values}, p.tableoid, p.xmin
     from marts.priced_trades as p
     inner join marts.trades as v on p.seq = v.seq
     where p.seq = any(%(numbers)s::text[]::bigint[])

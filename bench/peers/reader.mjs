@@ -13,14 +13,17 @@ const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 8 })
 
 const CREATOR_METADATA = `left join app.market_metadata d on d.market_id = m.id and d.user_wallet = m.creator_wallet
   and (m.ipfs_question_hash is null or d.question_cid is null or m.ipfs_question_hash = d.question_cid
-    or left(m.ipfs_question_hash, 2) <> 'Qm')`;
+    or left(m.ipfs_question_hash, 2) <> 'Qm')
+  left join app.market_pages g on g.market_no = m.market_no`;
 const NUMBER = `(select s.market_no from raw.markets_seen s where s.market_id = $1 or s.account = $1)`;
 const BRIEF = `m.id, m.on_chain_address, m.market_no, d.question, d.description, d.category, d.tags, d.ends_at, m.state,
   m.state_code, m.outcome, m.creator_wallet, m.b_parameter, m.initial_liquidity, m.current_liquidity, m.shares_yes,
   m.shares_no, m.total_volume, m.trades_count, m.price_yes, m.proposed_outcome,
   m.final_outcome, m.was_disputed, m.is_cancelled, m.created_at, m.approved_at, m.activated_at,
   m.resolution_proposed_at, m.dispute_initiated_at, m.resolved_at, m.finalized_at, m.cancelled_at, m.last_trade_at,
-  m.last_seq`;
+  m.last_seq, d.slug, (select f.at from raw.feed f where f.seq = m.last_seq) as updated_at,
+  (select encode(i.digest, 'hex') from app.images i where i.digest = g.image_digest and i.hidden_at is null) as image,
+  (select v.slug from app.event_groups v where v.event_no = g.event_no and v.hidden_at is null) as event_slug`;
 const FULL = `m.resolver_wallet, m.dispute_initiator, m.ipfs_question_hash, m.ipfs_evidence_hash, m.proposal_likes,
   m.proposal_dislikes, m.proposal_total_votes, m.dispute_agree, m.dispute_disagree, m.dispute_total_votes,
   m.accumulated_resolver_fees, m.accumulated_lp_fees, m.protocol_fees_paid, m.market_lamports, m.liquidity_withdrawn_at`;
@@ -30,7 +33,7 @@ const MARKETS = `select ${BRIEF} from marts.markets m ${CREATOR_METADATA}
 const COUNT = `select count(*) from marts.markets m where m.is_known`;
 const TRADES = `select t.tx_signature, t.ordinal, t.market_id, t.user_wallet, t.trade_type, t.outcome, t.shares, t.cost,
     t.gross, t.protocol_fee, t.resolver_fee, t.lp_fee, t.fees_exact, t.price_yes, t.slot, t.seq,
-    t.block_time, t.order_key
+    t.block_time, t.order_key, (select s.account from raw.markets_seen s where s.market_no = t.market_no) as account
   from marts.trades t where t.market_no = ${NUMBER}
   order by t.order_key desc, t.seq desc limit $2 offset $3`;
 const NAMED = `select s.market_id from marts.markets m join raw.markets_seen s on s.market_no = m.market_no
@@ -50,11 +53,14 @@ const opposite = (billionths) => (billionths === null ? null : 1 - Number(billio
 const brief = (m) => ({
   id: m.id,
   on_chain_address: m.on_chain_address,
+  slug: m.slug ?? `market-${m.id}`,
   question: m.question ?? `Market ${m.id.slice(0, 8)}…`,
   description: m.description,
   category: m.category ?? "other",
   tags: m.tags ?? [],
   end_date: m.ends_at,
+  image_url: m.image === null ? null : `/api/images/${m.image}`,
+  event_slug: m.event_slug,
   state: m.state,
   status: m.state,
   state_code: m.state_code,
@@ -94,6 +100,7 @@ const brief = (m) => ({
   finalized_at: m.finalized_at,
   cancelled_at: m.cancelled_at,
   last_trade_at: m.last_trade_at,
+  updated_at: m.updated_at,
   createdAt: m.created_at,
   activatedAt: m.activated_at,
   resolutionTime: m.resolution_proposed_at,
@@ -126,8 +133,10 @@ const trade = (t) => ({
   id: `${t.tx_signature}:${t.ordinal}`,
   market_id: t.market_id,
   marketId: t.market_id,
+  market_pubkey: t.account,
   user_wallet: t.user_wallet,
   trader: t.user_wallet,
+  trader_pubkey: t.user_wallet,
   trade_type: t.trade_type,
   outcome: t.outcome,
   outcome_bool: t.outcome === "YES",

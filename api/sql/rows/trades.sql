@@ -35,6 +35,24 @@ concat(
     '}'
 )
 
+-- name: trade_values
+-- The values of view v for the text of a trade. A text has some of them more than once, and each is formatted once here.
+-- That saves a tenth of the time of a page, if the planner does not merge the query into the outer one.
+v.*,
+v.shares::text as shares_text,
+v.cost::text as cost_text,
+v.price_yes * 0.000000001 as price,
+to_json(v.block_time)::text as at
+
+-- name: trades_shown
+-- The rows of the page of trades in `shown`, as one text with a line for each, in the order of the page.
+(
+    select string_agg({trade}, E',\n' order by t.order_key desc, t.seq desc)
+    from (
+        select {trade_values} from shown as s inner join marts.trades as v on s.number = v.seq offset 0
+    ) as t
+)
+
 -- name: trade_version
 -- The version of trade t: everything that its text depends on.
 concat_ws(':', t.seq, t.tableoid, t.xmin)

@@ -222,12 +222,36 @@ process.ApiServer(application, uvicorn.Config(application, port=int(sys.argv[1])
 """
 
 
+#: The same where the log accepts nothing: its reader has stopped, and the pipe is full.
+MUTE = STUCK.replace(
+    "process.ApiServer(",
+    """
+process.FINAL_EXIT_SECONDS = 0.2
+process.logger = types.SimpleNamespace(error=lambda *_, **more: threading.Event().wait())
+process.ApiServer(""",
+).replace("import asyncio", "import asyncio, threading, types")
+
+
+async def test_a_blocked_log_does_not_keep_the_process_alive() -> None:
+    """The last resort needs no log; it writes the stack of every thread."""
+    output = await _stop_blocked(MUTE)
+    assert b"Timeout" in output
+    assert b"in _force_exit" in output
+
+
 async def test_blocked_shutdown_exits_with_a_failure() -> None:
     """It ends without SIGKILL: it logs the blocking tasks, and its exit status is a failure."""
+    output = await _stop_blocked(STUCK)
+    assert b"shutdown_timed_out" in output
+    assert b"LifespanOn.main" in output
+
+
+async def _stop_blocked(program: str) -> bytes:
+    """Run a program, send SIGTERM when it is up, and return what it wrote until it failed."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        STUCK,
+        program,
         str(ports.find_free_port()),
         cwd=PROJECT,
         stdout=asyncio.subprocess.PIPE,
@@ -242,9 +266,8 @@ async def test_blocked_shutdown_exits_with_a_failure() -> None:
             child.send_signal(signal.SIGTERM)
             output = await child.stdout.read()
             assert await child.wait() == 1
+            return output
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
-    assert b"shutdown_timed_out" in output
-    assert b"LifespanOn.main" in output

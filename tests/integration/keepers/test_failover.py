@@ -246,6 +246,31 @@ async def test_each_host_dies_in_turn(
         assert len(stack.landed_signatures(market, INSTRUCTION)) == 1
 
 
+@pytest.mark.parametrize("sync_state", ["sync", "async"])
+async def test_a_standby_dies(cluster: FailoverCluster, database: testing.PostgresDatabase, sync_state: str) -> None:
+    """Appends wait until the other standby is the synchronous one; the death of the asynchronous one delays none."""
+    epoch = str(fetch(database, "select epoch from raw.identity"))
+    appender = LogAppender(database.dsn("zmart_ingest"), 1)
+    victim = cluster.standby(sync_state)
+    async with running(appender.run()):
+        await appender.more(20)
+        victim.kill()
+        killed_at = time.monotonic()
+        await until(functools.partial(appender.has_stored_since, killed_at))
+        outage = time.monotonic() - killed_at
+        print(f"{victim.name} ({sync_state} standby): {outage:.1f} s")
+        await appender.more(20)
+        cluster.start_host(victim)
+        await asyncio.to_thread(cluster.wait_until_complete)
+        appender.is_over.set()
+        await asyncio.sleep(0)
+
+    assert outage < (MOST_SECONDS if sync_state == "sync" else 5.0)
+    check_stored(database, appender)
+    assert appender.epochs == {epoch}
+    assert str(fetch(database, "select epoch from raw.identity")) == epoch
+
+
 async def observe(stack: KeeperStack) -> None:
     """Let a round of keepers begin, when the former one has the lease no more."""
     observed = fetch(stack.database, "select value from ops.cursors where name = 'keeper_epoch'")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from api.reads.batching import Row, Run
-from api.reads.row_pages import MOST_ROWS, TRIES, ListSpec, PageReader
+from api.reads.row_pages import MOST_ROWS, MOST_ROWS_RENDERED_AT_ONCE, TRIES, ListSpec, PageReader
 
 PAGE, WRITE = "the page", "the texts"
 LIST = ListSpec("rows", WRITE)
@@ -54,11 +54,15 @@ class Mart:
         self.queries.append(None)
         versions = " ".join(f"{number}:{version}" for number, version in self.versions.items())
         rest = b'{"count": 1}' if self.is_there else None
-        return [("epoch", 5, "0123456789abcdef", 4, "confirmed", self.started_at, versions or None, rest)]
+        return [("epoch", 5, "0123456789abcdef", 4, "confirmed", self.started_at, versions or None, None, rest)]
 
     def _texts(self, numbers: Sequence[str]) -> list[Row]:
         self.queries.append(numbers)
-        return [(f"{n}:{self.versions[int(n)]}", f'"{n}, {self.versions[int(n)]}"') for n in numbers]
+        return [(f"{n}:{self.versions[int(n)]}", self.text(int(n))) for n in numbers]
+
+    def text(self, number: int) -> str:
+        """The JSON of a row."""
+        return f'"{number}, {self.versions[number]}"'
 
 
 @pytest.fixture
@@ -185,3 +189,55 @@ async def test_a_server_restart_invalidates_cached_rows(mart: Mart, page_reader:
     mart.started_at = "Tuesday"
     await read_page(page_reader)
     assert mart.queries == [None, ["0", "1", "2"]] * 2
+
+
+PAGE_OF_RENDERED = "the page, null::text as texts"
+RENDERED = ListSpec("rows", WRITE, shown_rows="all texts")
+AT_ONCE = "all"
+
+
+class RenderingMart(Mart):
+    """The statement of its page can render the rows, too."""
+
+    async def run(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
+        """Any of the three statements."""
+        if statement != RENDERED.with_rows(PAGE_OF_RENDERED):
+            return await super().run(statement, parameters)
+        [(*first, _, rest)] = self._page()
+        self.queries[-1] = AT_ONCE
+        return [(*first, ",\n".join(self.text(number) for number in self.versions) or None, rest)]
+
+
+async def read_pages(mart: Mart, most_bytes: int, *, count: int, limit: int = 3) -> list[Sequence[str] | None]:
+    """Read the same page so often, compare its bytes, and return the statements."""
+    reader = PageReader(mart.run, mart.snapshot, tuple, most_bytes=most_bytes)
+    for _ in range(count):
+        page = await reader.read(RENDERED, PAGE_OF_RENDERED, {"limit": limit}, varying=None)
+        assert page is not None
+        rows = b",\n".join(mart.text(number).encode() for number in mart.versions)
+        assert page[-1] == b'{"rows":[%s],"count": 1}' % rows
+    return mart.queries
+
+
+async def test_one_statement_reads_a_page_while_most_rows_are_not_cached() -> None:
+    """It fills the cache; once half of the rows of the latest pages were found there, pages only name them."""
+    queries = await read_pages(RenderingMart(3), 1 << 20, count=20)
+    named = queries.index(None)
+    assert 2 < named < 15
+    assert queries == [AT_ONCE] * named + [None] * (20 - named)
+
+
+async def test_one_statement_reads_every_page_without_a_cache() -> None:
+    """Nothing is ever found, so nothing is named."""
+    assert await read_pages(RenderingMart(3), 0, count=20) == [AT_ONCE] * 20
+
+
+async def test_a_large_page_renders_its_rows_apart() -> None:
+    """Up to 32 pages share one statement, which must not render thousands of rows."""
+    queries = await read_pages(RenderingMart(3), 1 << 20, count=2, limit=MOST_ROWS_RENDERED_AT_ONCE + 1)
+    assert queries == [None, ["0", "1", "2"], None]
+
+
+async def test_an_empty_page_is_rendered_at_once() -> None:
+    """There is no text at all."""
+    assert await read_pages(RenderingMart(0), 1 << 20, count=1) == [AT_ONCE]
