@@ -34,6 +34,7 @@ from zmart import errors, log, settings
 from zmart.db import poolers
 from zmart.http.connections import ConnectionTable, connections_for, raise_file_limit
 from zmart.http.handover import HandoverServer, take_listener
+from zmart.http.server import BACKLOG
 
 from . import app
 from .dependencies import AppServices
@@ -135,6 +136,7 @@ def server(configuration: settings.Settings, service_name: app.ServiceName = "ap
         http=table.protocol(),
         host=getattr(configuration.hosts, service_name),
         port=getattr(configuration.ports, service_name),
+        backlog=BACKLOG,
         ws=wire.WebSocketTransport,
         ws_max_size=wire.MOST_BYTES,
         # Data that is compressed for one client cannot be sent to another.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import json
 import selectors
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -32,6 +34,8 @@ IDLE_SECONDS = 31.0
 WITHIN_SECONDS = 120.0
 #: How long nothing further may arrive at the end.
 SILENT_SECONDS = 2.0
+#: Within this time the server must know that clients have left: the next ones need their places.
+LEFT_WITHIN_SECONDS = 30.0
 #: Files of a server that are no sockets of these clients.
 OTHER_FILES = 100
 
@@ -67,6 +71,7 @@ class ClientsFigure(Figure):
             database = stack.enter_context(env.database(log_events=LOG_EVENTS))
             api = stack.enter_context(env.start_api(database, STREAMS="30000", STREAMS_PER_ADDRESS="30000"))
             before, after = _measure_idle(api, idle, effort.choose(1, int(IDLE_SECONDS)))
+            _wait_until_all_left(api)
             rows = (
                 row for row in history.transactions(10**9, after=LOG_EVENTS) if row.events[0].name.startswith("Shares")
             )
@@ -126,9 +131,24 @@ def _measure_resuming(
         writer.start()
         ended = _read_all(clients, MISSED + MEANWHILE)
         writer.join()
+    _wait_until_all_left(api)
     if failed:
         raise NotMeasured(f"The writer failed: {failed[0]!r}")
     return ended - began
+
+
+def _wait_until_all_left(api: RunningProcess) -> None:
+    """Return when the server counts no stream any more."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + LEFT_WITHIN_SECONDS
+    while True:
+        with opener.open(f"http://127.0.0.1:{api.port}/ready", timeout=LEFT_WITHIN_SECONDS) as answer:
+            streams = json.load(answer)["streams"]
+        if streams == 0:
+            return
+        if time.monotonic() > deadline:
+            raise NotMeasured(f"The server still counts {streams} streams whose clients have left.")
+        time.sleep(0.1)
 
 
 @contextmanager

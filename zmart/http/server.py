@@ -14,8 +14,9 @@ from zmart import errors
 
 from .handover import HandoverServer
 
-#: How many connections may wait to be accepted.
-BACKLOG = 1_024
+#: How many connections may wait to be accepted; the kernel allows no more by default (net.core.somaxconn). Thousands of
+#: clients connect at once after a restart. One that finds no place tries again after a second, then after three.
+BACKLOG = 4_096
 
 
 class _StoppedBySignals(uvicorn.Server):
