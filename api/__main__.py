@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
+import itertools
 import os
 import signal
 import socket
@@ -33,7 +34,7 @@ from litestar import Litestar
 from zmart import errors, log, settings
 from zmart.db import poolers
 from zmart.http.connections import ConnectionTable, connections_for, raise_file_limit
-from zmart.http.handover import HandoverServer, take_listener
+from zmart.http.handover import LINGER_SECONDS, HandoverServer, take_listener
 from zmart.http.server import BACKLOG
 
 from . import app
@@ -47,8 +48,11 @@ logger = structlog.get_logger()
 GRACEFUL_SECONDS = 3
 #: Time from the first signal to the forced exit; slightly less than `zmart up` waits before it kills.
 FORCED_EXIT_SECONDS = 9.0
-#: After this further time the process ends even if it cannot run any Python, or cannot write its log.
-FINAL_EXIT_SECONDS = 0.5
+#: After this further time the stack of every thread is written and the process ended, even if it cannot run any Python;
+#: after as much again the kernel ends it, even if nothing reads what it writes.
+FINAL_EXIT_SECONDS = 0.4
+#: The most tasks that the log of a forced exit describes.
+_MOST_DESCRIBED = 50
 
 
 class ApiServer(HandoverServer):
@@ -68,6 +72,7 @@ class ApiServer(HandoverServer):
             if self._exit_timer is not None:
                 self._exit_timer.cancel()
                 faulthandler.cancel_dump_traceback_later()
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Store the event loop that signals must be passed to."""
@@ -79,18 +84,15 @@ class ApiServer(HandoverServer):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Close the streams, then let uvicorn stop; force the process to exit if it does not."""
-        if self._exit_timer is None:
-            self._exit_timer = threading.Timer(FORCED_EXIT_SECONDS, self._force_exit)
-            self._exit_timer.daemon = True
-            self._exit_timer.start()
-            # A thread in C, which needs no lock of ours. It writes the stack of every thread.
-            faulthandler.dump_traceback_later(FORCED_EXIT_SECONDS + FINAL_EXIT_SECONDS, exit=True)
+        self._limit_stop(FORCED_EXIT_SECONDS)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.close_streams)
         super().handle_exit(sig, frame)
 
     def begin_stop(self) -> None:
         """Stop as at SIGTERM, streams first."""
+        # The time that `zmart up` gives to the process has begun with the handover.
+        self._limit_stop(FORCED_EXIT_SECONDS - LINGER_SECONDS)
         self.handle_exit(signal.SIGTERM, None)
         # The process was asked to hand over, not to end by a signal.
         self._captured_signals.clear()
@@ -98,12 +100,24 @@ class ApiServer(HandoverServer):
     async def _find_application_problems(self) -> list[str]:
         return await health.readiness_problems(self.application.state.services)
 
+    def _limit_stop(self, seconds: float) -> None:
+        """End the process after this time, whatever it does; the first call decides."""
+        if self._exit_timer is not None:
+            return
+        self._exit_timer = threading.Timer(seconds, self._force_exit)
+        self._exit_timer.daemon = True
+        self._exit_timer.start()
+        # A thread in C, which needs no lock of ours.
+        faulthandler.dump_traceback_later(seconds + FINAL_EXIT_SECONDS, exit=True)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 2 * FINAL_EXIT_SECONDS)
+
     def _force_exit(self) -> None:
         try:
             pending: list[str] = []
             # Another thread's tasks may change during the iteration.
             with contextlib.suppress(RuntimeError):
-                pending = sorted(describe_wait(task) for task in asyncio.all_tasks(self._loop)) if self._loop else []
+                tasks = asyncio.all_tasks(self._loop) if self._loop else ()
+                pending = sorted(describe_wait(task) for task in itertools.islice(tasks, _MOST_DESCRIBED))
             logger.error("shutdown_timed_out", seconds=FORCED_EXIT_SECONDS, held_by=pending)
             sys.stdout.flush()
         finally:

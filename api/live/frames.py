@@ -58,6 +58,8 @@ class LogWindow:
     ages: Sequence[float] = ()
     #: The marks of the commits that hold the entries, each once.
     marks: Sequence[str] = ()
+    #: Whether states are missing because a mart was behind the log.
+    lacks_states: bool = False
 
     @property
     def is_last(self) -> bool:

@@ -18,8 +18,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 import structlog
 
@@ -35,10 +36,12 @@ from .metrics import PushMetrics
 from .notifications import ChangeSignal
 from .reader import Reader, Snapshot
 from .recent_marks import RecentMarks
-from .recent_windows import PastWindow, RecentWindows
+from .recent_windows import PastWindow, RecentWindows, render_window
 from .subscriptions import Subscriptions
 
 log = structlog.get_logger()
+
+Found = TypeVar("Found")
 
 #: Interval of the heartbeats to clients that receive no messages.
 PING_SECONDS = 15.0
@@ -79,6 +82,8 @@ class Hub:
         self._position: feed.FeedPosition | None = None
         self._recent_marks = RecentMarks()
         self._recent_windows = RecentWindows()
+        #: How often the log was replaced by another one.
+        self._replacements = 0
         self._moved = asyncio.Event()
         self._subscriptions = Subscriptions()
         self._clients: set[StreamClient] = set()
@@ -183,8 +188,14 @@ class Hub:
 
     async def check_position(self, since: feed.FeedPosition, client: StreamClient) -> None:
         """Raise ResyncRequired if the position does not exist in this log."""
-        if since.mark is None or not self._recent_marks.has(since):
-            await self._replay_window(since, frozenset(), client, until_seq=since.seq)
+        has_been_here = self._has_reached(since)
+        if has_been_here and (since.mark is None or self._recent_marks.has(since)):
+            return
+        replacements = self._replacements
+        await self._read_for(client, lambda: self.client_reader.window(since, frozenset()))
+        if has_been_here and replacements == self._replacements:
+            # The next clients with this position need no statement.
+            self._recent_marks.add(since)
 
     async def subscribe(self, client: StreamClient) -> feed.FeedPosition:
         """Queue new entries for the client from now on; return the start position. Raise StreamClosed at shutdown."""
@@ -223,12 +234,16 @@ class Hub:
         """Wait until the hub reaches a position of the log; raise ResyncRequired if the log does not contain it."""
         if self._has_reached(position):
             return
-        await self._replay_window(position, frozenset(), client, until_seq=position.seq)
-        self._change_signal.notify()
         while not self._has_reached(position):
-            if client.closed is not None:
-                raise StreamClosed(client.closed)
-            await self._moved.wait()
+            replacements = self._replacements
+            await self._read_for(client, lambda: self.client_reader.window(position, frozenset()))
+            self._change_signal.notify()
+            while not self._has_reached(position) and replacements == self._replacements:
+                if client.closed is not None:
+                    raise StreamClosed(client.closed)
+                await self._moved.wait()
+        # The end of the log may have been lost while the client waited, and other entries may have its numbers now.
+        await self.check_position(position, client)
 
     async def replay(
         self, client: StreamClient, after: feed.FeedPosition, until: feed.FeedPosition, topics: frozenset[str]
@@ -316,6 +331,7 @@ class Hub:
         log.warning("streams_resync", reason=str(error))
         self._recent_marks.clear()
         self._recent_windows.clear()
+        self._replacements += 1
         self._advance(error.found)
         for client in self._subscriptions.clients():
             client.resync(self._resync_required(error))
@@ -323,21 +339,35 @@ class Hub:
     async def _replay_window(
         self, position: feed.FeedPosition, topics: frozenset[str], client: StreamClient, *, until_seq: int | None
     ) -> PastWindow:
-        """Return a window of a client's past; wait while Postgres is unavailable, as live clients do as well.
+        """Return a window of a client's past; it may be one that was read for another client.
 
-        It may be one that was read for another client, if it contains what the log has up to `until_seq`.
+        Such a window contains what the log has up to `until_seq`.
         """
+
+        async def find_or_read() -> PastWindow:
+            # Another client may have read it while this one waited for its turn.
+            return self._recent_windows.find(position, topics, until_seq) or await self._read_past(position, topics)
+
+        if found := self._recent_windows.find(position, topics, until_seq):
+            await self.budgets.spend(client.address, WINDOW)
+            return found
+        return await self._read_for(client, find_or_read)
+
+    async def _read_past(self, position: feed.FeedPosition, topics: frozenset[str]) -> PastWindow:
+        replacements = self._replacements
+        read = await self.client_reader.window(position, topics)
+        # What the hub itself has not reached may still be lost. What was read before a replacement is of another log.
+        if replacements == self._replacements and self._has_reached(read.position) and not read.lacks_states:
+            return self._recent_windows.store(position, topics, read)
+        return render_window(read, topics)
+
+    async def _read_for(self, client: StreamClient, read: Callable[[], Awaitable[Found]]) -> Found:
+        """Read for one client when its address has its turn; wait while Postgres is unavailable, as live clients do."""
         await self.budgets.spend(client.address, WINDOW)
         while True:
-            if found := self._recent_windows.find(position, topics, until_seq):
-                return found
             try:
                 async with self._client_reads.of(client.address):
-                    # Another client may have read it while this one waited for its turn.
-                    if found := self._recent_windows.find(position, topics, until_seq):
-                        return found
-                    window = await self.client_reader.window(position, topics)
-                    return self._recent_windows.store(position, topics, window)
+                    return await read()
             except feed.ForeignPosition as error:
                 raise self._resync_required(error) from error
             except zmart_errors.Transient:

@@ -123,10 +123,11 @@ class LogReader:
         rows = await database.rows(_WINDOW, {"after": after.seq, "topics": names})
         if not rows:
             raise _no_log()
-        epoch, head_seq, head_mark, after_mark = rows[0][:4]
+        epoch, head_seq, head_mark, after_mark, lacks_states = rows[0][:5]
         head = feed.FeedPosition(epoch, head_seq, head_mark)
         feed.check_position(after, head, after_mark)
-        return _window(after.with_seq(after.seq, after_mark), head, [row[4:] for row in rows if row[4] is not None])
+        entries = [row[5:] for row in rows if row[5] is not None]
+        return _window(after.with_seq(after.seq, after_mark), head, entries, lacks_states=lacks_states)
 
     async def snapshot(self, topics: frozenset[str]) -> Snapshot:
         """Return the states of these topics and the end of the log at that moment, with one statement."""
@@ -148,7 +149,9 @@ def _with_state(topics: frozenset[str]) -> list[str]:
     return sorted(found)
 
 
-def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]]) -> LogWindow:
+def _window(
+    after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[Any, ...]], *, lacks_states: bool
+) -> LogWindow:
     """Group rows of (seq, mark, topics, state key, type, message, age) by seq; raise an error if a seq is missing."""
     entries = [(after.with_seq(*entry), list(group)) for entry, group in itertools.groupby(rows, key=itemgetter(0, 1))]
     feed.check_contiguous(after.seq, [position.seq for position, _ in entries])
@@ -158,6 +161,7 @@ def _window(after: feed.FeedPosition, head: feed.FeedPosition, rows: list[tuple[
         messages=[(position, entry_messages) for position, group in entries if (entry_messages := _messages(group))],
         ages=[group[0][-1] for _, group in entries],
         marks=tuple(dict.fromkeys(position.mark for position, _ in entries if position.mark is not None)),
+        lacks_states=lacks_states,
     )
 
 

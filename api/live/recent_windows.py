@@ -3,8 +3,12 @@
 After a restart thousands of clients resume from the same few positions, with the same topics. Each of them would read
 the same rows from Postgres and render the same frames: 16 ms a window, over a minute for 5,000 clients.
 
-A window that was read before is right for a later client. Entries of the log do not change, and a state message whose
-row has changed since then follows in a later window, because the change has an entry of its own.
+A window that was read before is right for a later client of the same history. Entries of the log do not change, and a
+state message whose row has changed since then follows in a later window, because the change has an entry of its own.
+What changes without an entry (a mart that is corrected by a rebuild, a post that is hidden) is sent in its earlier form
+for MAX_AGE_SECONDS at most. A window that lacks states, because a mart was behind, is not stored.
+
+The hub asks only for windows that end where it has been itself, and forgets all of them when the log is replaced.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from .frames import Frame, LogWindow, frames_for_topics
 
 #: A window has up to 200 entries, each with a few messages of about a kilobyte, and their bytes for the transport.
 MOST_WINDOWS = 16
-#: What changes without an entry, as the text of a post that is hidden, is sent again for no longer than this.
+#: How long a window is used.
 MAX_AGE_SECONDS = 10.0
 
 
@@ -52,8 +56,9 @@ class RecentWindows:
         needs none of the newer ones.
         """
         key = _key(after, topics)
+        self._discard_old()
         window = self._windows.get(key)
-        if window is None or self._clock() - window.read_at > MAX_AGE_SECONDS:
+        if window is None:
             return None
         if window.is_last and (until_seq is None or window.position.seq < until_seq):
             return None
@@ -62,7 +67,8 @@ class RecentWindows:
 
     def store(self, after: feed.FeedPosition, topics: frozenset[str], read: LogWindow) -> PastWindow:
         """Store the window that was read after a position, and return its frames for the topics."""
-        window = PastWindow(read.position, frames_for_topics(read, topics), read.is_last, self._clock())
+        self._discard_old()
+        window = render_window(read, topics, read_at=self._clock())
         key = _key(after, topics)
         self._windows[key] = window
         self._windows.move_to_end(key)
@@ -73,6 +79,16 @@ class RecentWindows:
     def clear(self) -> None:
         """Forget all windows."""
         self._windows.clear()
+
+    def _discard_old(self) -> None:
+        oldest = self._clock() - MAX_AGE_SECONDS
+        for key in [key for key, window in self._windows.items() if window.read_at < oldest]:
+            del self._windows[key]
+
+
+def render_window(read: LogWindow, topics: frozenset[str], *, read_at: float = 0.0) -> PastWindow:
+    """Return the frames of a window for the topics."""
+    return PastWindow(read.position, frames_for_topics(read, topics), read.is_last, read_at)
 
 
 def _key(after: feed.FeedPosition, topics: frozenset[str]) -> _Key:

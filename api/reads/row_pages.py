@@ -32,7 +32,7 @@ MOST_ROWS = 1_000
 MOST_ROWS_RENDERED_AT_ONCE = 50
 #: The weight of the newest page in the average share of rows that were in the cache.
 _NEWEST_WEIGHT = 0.1
-#: Between the rows of a body and in the text of `ListSpec.shown_rows`. JSON as Postgres writes it has no line ends.
+#: Between rows, in a body and in the text of `ListSpec.shown_rows`. Postgres writes no comma with a line end in JSON.
 _ROW_SEPARATOR = b",\n"
 #: The column of a page's statement that `ListSpec.shown_rows` replaces.
 _NO_ROWS = "null::text as texts"

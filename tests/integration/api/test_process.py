@@ -222,7 +222,7 @@ process.ApiServer(application, uvicorn.Config(application, port=int(sys.argv[1])
 """
 
 
-#: The same where the log accepts nothing: its reader has stopped, and the pipe is full.
+#: The same where the log accepts nothing.
 MUTE = STUCK.replace(
     "process.ApiServer(",
     """
@@ -237,6 +237,51 @@ async def test_a_blocked_log_does_not_keep_the_process_alive() -> None:
     output = await _stop_blocked(MUTE)
     assert b"Timeout" in output
     assert b"in _force_exit" in output
+
+
+#: The same where nothing reads the pipe that is stdout and stderr; it is full when the file of the argument is there.
+FULL = STUCK.replace(
+    "    yield",
+    """
+    os.set_blocking(1, False)
+    for size in (65536, 1):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(1, bytes(size))
+    os.set_blocking(1, True)
+    pathlib.Path(sys.argv[2]).touch()
+    yield""",
+).replace("process.ApiServer(", "process.FINAL_EXIT_SECONDS = 0.2\nprocess.ApiServer(")
+FULL = FULL.replace("import asyncio", "import asyncio, os, pathlib")
+
+
+async def test_a_full_pipe_does_not_keep_the_process_alive(tmp_path: Path) -> None:
+    """Neither the log nor the stacks can be written; the kernel's timer ends the process."""
+    reading, writing = os.pipe()
+    filled = tmp_path / "filled"
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        FULL,
+        str(ports.find_free_port()),
+        str(filled),
+        cwd=PROJECT,
+        stdout=writing,
+        stderr=writing,
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not filled.exists():
+                assert child.returncode is None
+                await asyncio.sleep(0.05)
+            child.send_signal(signal.SIGTERM)
+            assert await child.wait() == -signal.SIGALRM
+    finally:
+        os.close(reading)
+        os.close(writing)
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
 
 
 async def test_blocked_shutdown_exits_with_a_failure() -> None:

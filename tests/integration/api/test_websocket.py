@@ -10,6 +10,7 @@ import pytest
 from api_fixtures import Log, market_id
 from push import Served, of_type, served
 
+from api.live.client import StreamClient
 from api.live.frames import position_fields
 from ingest.testing import address
 from zmart.db import feed
@@ -127,8 +128,9 @@ async def test_a_client_that_is_ahead_of_the_process_waits_for_it(
     hub = server.services.hub
     async with server.connected() as first, server.connected() as socket:
         await first.ask(action="subscribe", topics=["status"])
-        behind, read_window, may_read = hub.position, hub.reader.window, asyncio.Event()
-        assert behind is not None
+        read_window, may_read = hub.reader.window, asyncio.Event()
+        behind = feed.FeedPosition(*markets.head())
+        await hub.wait_until_reached(behind, StreamClient(frozenset(), ""))
 
         async def window(after: feed.FeedPosition, topics: Any) -> Any:
             if after == behind:

@@ -21,7 +21,7 @@ def read_window(first: int, last: int, *, head: int) -> LogWindow:
     )
 
 
-def test_a_full_window_is_found_by_whoever_needs_it() -> None:
+def test_a_full_window_is_found_by_every_client() -> None:
     """It does not end where the log ended, so it is the same when it is read again; its frames are the same objects."""
     windows = recent_windows.RecentWindows()
     stored = windows.store(START, TRADES, read_window(1, 200, head=900))
@@ -31,7 +31,7 @@ def test_a_full_window_is_found_by_whoever_needs_it() -> None:
 
 
 def test_a_window_at_the_end_of_the_log_is_found_up_to_that_end() -> None:
-    """Whoever needs a newer entry reads again; an empty window would never advance."""
+    """A client that needs a newer entry reads again; an empty window would never advance."""
     windows = recent_windows.RecentWindows()
     stored = windows.store(START, TRADES, read_window(1, 20, head=20))
     assert windows.find(START, TRADES, 20) is stored
