@@ -512,7 +512,7 @@ select
     r.head,
     raw.mark_of(r.head),
     raw.mark_of(%(after)s),
-    exists (select from ops.models as o where o.name in ('markets', 'positions') and o.applied_seq is not null),
+    exists(select from ops.models as o where o.name in ('markets', 'positions') and o.applied_seq is not null),
     e.seq,
     e.mark,
     m.topics,
