@@ -174,7 +174,7 @@ async def test_a_position_is_checked_once_for_many_clients(past: PastOfClients) 
 
 
 async def test_a_client_that_waits_for_an_entry_that_is_lost_gets_a_resync(past: PastOfClients) -> None:
-    """Other entries have its numbers now, in the same epoch: the mark tells."""
+    """Other entries have the same numbers in the same epoch, but another mark."""
     past.log.end = 7
     waiting = asyncio.create_task(past.hub.wait_until_reached(past.log.position(7), StreamClient(TRADES, "")))
     await until(lambda: past.log.reads > 0)

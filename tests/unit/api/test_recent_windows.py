@@ -42,7 +42,7 @@ def test_a_window_at_the_end_of_the_log_is_found_up_to_that_end() -> None:
 
 
 def test_only_the_same_position_and_topics_are_found() -> None:
-    """Positions are equal whatever their marks are; a mark that nobody has checked finds nothing."""
+    """Two positions are equal even if their marks differ, but a window is found only with the mark it was read with."""
     windows = recent_windows.RecentWindows()
     marked = START.with_seq(0, "0123456789abcdef")
     windows.store(marked, TRADES, read_window(1, 200, head=900))
