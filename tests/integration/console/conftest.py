@@ -113,14 +113,13 @@ class ConsoleStack:
             self.ask_about(metadata["market_id"], metadata["question"], metadata["description"], category)
 
     def ask_about(self, market: str, question: str, description: str | None = None, category: str = "other") -> None:
-        """Set a market's metadata as its creator."""
+        """Set a market's metadata as its creator, with an entry in the log: a page reads it at once."""
         with self.stack.database.connect("postgres") as owner:
             owner.execute(
-                "insert into app.market_metadata (market_id, wallet_no, question, description, category)"
-                " select m.id, w.wallet_no, %s, %s, %s from marts.markets as m"
-                " inner join raw.wallets_seen as w on w.wallet = m.creator_wallet where m.id = %s"
-                " on conflict (market_id, wallet_no) do update set question = excluded.question",
-                [question, description, category, market],
+                "with creator as materialized ("
+                "select id, set_config('zmart.wallet', creator_wallet, true) from marts.markets where id = %s)"
+                " select app.set_market_metadata(id, %s, %s, %s, '{}', null, null) from creator",
+                [market, question, description, category],
             )
 
     def decorate(self, market: str) -> str:
