@@ -15,7 +15,7 @@ from litestar import Response, delete, get, put
 from litestar.params import PathParameter
 
 from zmart import errors as zmart_errors
-from zmart.domain import images
+from zmart.domain import image_metadata, images
 
 from .. import errors, parameters, response_docs, schemas
 from ..auth.signed_in import SECURITY, FromSignedIn, SignedInWallet
@@ -71,13 +71,14 @@ async def set_market_image(
     """Replace the image of a market; for its creator and moderators.
 
     The type comes from the bytes: PNG, JPEG or WebP. Files that are cut off, animated, too large in pixels, or followed
-    by other bytes are refused with the reason.
+    by other bytes are refused with the reason. Places, names, dates and comments that a camera or program wrote into
+    the file are removed before it is stored.
     """
     try:
-        facts = await asyncio.to_thread(images.check, data.content)
+        content, facts = await asyncio.to_thread(_clean_and_check, data.content)
     except images.InvalidImage as error:
         raise errors.Unprocessable(str(error)) from error
-    return await _set_image(signed_in, market, data.content, facts)
+    return await _set_image(signed_in, market, content, facts)
 
 
 @delete(
@@ -117,6 +118,11 @@ async def show_image(database: FromDatabase, digest: Digest) -> Response[bytes]:
         return Response(b"", status_code=304, headers=headers)
     ((content, media_type),) = rows
     return Response(bytes(content), media_type=media_type, headers=headers)
+
+
+def _clean_and_check(sent: bytes) -> tuple[bytes, images.ImageFacts]:
+    content = image_metadata.remove_metadata(sent)
+    return content, images.check(content)
 
 
 async def _set_image(

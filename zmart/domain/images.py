@@ -23,13 +23,16 @@ MOST_BYTES: Final = 512 * 1024
 LONGEST_SIDE: Final = 4096
 MOST_PIXELS: Final = 4 * 1024 * 1024
 
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
+PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG: Final = b"\xff\xd8\xff"
 #: Depths in bits that a PNG may have, by its colour type.
 _PNG_DEPTHS: Final = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 #: Frame headers of sequential and progressive JPEG; browsers show no other kind.
 _JPEG_FRAMES: Final = {0xC0, 0xC1, 0xC2}
 _OTHER_JPEG_FRAMES: Final = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+JPEG_SCAN: Final = 0xDA
+JPEG_COMMENT: Final = 0xFE
+_JPEG_END: Final = 0xD9
 #: The next marker within compressed data, where FF 00 is the byte FF and FF D0 to FF D7 are restarts.
 _JPEG_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _WEBP_CHUNKS: Final = {b"VP8X", b"ICCP", b"ALPH", b"VP8 ", b"VP8L", b"EXIF", b"XMP "}
@@ -77,7 +80,7 @@ def check(content: bytes) -> ImageFacts:
 
 
 def _reader_of(content: bytes) -> Callable[[bytes], ImageFacts]:
-    if content.startswith(_PNG):
+    if content.startswith(PNG_START):
         return _read_png
     if content.startswith(_JPEG):
         return _read_jpeg
@@ -108,7 +111,7 @@ def _require_no_document(text: bytes) -> None:
 def _read_png(content: bytes) -> ImageFacts:
     found: ImageFacts | None = None
     has_data = False
-    for kind, body in _png_chunks(content):
+    for kind, body in png_chunks(content):
         if found is None:
             if kind != b"IHDR":
                 raise InvalidImage("The PNG does not begin with its header.")
@@ -137,9 +140,9 @@ def _read_png_header(body: bytes) -> ImageFacts:
     return found
 
 
-def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield type and body of each part up to the last one; raise InvalidImage unless that is the end of the file."""
-    place = len(_PNG)
+    place = len(PNG_START)
     while True:
         length, kind = struct.unpack_from(">I4s", content, place)
         body = content[place + 8 : place + 8 + length]
@@ -161,17 +164,7 @@ def _require_end(content: bytes, place: int) -> None:
 def _read_jpeg(content: bytes) -> ImageFacts:
     found: ImageFacts | None = None
     has_data = False
-    place = 2
-    while True:
-        place, marker = _next_jpeg_marker(content, place)
-        if marker == 0xD9:
-            _require_end(content, place)
-            break
-        (length,) = struct.unpack_from(">H", content, place)
-        segment = content[place + 2 : place + length]
-        if length < 2 or len(segment) != length - 2:
-            raise InvalidImage("The image is cut off.")
-        place += length
+    for marker, segment, _ in jpeg_parts(content):
         if marker in _JPEG_FRAMES:
             if found is not None:
                 raise InvalidImage("The JPEG has two headers.")
@@ -179,16 +172,38 @@ def _read_jpeg(content: bytes) -> ImageFacts:
             found = _facts("image/jpeg", width, height)
         elif marker in _OTHER_JPEG_FRAMES:
             raise InvalidImage("The JPEG is neither sequential nor progressive.")
-        elif marker == 0xDA:
+        elif marker == JPEG_SCAN:
             if found is None:
                 raise InvalidImage("The JPEG has no header before its pixels.")
-            place = _end_of_scan(content, place)
             has_data = True
-        elif marker == 0xFE or 0xE0 <= marker <= 0xEF:
+        elif is_jpeg_note(marker):
             _require_no_document(segment)
     if found is None or not has_data:
         raise InvalidImage("The JPEG has no pixels.")
     return found
+
+
+def is_jpeg_note(marker: int) -> bool:
+    """Return whether a part is a comment or belongs to an application: no decoder needs it, apart from colours."""
+    return marker == JPEG_COMMENT or 0xE0 <= marker <= 0xEF
+
+
+def jpeg_parts(content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield marker, body and compressed data of each part; raise InvalidImage unless the last one ends the file."""
+    place = 2
+    while True:
+        place, marker = _next_jpeg_marker(content, place)
+        if marker == _JPEG_END:
+            _require_end(content, place)
+            return
+        (length,) = struct.unpack_from(">H", content, place)
+        segment = content[place + 2 : place + length]
+        if length < 2 or len(segment) != length - 2:
+            raise InvalidImage("The image is cut off.")
+        data = place = place + length
+        if marker == JPEG_SCAN:
+            place = _end_of_scan(content, data)
+        yield marker, segment, content[data:place]
 
 
 def _next_jpeg_marker(content: bytes, place: int) -> tuple[int, int]:
@@ -211,19 +226,9 @@ def _end_of_scan(content: bytes, place: int) -> int:
 
 
 def _read_webp(content: bytes) -> ImageFacts:
-    (size,) = struct.unpack_from("<I", content, 4)
-    if size + 8 > len(content):
-        raise InvalidImage("The image is cut off.")
-    _require_end(content, size + 8)
     canvas: ImageFacts | None = None
     found: ImageFacts | None = None
-    place = 12
-    while place < len(content):
-        kind, length = struct.unpack_from("<4sI", content, place)
-        body = content[place + 8 : place + 8 + length]
-        if len(body) != length:
-            raise InvalidImage("The image is cut off.")
-        place += 8 + length + length % 2
+    for kind, body in webp_chunks(content):
         if kind in {b"ANIM", b"ANMF"}:
             raise InvalidImage("Animated images are not accepted.")
         if kind not in _WEBP_CHUNKS:
@@ -238,9 +243,27 @@ def _read_webp(content: bytes) -> ImageFacts:
             _require_no_document(body)
     if found is None:
         raise InvalidImage("The WebP has no pixels.")
-    if place != len(content) or (canvas is not None and canvas != found):
+    if canvas is not None and canvas != found:
         raise InvalidImage("The WebP's parts contradict each other.")
     return found
+
+
+def webp_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield type and body of each part; raise InvalidImage unless the last one ends the file."""
+    (size,) = struct.unpack_from("<I", content, 4)
+    if size + 8 > len(content):
+        raise InvalidImage("The image is cut off.")
+    _require_end(content, size + 8)
+    place = 12
+    while place < len(content):
+        kind, length = struct.unpack_from("<4sI", content, place)
+        body = content[place + 8 : place + 8 + length]
+        if len(body) != length:
+            raise InvalidImage("The image is cut off.")
+        place += 8 + length + length % 2
+        yield kind, body
+    if place != len(content):
+        raise InvalidImage("The WebP's parts contradict each other.")
 
 
 def _read_webp_canvas(body: bytes) -> ImageFacts:

@@ -626,7 +626,8 @@ class Requests:
 
         Replace the image of a market; for its creator and moderators. The type comes from the bytes: PNG, JPEG or
         WebP. Files that are cut off, animated, too large in pixels, or followed by other bytes are refused with the
-        reason.
+        reason. Places, names, dates and comments that a camera or program wrote into the file are removed before it
+        is stored.
         """
         return cast(
             "MarketImage", await self._transport.request("PUT", f"/api/markets/{_quoted(market)}/image", body=body)

@@ -445,7 +445,8 @@ export class Requests {
    *
    * Replace the image of a market; for its creator and moderators. The type comes from the bytes: PNG, JPEG
    * or WebP. Files that are cut off, animated, too large in pixels, or followed by other bytes are refused
-   * with the reason.
+   * with the reason. Places, names, dates and comments that a camera or program wrote into the file are
+   * removed before it is stored.
    */
   async setMarketImage(market: string, body: types.NewImage): Promise<types.MarketImage> {
     return (await this.transport.request("PUT", `/api/markets/${encodeURIComponent(market)}/image`, { body })) as types.MarketImage;

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator
 
 import pytest
 from api_fixtures import Log, market_address, market_id, served
 from market_site import ANN, BOB, MOD, MORE, ONE, TWO, Site, png
+from PIL import ExifTags, Image
 
 from zmart.domain import images
 
@@ -156,6 +158,21 @@ async def test_the_creator_sets_an_image_that_everybody_sees(site: Site) -> None
         next(row for row in (await site.read("/api/markets"))["markets"] if row["id"] == ONE),
     ):
         assert row["image_url"] == f"/api/images/{digest}"
+
+
+async def test_what_a_camera_wrote_is_not_stored(site: Site) -> None:
+    """Names and places in the file go before anybody can read them; the address is that of what is left."""
+    stream, clean = io.BytesIO(), io.BytesIO()
+    picture, exif = Image.new("RGB", (8, 8)), Image.Exif()
+    exif[ExifTags.Base.Artist] = "Ann Onymous"
+    picture.save(stream, format="PNG", exif=exif)
+    picture.save(clean, format="PNG")
+    assert b"Ann Onymous" in stream.getvalue()
+
+    answer = await site.draw(stream.getvalue())
+    digest = hashlib.sha256(clean.getvalue()).hexdigest()
+    assert (answer.status_code, answer.json()["image_url"]) == (200, f"/api/images/{digest}")
+    assert (await site.client.get(f"/api/images/{digest}")).content == clean.getvalue()
 
 
 async def test_a_new_image_replaces_the_old_one(site: Site) -> None:
