@@ -128,7 +128,7 @@ async def events(
         if identity is not None and identity.key is not None and watch is not None:
             stack.enter_context(watch(identity.key, client))
         try:
-            async for chunk in _initial_events(hub, client, starts):
+            async for chunk in _initial_events(hub, client, identity, starts):
                 yield chunk
             async for chunk in _live_events(hub, client, identity, starts):
                 yield chunk
@@ -138,8 +138,13 @@ async def events(
         yield _event(event="close", data=json.dumps({"reason": reason}))
 
 
-async def _initial_events(hub: Hub, client: StreamClient, starts: StartPositions | None) -> AsyncIterator[bytes]:
-    """Yield the start of the stream, or the missed entries of a client that resumes."""
+async def _initial_events(
+    hub: Hub, client: StreamClient, identity: Identity | None, starts: StartPositions | None
+) -> AsyncIterator[bytes]:
+    """Yield the start of the stream, or the missed entries of a client that resumes.
+
+    They may take minutes, so they end as soon as the identity's authentication expires. Raises StreamClosed.
+    """
     if starts is None:
         start = await hub.subscribe(client)
         yield _event(event="welcome", position=start, data=Frame(start, ()).text)
@@ -154,6 +159,10 @@ async def _initial_events(hub: Hub, client: StreamClient, starts: StartPositions
             await hub.wait_until_reached(later[-1], client)
         sent = None
         async for frames in hub.resume(client, since):
+            if client.closed is not None:
+                raise StreamClosed(client.closed)
+            if _is_expired(identity):
+                return
             if missed := starts.filter(frames):
                 sent = missed[-1].position
                 yield _chunk(missed)
@@ -168,7 +177,7 @@ async def _live_events(
     hub: Hub, client: StreamClient, identity: Identity | None, starts: StartPositions | None
 ) -> AsyncIterator[bytes]:
     """Yield new events, or a ping when there are none; end when the identity's authentication expires."""
-    while identity is None or identity.seconds_left > 0:
+    while not _is_expired(identity):
         try:
             async with asyncio.timeout(_take_timeout(identity)):
                 frames = await client.take()
@@ -184,6 +193,10 @@ async def _live_events(
                 frames = starts.filter(frames)
             if frames:
                 yield _chunk(frames)
+
+
+def _is_expired(identity: Identity | None) -> bool:
+    return identity is not None and identity.seconds_left <= 0
 
 
 def _take_timeout(identity: Identity | None) -> float:

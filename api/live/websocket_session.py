@@ -194,10 +194,11 @@ class WebSocketSession:
 
     def _expire_later(self) -> None:
         assert self._identity is not None
+        if self._expiry is not None:
+            # The timer of an earlier token must not end what a key allows.
+            self._expiry.cancel()
         if self._identity.key is not None:
             return
-        if self._expiry is not None:
-            self._expiry.cancel()
         self._expiry = asyncio.get_running_loop().call_later(max(0.0, self._identity.seconds_left), self._expire)
 
     def _expire(self) -> None:

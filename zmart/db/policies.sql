@@ -44,6 +44,9 @@ create policy read_as_moderator on app.open_reports for select to zmart_api usin
 -- Moderators decide about rows of others. The log of their decisions is only ever added to.
 create policy moderate on app.comments for update to zmart_owner using (app.is_moderator());
 create policy moderate on app.comment_edits for update to zmart_owner using (app.is_moderator());
+-- A text that is erased goes from the answers that are stored for repeats of its author's request, too.
+create policy moderate on app.idempotency_keys for update to zmart_owner using (app.is_moderator());
+create policy read_as_moderator on app.idempotency_keys for select to zmart_owner using (app.is_moderator());
 create policy moderate on app.bans for insert to zmart_owner
 with check (app.is_moderator() and moderator_no = app.current_wallet_no());
 create policy moderate on app.wallets for update to zmart_owner using (app.is_moderator());

@@ -32,6 +32,8 @@ _JPEG_FRAMES: Final = {0xC0, 0xC1, 0xC2}
 _OTHER_JPEG_FRAMES: Final = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 JPEG_SCAN: Final = 0xDA
 JPEG_COMMENT: Final = 0xFE
+#: Each scan lets a decoder go over all pixels again. Progressive images of other programs have about ten.
+_MOST_JPEG_SCANS: Final = 100
 _JPEG_END: Final = 0xD9
 #: The next marker within compressed data, where FF 00 is the byte FF and FF D0 to FF D7 are restarts.
 _JPEG_MARKER: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -163,7 +165,7 @@ def _require_end(content: bytes, place: int) -> None:
 
 def _read_jpeg(content: bytes) -> ImageFacts:
     found: ImageFacts | None = None
-    has_data = False
+    scans = 0
     for marker, segment, _ in jpeg_parts(content):
         if marker in _JPEG_FRAMES:
             if found is not None:
@@ -175,10 +177,12 @@ def _read_jpeg(content: bytes) -> ImageFacts:
         elif marker == JPEG_SCAN:
             if found is None:
                 raise InvalidImage("The JPEG has no header before its pixels.")
-            has_data = True
+            scans += 1
+            if scans > _MOST_JPEG_SCANS:
+                raise InvalidImage(f"The JPEG has more than {_MOST_JPEG_SCANS} scans.")
         elif is_jpeg_note(marker):
             _require_no_document(segment)
-    if found is None or not has_data:
+    if found is None or not scans:
         raise InvalidImage("The JPEG has no pixels.")
     return found
 

@@ -9,13 +9,13 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httpx
 
 from . import types
 from .requests import Requests
-from .stream import OnResync, Since, Stream, Transport
+from .stream import OnResync, Since, Stream, Transport, is_final
 
 #: The call that renews a session: it needs no access token, and its refusal ends the session.
 _REFRESH_PATH = "/api/auth/refresh"
@@ -25,6 +25,9 @@ RETRY_SECONDS = 0.25
 #: A refusal that names a longer wait is raised: the caller decides.
 _LONGEST_RETRY_AFTER_SECONDS = 5.0
 
+#: Statuses of a server, or of a proxy before it, that is busy or restarts.
+_TEMPORARY = {httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT}
+
 #: Signs a text with the wallet's key and returns the signature in base58 or base64.
 Sign = Callable[[str], "str | Awaitable[str]"]
 
@@ -33,14 +36,14 @@ class ApiError(Exception):
     """The API refused a call; `code` is stable, `message` is meant for display."""
 
     def __init__(self, answer: httpx.Response) -> None:
-        is_problem = "json" in answer.headers.get("content-type", "")
-        self.body: dict[str, Any] = answer.json() if is_problem else {}
+        #: The problem as the API describes it; empty for an answer of a proxy.
+        self.body = _parse_problem(answer)
         self.status = answer.status_code
         self.code: str = self.body.get("code", "")
         self.message: str = self.body.get("message", answer.reason_phrase)
         self.details: list[types.FieldProblem] = self.body.get("details", [])
-        #: Seconds to wait before a retry; None if the response does not name a time.
-        self.retry_after = float(answer.headers["retry-after"]) if "retry-after" in answer.headers else None
+        #: Seconds to wait before a retry; None if the response does not name them.
+        self.retry_after = _parse_seconds(answer.headers.get("retry-after"))
         super().__init__(f"{self.status} {self.code}: {self.message}")
 
 
@@ -51,8 +54,8 @@ class Zmart(Requests):
 
     A call without an answer after `timeout` seconds fails. Reads, and calls that create something once for each
     Idempotency-Key, are sent again up to `retries` times when the connection fails, when the server is busy or
-    restarts (503), and when the limit allows it again within seconds (429). Other calls are sent again after a 429
-    only, because a server that answers 429 has done nothing.
+    restarts (502, 503, 504), and when the limit allows it again within seconds (429). Other calls are sent again after
+    a 429 only, because a server that answers 429 has done nothing.
     """
 
     def __init__(
@@ -70,8 +73,8 @@ class Zmart(Requests):
         self._owns_http = http is None
         self._api_key = api_key
         self._session: types.Session | None = None
-        #: A refresh token is valid once, so parallel calls wait for one renewal.
-        self._renewal = asyncio.Lock()
+        #: A refresh token is valid once, so parallel calls wait for one renewal; the session that it replaces.
+        self._renewal: tuple[types.Session, asyncio.Task[None]] | None = None
         self._transport = self
 
     async def __aenter__(self) -> Self:
@@ -159,7 +162,7 @@ class Zmart(Requests):
             else:
                 after = ApiError(answer).retry_after if answer.is_error else None
                 is_temporary = answer.status_code == httpx.codes.TOO_MANY_REQUESTS or (
-                    can_repeat and answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+                    can_repeat and answer.status_code in _TEMPORARY
                 )
                 if is_last or not is_temporary or (after or 0.0) > _LONGEST_RETRY_AFTER_SECONDS:
                     return answer
@@ -177,20 +180,42 @@ class Zmart(Requests):
 
     async def _renew(self, expired: types.Session) -> None:
         """Replace an expired session, unless another call has done so; keep it until the next one is here."""
-        async with self._renewal:
-            if self._session is not expired:
-                return
-            try:
-                self._session = await self.refresh_session(refresh_token=expired["refresh_token"])
-            except ApiError as refused:
+        if self._session is not expired:
+            return
+        if self._renewal is None or self._renewal[0] is not expired or self._renewal[1].done():
+            renewal = asyncio.create_task(self._replace(expired))
+            renewal.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+            self._renewal = expired, renewal
+        # A caller that is cancelled must not cancel it: the server may have used the refresh token by then.
+        await asyncio.shield(self._renewal[1])
+
+    async def _replace(self, expired: types.Session) -> None:
+        try:
+            replacement: Any = await self.refresh_session(refresh_token=expired["refresh_token"])
+        except ApiError as refused:
+            # After another sign-in the refusal concerns nobody.
+            if self._session is expired:
                 if refused.status == httpx.codes.UNAUTHORIZED:
                     self._session = None
                 raise
+            return
+        if not isinstance(replacement, dict):
+            raise httpx.RemoteProtocolError("The answer to a renewal is no session.")
+        if self._session is expired:
+            self._session = cast("types.Session", replacement)
 
     async def _token(self, *, is_expired: bool) -> str | None:
-        """Return the access token for a stream; renew it if it has expired."""
+        """Return the access token for a stream; renew it if it has expired.
+
+        Raises ConnectionError if that fails now and may succeed later.
+        """
         if is_expired and self._session is not None:
-            await self._renew(self._session)
+            try:
+                await self._renew(self._session)
+            except ApiError as refused:
+                if is_final(refused.status):
+                    raise
+                raise ConnectionError(str(refused)) from refused
         return self._bearer()
 
     def _bearer(self) -> str | None:
@@ -200,6 +225,20 @@ class Zmart(Requests):
 
 def _query_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parse_problem(answer: httpx.Response) -> dict[str, Any]:
+    """Return the problem of a response; an empty one for an answer that is not this API's."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _parse_seconds(text: str | None) -> float | None:
+    """Return the seconds of a Retry-After header; None for a date, which this API never sends."""
+    return float(text) if text is not None and text.isdecimal() else None
 
 
 def _is_expired(answer: httpx.Response) -> bool:

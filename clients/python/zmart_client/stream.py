@@ -46,6 +46,8 @@ _FINAL = {
     "validation_failed",
 }
 _EXPIRED = "token_expired"
+#: Refusals of a busy server: Request Timeout, Too Early, Too Many Requests.
+_TEMPORARY = {408, 425, 429}
 
 
 class TokenProvider(Protocol):
@@ -258,7 +260,10 @@ class Stream:
             if answer.is_error:
                 problem = _parse_problem(await answer.aread())
                 self._retry_after = _parse_seconds(answer.headers.get("retry-after"))
-                self._fail(problem.get("code", ""), problem.get("message", ""))
+                code, message = problem.get("code", ""), problem.get("message", answer.reason_phrase)
+                self._fail(code, message)
+                if is_final(answer.status_code) and code != _EXPIRED:
+                    raise StreamRejected(code or str(answer.status_code), message)
                 return
             event: dict[str, str] = {}
             async for line in answer.aiter_lines():
@@ -300,6 +305,11 @@ def _subscriptions(topics: list[str], since: Since | None) -> list[_Subscription
     for topic in topics:
         groups.setdefault(since[topic], []).append(topic)
     return [_Subscription(group, position) for position, group in groups.items()]
+
+
+def is_final(status: int) -> bool:
+    """Return whether a refusal with this status stays the same when the request is sent again."""
+    return 400 <= status < 500 and status not in _TEMPORARY
 
 
 def _query(topics: list[str], since: str | None) -> list[tuple[str, str | int | float | bool | None]]:

@@ -17,10 +17,12 @@ from api_fixtures import Log
 from wallets import SIGNING_IN, Wallet, bearer
 
 from api import app
-from api.auth import api_keys
+from api.auth import api_keys, tokens
+from api.auth.keys import SigningKeys
 from api.middleware.rate_limit import SecondLimiter
 from zmart import log as zmart_log
 from zmart.domain.ids import Address
+from zmart.settings import Secret
 
 
 async def create_key(client: httpx.AsyncClient, wallet: Wallet, *scopes: str, **more: Any) -> dict[str, Any]:
@@ -146,6 +148,27 @@ async def test_an_expired_key_is_refused(markets: Log, client: httpx.AsyncClient
     async with asyncio.timeout(api_fixtures.TIMEOUT_SECONDS):
         while (await client.get("/api/users/me", headers=headers)).status_code == 200:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_a_token_that_runs_out_ends_no_key(markets: Log) -> None:
+    """A connection that changes from a token to a key of the same wallet keeps its private topic."""
+    keys = SigningKeys([Secret(push.JWT_SECRET)], "access")
+    async with (
+        push.served(markets, RATE_LIMIT_PER_MINUTE="0") as api,
+        httpx.AsyncClient(base_url=api.http, trust_env=False, timeout=push.TIMEOUT_SECONDS) as client,
+        api.connected() as socket,
+        api.connected() as later,
+    ):
+        wallet = Wallet()
+        created = await create_key(client, wallet, "read")
+        token = tokens.Tokens(keys, lifetime_seconds=2).issue(Address(wallet.address))
+        assert (await socket.ask(action="subscribe", topics=["me"], token=token))["type"] == "subscribed"
+        assert (await socket.ask(action="auth", token=created["key"]))["type"] == "authenticated"
+        await later.ask(action="subscribe", topics=["me"], token=token)
+        while (await later.next())["type"] != "error":
+            pass
+        # The timer of the first connection was earlier.
+        assert (await socket.ask(action="ping"))["type"] == "pong"
 
 
 async def test_streams_of_a_revoked_key_end(markets: Log) -> None:

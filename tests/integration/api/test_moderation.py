@@ -126,9 +126,45 @@ async def test_a_hidden_first_post_hides_its_thread(forum: Forum) -> None:
         assert "quotes the insult" not in await forum.everything_in_the_api(name)
     answer = {"content": "A reply to the reply", "parent_id": reply}
     assert (await forum.send(ANN, f"/api/markets/{ONE}/discussions", answer)).status_code == 404
+    for name in (post, reply):
+        assert (await forum.send(MOD, f"/api/discussions/{name}/vote", {"vote": "up"})).status_code == 404
+        assert (await forum.send(MOD, f"/api/discussions/{name}/flag", {"reason": "spam"})).status_code == 404
 
     assert (await forum.decide(f"posts/{post}", "restore")).status_code == 200
     assert "quotes the insult" in await forum.everything_in_the_api(post)
+
+
+async def test_authors_delete_what_is_hidden(forum: Forum) -> None:
+    """Their own posts, hidden alone or with the thread; to everybody else these do not exist."""
+    post = await forum.post(ANN, INSULT)
+    reply = await forum.post(BOB, "A reply that quotes the insult", parent_id=post)
+    assert (await forum.decide(f"posts/{post}", "hide")).status_code == 200
+
+    for name, author, other in ((reply, BOB, ANN), (post, ANN, BOB)):
+        path = f"/api/discussions/{name}"
+        assert (await forum.send(other, path, method="DELETE")).status_code == 404
+        assert (await forum.send(author, path, method="DELETE")).is_success
+        assert (await forum.send(author, path, method="DELETE")).status_code == 404
+
+
+async def test_an_erased_text_is_not_in_stored_answers(forum: Forum) -> None:
+    """A repeat of the request that created the post creates nothing and does not show it; other answers stay."""
+    headers = [
+        {"Authorization": f"Bearer {forum.token(ANN)}", "Idempotency-Key": key} for key in ("an-insult", "another-post")
+    ]
+    path, texts = f"/api/markets/{ONE}/discussions", (INSULT, "A fair question")
+    first, other = [
+        await forum.client.post(path, json={"content": text}, headers=each)
+        for text, each in zip(texts, headers, strict=True)
+    ]
+    assert (await forum.decide(f"posts/{first.json()['discussion']['id']}", "erase")).status_code == 200
+
+    repeated = await forum.client.post(path, json={"content": INSULT}, headers=headers[0])
+    assert (repeated.status_code, INSULT in repeated.text) == (409, False)
+    again = await forum.client.post(path, json={"content": texts[1]}, headers=headers[1])
+    assert (again.status_code, again.content) == (201, other.content)
+    stored = forum.log.owner.execute("select string_agg(convert_from(body, 'UTF8'), '') from app.idempotency_keys")
+    assert INSULT not in str(stored.fetchone())
 
 
 async def test_an_erased_text_leaves_its_digest(forum: Forum) -> None:

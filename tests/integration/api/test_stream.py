@@ -18,6 +18,7 @@ from api import app, errors
 from api.dependencies import AppServices
 from api.live import client, sse, topics
 from api.live.authentication import Identity
+from api.live.frames import Frame
 from ingest.testing import address
 from zmart.db import feed
 from zmart.domain.ids import Address
@@ -460,6 +461,35 @@ async def test_a_proof_that_runs_out_ends_the_stream(
     monkeypatch.setattr(Proven, "left", 60.0)
     again = SseReader(services, "me,trades", welcome.id, identity)
     assert seqs_of_type(await again.until(markets.head()[1]), "trade") == [markets.head()[1] - 1, markets.head()[1]]
+
+
+@pytest.mark.parametrize("reason", ["key_revoked", "token_expired"])
+async def test_a_replay_ends_with_its_proof(
+    markets: Log, services: AppServices, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """Missed entries, too, stop when the key is revoked or the token expires, however many there are."""
+    resume = services.hub.resume
+
+    async def end_in_the_middle(one: client.StreamClient, since: feed.FeedPosition) -> AsyncIterator[list[Frame]]:
+        async for frames in resume(one, since):
+            yield frames
+            if reason == "key_revoked":
+                one.close("key_revoked")
+            else:
+                monkeypatch.setattr(Proven, "left", 0.0)
+            yield frames
+
+    monkeypatch.setattr(services.hub, "resume", end_in_the_middle)
+    identity = Proven(Address(address(2)), datetime.datetime.now(datetime.UTC))
+    reader = SseReader(services, "me,trades", feed.FeedPosition.parse(f"{markets.head()[0]}:0"), identity)
+    found = [await reader.next()]
+    with contextlib.suppress(StopAsyncIteration):
+        while True:
+            found.append(await reader.next())
+    seqs = [event.data["seq"] for event in found[:-1]]
+    assert seqs
+    assert len(set(seqs)) == len(seqs)
+    assert (found[-1].name, found[-1].data) == ("close", {"reason": reason})
 
 
 async def test_limits_on_streams(markets: Log) -> None:

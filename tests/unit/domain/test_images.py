@@ -143,6 +143,7 @@ BROKEN = {
     "between its parts": jpeg(4, 4, b"\xff\xfe\x00\x04ok" + b"junk"),
     "cut off": b"\xff\xd8" + b"\xff" * 400_000,
     "cut off ": jpeg(4, 4)[:-2] + b"\xff" * 400_000,
+    "more than 100 scans": jpeg(4, 4)[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" * 100 + b"\xff\xd9",
     "two images": webp(lossless(4, 4), lossless(4, 4)),
     "contradict": webp((b"VP8X", bytes(4) + b"\x09\0\0\x09\0\0"), lossless(4, 4)),
     "animated ": webp((b"VP8X", b"\x02\0\0\0" + b"\x03\0\0\x03\0\0"), lossless(4, 4)),

@@ -5,7 +5,22 @@ declare
     v_wallet text := app.require_wallet();
     v_comment app.comments;
 begin
-    v_comment := app.lock_comment(p_comment_no);
+    perform raw.take_writer();
+    -- Hidden posts can be deleted, but only their authors learn that they exist.
+    select c.* into v_comment from app.comments as c
+    where
+        c.comment_no = p_comment_no and c.deleted_at is null
+        and (
+            c.wallet_no = app.current_wallet_no()
+            or (
+                c.hidden_at is null and not exists (
+                    select from app.comments as t where t.comment_no = c.root_no and t.hidden_at is not null
+                )
+            )
+        );
+    if v_comment.comment_no is null then
+        raise exception 'Discussion not found' using errcode = 'ZM404';
+    end if;
     if v_comment.wallet_no is distinct from app.current_wallet_no() then
         raise exception 'You can only delete your own discussions' using errcode = 'ZM403';
     end if;

@@ -1,4 +1,4 @@
--- Edits, deletions, reactions and reports call this first. It takes the writer's lock.
+-- Edits, reactions and reports call this first. It takes the writer's lock.
 create or replace function app.lock_comment(p_comment_no bigint) returns app.comments
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
@@ -6,11 +6,16 @@ declare
     v_comment app.comments;
 begin
     perform raw.take_writer();
-    select * into v_comment from app.comments where comment_no = p_comment_no and deleted_at is null and hidden_at is null;
+    select c.* into v_comment from app.comments as c
+    where
+        c.comment_no = p_comment_no and c.deleted_at is null and c.hidden_at is null
+        and not exists (
+            select from app.comments as t where t.comment_no = c.root_no and t.hidden_at is not null
+        );
     if v_comment.comment_no is null then
         raise exception 'Discussion not found' using errcode = 'ZM404';
     end if;
     return v_comment;
 end
 $$;
-comment on function app.lock_comment is 'Takes raw.writer and returns a comment. ZM404: no such comment, deleted, or hidden.';
+comment on function app.lock_comment is 'Takes raw.writer and returns a comment. ZM404: no such comment, deleted, or hidden with its thread or alone.';

@@ -24,6 +24,12 @@ begin
         set content = '', hidden_at = coalesce(hidden_at, clock_timestamp()), erased_at = clock_timestamp()
         where comment_no = p_comment_no;
         update app.comment_edits set content_before = '' where comment_no = p_comment_no;
+        -- The answer to its creation is stored for repeats of that request.
+        update app.idempotency_keys as i
+        set status = null, content_type = null, body = null, claimed_until = clock_timestamp()
+        where
+            i.wallet_no = v_comment.wallet_no and i.is_written
+            and strpos(convert_from(i.body, 'UTF8'), format('"id":"%s"', p_comment_no)) > 0;
     elsif p_action is distinct from 'dismiss' then
         raise exception 'an action on a post must be hide, restore, erase or dismiss' using errcode = 'ZM422';
     end if;
