@@ -5,6 +5,8 @@ import { read, send } from "./api.js";
 
 /** A new access token is asked for this long before the old one expires. */
 const RENEW_BEFORE_MS = 60_000;
+/** The pause after a renewal that failed, while the API or the network is away. */
+const RENEW_AGAIN_MS = 5_000;
 
 export class Session extends EventTarget {
   /** Wallets of this browser that can sign in, by name. */
@@ -60,10 +62,16 @@ export class Session extends EventTarget {
   }
 
   async #renew() {
+    const token = this.#refreshToken;
+    // After a sign-out or another sign-in, the outcome concerns nobody.
+    const isCurrent = () => this.#refreshToken === token;
     try {
-      this.#open(await send("auth/refresh", { refresh_token: this.#refreshToken }));
-    } catch {
-      this.#close();
+      const session = await send("auth/refresh", { refresh_token: token });
+      if (isCurrent()) this.#open(session);
+    } catch (error) {
+      if (!isCurrent()) return;
+      if (error.status === 401) this.#close();
+      else this.#timer = setTimeout(() => this.#renew(), RENEW_AGAIN_MS);
     }
   }
 

@@ -110,6 +110,18 @@ def test_events_of_truncated_logs_are_chained(marts_database: testing.PostgresDa
         ("delete from raw.events where seq = 5", "Entry 5 is an event whose row is missing"),
         ("delete from raw.commits where first_seq = 1", "No commit begins with entry 1"),
         ("update raw.commits set value = sha256('') where first_seq > 1", "differs"),
+        (
+            "insert into raw.events (seq, order_key, transaction_no, ordinal, name, clock, payload)"
+            " select seq + 1000, order_key, transaction_no, 255, name, clock, payload from raw.events where seq = 3",
+            "an event without an entry",
+        ),
+        ("update raw.events set retracted_at = now() where seq = 3", "whose retraction is not the one"),
+        (
+            "insert into app.ballots (seq, market_no, kind, wallet_no, vote, message, signature)"
+            " values (4, 1, 'proposal', 1, true, 'yes', 'x')",
+            "a ballot without an entry",
+        ),
+        ("insert into app.comments (seq, market_no, wallet_no, content) values (4, 1, 1, 'x')", "text of the comment"),
         ("update app.comments set content = 'Certainly not' where comment_no = 2", "text of the comment"),
         ("update raw.feed set digest = sha256('x') where kind = 'comment'", "text of the comment|differs"),
     ],
@@ -167,6 +179,23 @@ def test_a_lost_tail_and_another_tail_are_found(filled: testing.PostgresDatabase
         post(filled, "Another end")
 
     audit.verify(filled.dsn())
+    with pytest.raises(feed.MarkMismatch):
+        audit.verify(filled.dsn(), expected=held_position)
+
+
+@pytest.mark.parametrize("left", ["first_seq = 1", "false"])
+def test_a_chain_without_its_end_is_found(filled: testing.PostgresDatabase, left: str) -> None:
+    """By a position that a reader holds, also after entries were changed and sealed again; else by the open end."""
+    held_position = position(filled)
+    with filled.connect("postgres") as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute(f"delete from raw.commits where not ({left})".encode())
+        superuser.execute("update raw.events set clock = clock + 1 where seq = (select max(seq) from raw.events)")
+
+    assert audit.verify(filled.dsn()).unsealed > 0
+    with pytest.raises(feed.MarkMismatch):
+        audit.verify(filled.dsn(), expected=held_position)
+    audit.seal_history(filled.dsn())
     with pytest.raises(feed.MarkMismatch):
         audit.verify(filled.dsn(), expected=held_position)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from zmart import errors
 from zmart import settings as configuration
 from zmart.db import feed
 
@@ -18,7 +19,7 @@ def audit(position: str | None, seals: bool) -> None:
     """Verify the chain of the log.
 
     Computes the value of every append again, from the stored entries, in one snapshot. Prints "unbroken", or fails with
-    the first commit or entry that differs.
+    the first commit or entry that differs. Also fails if entries at the end have no chain.
     """
     from zmart.run.audit import audit as auditing
 
@@ -34,7 +35,11 @@ def audit(position: str | None, seals: bool) -> None:
     click.echo(f"unbroken: {result.entries:,} entries in {result.commits:,} commits, value {result.value}")
     click.echo(f"position {result.position}")
     if result.unsealed:
-        click.echo(f"{result.unsealed:,} entries at the end have no chain yet. Run: zmart audit --seal")
+        raise errors.Conflict(
+            f"{result.unsealed:,} entries at the end have no chain, so nothing shows whether they were changed.",
+            help="After an upgrade, run `zmart audit --seal`. Otherwise somebody removed the end of the chain: compare"
+            " with a position that is kept elsewhere (`zmart audit --position`) before you seal.",
+        )
 
 
 @contextmanager

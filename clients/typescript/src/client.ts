@@ -22,12 +22,22 @@ export class ApiError extends Error {
   }
 
   static async of(answer: Response): Promise<ApiError> {
-    const isProblem = answer.headers.get("content-type")?.includes("json") ?? false;
-    const body = (isProblem ? await answer.json() : {}) as { code?: string; message?: string; details?: FieldProblem[] };
-    const after = answer.headers.get("retry-after");
+    const body = await parseProblem(answer);
     const message = body.message ?? answer.statusText;
-    return new ApiError(answer.status, body.code ?? "", message, body.details ?? [], after === null ? null : Number(after));
+    return new ApiError(answer.status, body.code ?? "", message, body.details ?? [], parseRetryAfter(answer));
   }
+}
+
+/** The problem of an answer; an empty one for an answer that is not this API's, such as a page of a proxy. */
+async function parseProblem(answer: Response): Promise<{ code?: string; message?: string; details?: FieldProblem[] }> {
+  const problem: unknown = await answer.json().catch(() => null);
+  return typeof problem === "object" && problem !== null && !Array.isArray(problem) ? problem : {};
+}
+
+/** The seconds of a Retry-After header; null for a date, which this API never sends. */
+function parseRetryAfter(answer: Response): number | null {
+  const after = answer.headers.get("retry-after");
+  return after !== null && /^\d+$/.test(after) ? Number(after) : null;
 }
 
 /** The call that renews a session: it needs no access token, and its refusal ends the session. */
@@ -41,12 +51,14 @@ export interface ZmartOptions {
   timeoutMs?: number;
   /**
    * How often a call is sent again: 2 unless given. Reads, and calls that create something once for each
-   * Idempotency-Key, are repeated when the connection fails, when the server is busy or restarts (503), and when the
-   * limit allows it again within seconds (429); other calls after a 429 only, which did nothing.
+   * Idempotency-Key, are repeated when the connection fails, when the server is busy or restarts (502, 503,
+   * 504), and when the limit allows it again within seconds (429); other calls after a 429 only, which did nothing.
    */
   retries?: number;
 }
 
+/** Statuses of a server, or of a proxy before it, that is busy or restarts. */
+const TEMPORARY = new Set([502, 503, 504]);
 const TIMEOUT_MS = 30_000;
 const RETRIES = 2;
 /** The first wait before a call is sent again; it doubles. */
@@ -59,7 +71,7 @@ export class Zmart extends Requests {
   readonly url: string;
   private session: Session | null = null;
   /** The renewal that is under way: a refresh token is valid once, so parallel calls wait for one renewal. */
-  private renewal: Promise<void> | null = null;
+  private renewal: { of: Session; done: Promise<void> } | null = null;
 
   constructor(url = "http://127.0.0.1:4000", private readonly options: ZmartOptions = {}) {
     super({ request: (method, path, options) => this.request(method, path, options) });
@@ -113,8 +125,8 @@ export class Zmart extends Requests {
       let wait = RETRY_MS * 2 ** attempt * (0.5 + Math.random() / 2);
       try {
         const answer = await this.send(method, path, options, headers);
-        const after = Number(answer.headers.get("retry-after") ?? 0);
-        const isTemporary = answer.status === 429 || (canRepeat && answer.status === 503);
+        const after = parseRetryAfter(answer) ?? 0;
+        const isTemporary = answer.status === 429 || (canRepeat && TEMPORARY.has(answer.status));
         if (attempt >= retries || !isTemporary || after > LONGEST_RETRY_AFTER_SECONDS) return answer;
         await answer.body?.cancel();
         wait = Math.max(wait, after * 1000);
@@ -148,17 +160,27 @@ export class Zmart extends Requests {
   /** Replace an expired session, unless another call has done so; keep it until the next one is here. */
   private async renew(expired: Session): Promise<void> {
     if (this.session !== expired) return;
-    this.renewal ??= this.replace(expired).finally(() => (this.renewal = null));
-    await this.renewal;
+    const renewal = this.renewal?.of === expired ? this.renewal : { of: expired, done: this.replace(expired) };
+    this.renewal = renewal;
+    try {
+      await renewal.done;
+    } finally {
+      if (this.renewal === renewal) this.renewal = null;
+    }
   }
 
   private async replace(expired: Session): Promise<void> {
+    let next: Session;
     try {
-      this.session = await this.refreshSession({ refresh_token: expired.refresh_token });
+      next = await this.refreshSession({ refresh_token: expired.refresh_token });
     } catch (error) {
+      // After another sign-in the refusal concerns nobody.
+      if (this.session !== expired) return;
       if (error instanceof ApiError && error.status === 401) this.session = null;
       throw error;
     }
+    if (typeof next.refresh_token !== "string") throw new Error("The answer to a renewal is no session.");
+    if (this.session === expired) this.session = next;
   }
 
   private async token(isExpired: boolean): Promise<string | null> {

@@ -76,6 +76,8 @@ const FINAL = new Set([
   "validation_failed",
 ]);
 const EXPIRED = "token_expired";
+/** Refusals of a busy server: Request Timeout, Too Early, Too Many Requests. */
+const BUSY = new Set([408, 425, 429]);
 
 /** Topics that share a position, and the newest entry that was returned for them. */
 class Subscription {
@@ -276,8 +278,11 @@ export class Stream implements AsyncIterable<Frame> {
       if (!answer.ok || answer.body === null) {
         const after = answer.headers.get("retry-after");
         this.retryAfter = after !== null && /^\d+$/.test(after) ? Number(after) : null;
-        const problem = (await answer.json()) as { code?: string; message?: string };
-        this.fail(problem.code ?? "", problem.message ?? "");
+        const problem = (await answer.json().catch(() => null)) as { code?: string; message?: string } | null;
+        const code = problem?.code ?? "";
+        const isFinal = answer.status >= 400 && answer.status < 500 && !BUSY.has(answer.status) && code !== EXPIRED;
+        if (isFinal) throw new StreamRejected(code || String(answer.status), problem?.message ?? answer.statusText);
+        this.fail(code, problem?.message ?? "");
       }
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";

@@ -158,6 +158,10 @@ def test_typescript_sends_again_what_may_be_sent_again(typescript_client: Path) 
         ("change", [away, fine], 1, "failed"),
         ("read", [{"status": 429, "headers": {"retry-after": "60"}}, fine], 1, "429"),
         ("read", [busy], 3, "503"),
+        # Answers of a proxy: no problem of this API, and a date as Retry-After.
+        ("read", [{"status": 502, "body": []}, {"status": 504, "body": "away"}, fine], 3, "answered"),
+        ("read", [{"status": 502, "body": []}], 3, "502"),
+        ("read", [{"status": 503, "headers": {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}}, fine], 2, "answered"),
     ):
         found = in_typescript(typescript_client, answers, call)
         assert (len(found["seen"]), found["outcome"]) == (requests, outcome), (call, answers)

@@ -34,7 +34,7 @@ def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MIN_BACKOFF_SECONDS", 0.001)
 
 
-class Server:
+class ExpiringSessions:
     """Sessions of any wallet whose access tokens expire at once, until they are renewed."""
 
     def __init__(self, *refresh_answers: httpx.Response) -> None:
@@ -105,7 +105,7 @@ async def test_a_read_is_repeated_while_a_proxy_finds_no_server() -> None:
 
 async def test_a_cancelled_call_cancels_no_renewal() -> None:
     """The server has used the refresh token; the next call has the session that came."""
-    server = Server()
+    server = ExpiringSessions()
     await server.connect("ann")
     server.may_answer.clear()
     call = asyncio.create_task(server.client.show_me())
@@ -121,7 +121,7 @@ async def test_a_cancelled_call_cancels_no_renewal() -> None:
 @pytest.mark.parametrize("refused", [False, True])
 async def test_a_newer_sign_in_wins(refused: bool) -> None:
     """A renewal of the former session that ends later, or is refused, changes nothing."""
-    server = Server(*[EXPIRED][: int(refused)])
+    server = ExpiringSessions(*[EXPIRED][: int(refused)])
     await server.connect("ann")
     server.may_answer.clear()
     call = asyncio.create_task(server.client.show_me())
@@ -136,13 +136,13 @@ async def test_a_newer_sign_in_wins(refused: bool) -> None:
 @pytest.mark.parametrize("page", [*PAGES.values(), MAINTENANCE], ids=[*PAGES, "maintenance"])
 async def test_a_renewal_that_meets_a_proxy_keeps_the_session(page: httpx.Response) -> None:
     """A call fails, the next one renews again; a stream goes on."""
-    server = Server(page)
+    server = ExpiringSessions(page)
     await server.connect("ann")
     with pytest.raises((ApiError, httpx.TransportError)):
         await server.client.show_me()
     assert dict(await server.client.show_me()) == {"token": "Bearer new ann"}
 
-    server = Server(page, page)
+    server = ExpiringSessions(page, page)
     await server.connect("ann")
     async with asyncio.timeout(20):
         async for frame in server.client.follow("me"):
@@ -153,7 +153,7 @@ async def test_a_renewal_that_meets_a_proxy_keeps_the_session(page: httpx.Respon
 
 async def test_a_stream_ends_when_its_session_has() -> None:
     """A refused renewal is the stream's error."""
-    server = Server(EXPIRED)
+    server = ExpiringSessions(EXPIRED)
     await server.connect("ann")
     with pytest.raises(ApiError, match="token_expired"):
         await anext(aiter(server.client.follow("me")))
