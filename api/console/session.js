@@ -63,7 +63,7 @@ export class Session extends EventTarget {
 
   async #renew() {
     const token = this.#refreshToken;
-    // After a sign-out or another sign-in, the outcome concerns nobody.
+    // False after a sign-out or another sign-in: the answer is then ignored.
     const isCurrent = () => this.#refreshToken === token;
     try {
       const session = await send("auth/refresh", { refresh_token: token });

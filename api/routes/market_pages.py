@@ -122,6 +122,7 @@ async def show_image(database: FromDatabase, digest: Digest) -> Response[bytes]:
 
 def _clean_and_check(sent: bytes) -> tuple[bytes, images.ImageFacts]:
     content = image_metadata.remove_metadata(sent)
+    # Checked again: type, size and digest are those of the bytes that are stored.
     return content, images.check(content)
 
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from devchain import history
 from ingest.decode import decoder
 from ingest.records import TransactionRow
 from ingest.store.writer import Writer
-from zmart import errors, testing
+from zmart import cli, errors, testing
 from zmart.db import feed
 from zmart.run.audit import audit, leaves
 from zmart.run.audit.leaves import EntryDiffers
@@ -198,6 +199,20 @@ def test_a_chain_without_its_end_is_found(filled: testing.PostgresDatabase, left
     audit.seal_history(filled.dsn())
     with pytest.raises(feed.MarkMismatch):
         audit.verify(filled.dsn(), expected=held_position)
+
+
+def test_the_command_fails_while_the_end_has_no_chain(
+    filled: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what to do; after sealing it succeeds."""
+    monkeypatch.setenv("DATABASE_URL", filled.dsn())
+    with filled.connect("postgres") as superuser:
+        superuser.execute("delete from raw.commits where first_seq > 1")
+    found = CliRunner().invoke(cli.main, ["audit"])
+    assert found.exit_code == 1
+    assert "have no chain" in found.output
+    assert CliRunner().invoke(cli.main, ["audit", "--seal"]).exit_code == 0
+    assert "unbroken" in CliRunner().invoke(cli.main, ["audit"]).output
 
 
 def test_history_is_sealed_in_steps(filled: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

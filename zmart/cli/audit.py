@@ -37,8 +37,8 @@ def audit(position: str | None, seals: bool) -> None:
     if result.unsealed:
         raise errors.Conflict(
             f"{result.unsealed:,} entries at the end have no chain, so nothing shows whether they were changed.",
-            help="After an upgrade, run `zmart audit --seal`. Otherwise somebody removed the end of the chain: compare"
-            " with a position that is kept elsewhere (`zmart audit --position`) before you seal.",
+            help="After an upgrade, run `zmart audit --seal`. Otherwise somebody removed the end of the chain: before"
+            " you seal, run `zmart audit --position` with a position that you stored outside this database.",
         )
 
 

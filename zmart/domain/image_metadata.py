@@ -1,8 +1,8 @@
 """Removes from an image what programs and cameras write into it about people: places, names, dates, comments.
 
-Photos of phones contain where they were taken. A market's image is public, and its address is valid for good, so nobody
-could take that back. Pixels and colours stay as they are, because nothing is decoded or compressed again. How the image
-is turned also stays: phones save upright photos lying on their side, with a number that says so.
+Phones write into a photo where it was taken. A market's image is public, and browsers may keep it for good, so what it
+says cannot be withdrawn. Pixels and colours stay as they are, because nothing is decoded or compressed again. How the
+image is turned also stays: phones save upright photos lying on their side, with a number that says so.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import Final
 
 from zmart.domain import images
 
-#: Parts of a PNG that change how its pixels look, in addition to those that it cannot be read without.
+#: Optional parts of a PNG that change how its pixels look.
 _PNG_COLOURS: Final = {b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"sBIT", b"pHYs", b"bKGD"}
 #: How the part of a JPEG begins that contains what cameras write (Exif 3.0, 4.7.2).
 _JPEG_EXIF: Final = b"Exif\0\0"
 #: The flags of a WebP's first part that announce EXIF and XMP.
-_WEBP_EXIF, _WEBP_XMP = 0x08, 0x04
+_WEBP_EXIF: Final = 0x08
+_WEBP_XMP: Final = 0x04
 #: The field of EXIF that says how an image is turned, and its values apart from 1: not at all.
 _ORIENTATION: Final = 0x0112
 _TURNED: Final = range(2, 9)
 
 
 def remove_metadata(content: bytes) -> bytes:
-    """Return an image that `images.check` has accepted without what is written in it about people."""
+    """Return the image without what is written in it about people; raise InvalidImage as `images.check` does."""
     match images.check(content).media_type:
         case "image/png":
             return _clean_png(content)

@@ -30,8 +30,8 @@ _PNG_DEPTHS: Final = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 1
 #: Frame headers of sequential and progressive JPEG; browsers show no other kind.
 _JPEG_FRAMES: Final = {0xC0, 0xC1, 0xC2}
 _OTHER_JPEG_FRAMES: Final = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
-JPEG_SCAN: Final = 0xDA
-JPEG_COMMENT: Final = 0xFE
+_JPEG_SCAN: Final = 0xDA
+_JPEG_COMMENT: Final = 0xFE
 #: Each scan lets a decoder go over all pixels again. Progressive images of other programs have about ten.
 _MOST_JPEG_SCANS: Final = 100
 _JPEG_END: Final = 0xD9
@@ -174,7 +174,7 @@ def _read_jpeg(content: bytes) -> ImageFacts:
             found = _facts("image/jpeg", width, height)
         elif marker in _OTHER_JPEG_FRAMES:
             raise InvalidImage("The JPEG is neither sequential nor progressive.")
-        elif marker == JPEG_SCAN:
+        elif marker == _JPEG_SCAN:
             if found is None:
                 raise InvalidImage("The JPEG has no header before its pixels.")
             scans += 1
@@ -189,7 +189,7 @@ def _read_jpeg(content: bytes) -> ImageFacts:
 
 def is_jpeg_note(marker: int) -> bool:
     """Return whether a part is a comment or belongs to an application: no decoder needs it, apart from colours."""
-    return marker == JPEG_COMMENT or 0xE0 <= marker <= 0xEF
+    return marker == _JPEG_COMMENT or 0xE0 <= marker <= 0xEF
 
 
 def jpeg_parts(content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
@@ -205,7 +205,7 @@ def jpeg_parts(content: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         if length < 2 or len(segment) != length - 2:
             raise InvalidImage("The image is cut off.")
         data = place = place + length
-        if marker == JPEG_SCAN:
+        if marker == _JPEG_SCAN:
             place = _end_of_scan(content, data)
         yield marker, segment, content[data:place]
 

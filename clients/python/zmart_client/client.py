@@ -13,9 +13,9 @@ from typing import Any, Self, cast
 
 import httpx
 
-from . import types
+from . import answers, types
 from .requests import Requests
-from .stream import OnResync, Since, Stream, Transport, is_final
+from .stream import OnResync, Since, Stream, Transport
 
 #: The call that renews a session: it needs no access token, and its refusal ends the session.
 _REFRESH_PATH = "/api/auth/refresh"
@@ -24,9 +24,6 @@ _REFRESH_PATH = "/api/auth/refresh"
 RETRY_SECONDS = 0.25
 #: A refusal that names a longer wait is raised: the caller decides.
 _LONGEST_RETRY_AFTER_SECONDS = 5.0
-
-#: Statuses of a server, or of a proxy before it, that is busy or restarts.
-_TEMPORARY = {httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT}
 
 #: Signs a text with the wallet's key and returns the signature in base58 or base64.
 Sign = Callable[[str], "str | Awaitable[str]"]
@@ -37,13 +34,13 @@ class ApiError(Exception):
 
     def __init__(self, answer: httpx.Response) -> None:
         #: The problem as the API describes it; empty for an answer of a proxy.
-        self.body = _parse_problem(answer)
+        self.body = answers.parse_problem(answer.content)
         self.status = answer.status_code
         self.code: str = self.body.get("code", "")
         self.message: str = self.body.get("message", answer.reason_phrase)
         self.details: list[types.FieldProblem] = self.body.get("details", [])
         #: Seconds to wait before a retry; None if the response does not name them.
-        self.retry_after = _parse_seconds(answer.headers.get("retry-after"))
+        self.retry_after = answers.parse_seconds(answer.headers.get("retry-after"))
         super().__init__(f"{self.status} {self.code}: {self.message}")
 
 
@@ -73,7 +70,7 @@ class Zmart(Requests):
         self._owns_http = http is None
         self._api_key = api_key
         self._session: types.Session | None = None
-        #: A refresh token is valid once, so parallel calls wait for one renewal; the session that it replaces.
+        #: The session that is being renewed, and the renewal that parallel calls share: a refresh token is valid once.
         self._renewal: tuple[types.Session, asyncio.Task[None]] | None = None
         self._transport = self
 
@@ -162,7 +159,7 @@ class Zmart(Requests):
             else:
                 after = ApiError(answer).retry_after if answer.is_error else None
                 is_temporary = answer.status_code == httpx.codes.TOO_MANY_REQUESTS or (
-                    can_repeat and answer.status_code in _TEMPORARY
+                    can_repeat and answers.is_unavailable(answer.status_code)
                 )
                 if is_last or not is_temporary or (after or 0.0) > _LONGEST_RETRY_AFTER_SECONDS:
                     return answer
@@ -193,12 +190,12 @@ class Zmart(Requests):
         try:
             replacement: Any = await self.refresh_session(refresh_token=expired["refresh_token"])
         except ApiError as refused:
-            # After another sign-in the refusal concerns nobody.
-            if self._session is expired:
-                if refused.status == httpx.codes.UNAUTHORIZED:
-                    self._session = None
-                raise
-            return
+            if self._session is not expired:
+                # Somebody signed in meanwhile: calls go on with that session.
+                return
+            if refused.status == httpx.codes.UNAUTHORIZED:
+                self._session = None
+            raise
         if not isinstance(replacement, dict):
             raise httpx.RemoteProtocolError("The answer to a renewal is no session.")
         if self._session is expired:
@@ -213,7 +210,7 @@ class Zmart(Requests):
             try:
                 await self._renew(self._session)
             except ApiError as refused:
-                if is_final(refused.status):
+                if answers.is_final(refused.status):
                     raise
                 raise ConnectionError(str(refused)) from refused
         return self._bearer()
@@ -225,20 +222,6 @@ class Zmart(Requests):
 
 def _query_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _parse_problem(answer: httpx.Response) -> dict[str, Any]:
-    """Return the problem of a response; an empty one for an answer that is not this API's."""
-    try:
-        problem = answer.json()
-    except ValueError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
-
-
-def _parse_seconds(text: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None for a date, which this API never sends."""
-    return float(text) if text is not None and text.isdecimal() else None
 
 
 def _is_expired(answer: httpx.Response) -> bool:

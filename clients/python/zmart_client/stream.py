@@ -23,6 +23,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import httpx
 import websockets
 
+from . import answers
 from .types import Frame
 
 Transport: TypeAlias = Literal["sse", "websocket"]
@@ -46,8 +47,6 @@ _FINAL = {
     "validation_failed",
 }
 _EXPIRED = "token_expired"
-#: Refusals of a busy server: Request Timeout, Too Early, Too Many Requests.
-_TEMPORARY = {408, 425, 429}
 
 
 class TokenProvider(Protocol):
@@ -258,11 +257,11 @@ class Stream:
         address = f"{self._url}/api/stream"
         async with self._http.stream("GET", address, params=query, headers=headers, timeout=timeout) as answer:
             if answer.is_error:
-                problem = _parse_problem(await answer.aread())
-                self._retry_after = _parse_seconds(answer.headers.get("retry-after"))
+                problem = answers.parse_problem(await answer.aread())
+                self._retry_after = answers.parse_seconds(answer.headers.get("retry-after"))
                 code, message = problem.get("code", ""), problem.get("message", answer.reason_phrase)
                 self._fail(code, message)
-                if is_final(answer.status_code) and code != _EXPIRED:
+                if answers.is_final(answer.status_code) and code != _EXPIRED:
                     raise StreamRejected(code or str(answer.status_code), message)
                 return
             event: dict[str, str] = {}
@@ -307,27 +306,8 @@ def _subscriptions(topics: list[str], since: Since | None) -> list[_Subscription
     return [_Subscription(group, position) for position, group in groups.items()]
 
 
-def is_final(status: int) -> bool:
-    """Return whether a refusal with this status stays the same when the request is sent again."""
-    return 400 <= status < 500 and status not in _TEMPORARY
-
-
 def _query(topics: list[str], since: str | None) -> list[tuple[str, str | int | float | bool | None]]:
     return [("topics", ",".join(topics)), *([("since", since)] if since else [])]
-
-
-def _parse_problem(body: bytes) -> dict[str, Any]:
-    """Return the problem of a response; an empty one for a page of a proxy, after which a reconnect may help."""
-    try:
-        problem = json.loads(body)
-    except ValueError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
-
-
-def _parse_seconds(text: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None for a date, which this API never sends."""
-    return float(text) if text is not None and text.isdecimal() else None
 
 
 def _parse_event(event: dict[str, str]) -> dict[str, Any] | None:

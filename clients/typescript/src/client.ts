@@ -1,5 +1,6 @@
 /** A client of one API, for no wallet or one that is signed in. */
 
+import { isUnavailable, parseProblem, parseSeconds } from "./answers.js";
 import { Requests, type RequestOptions } from "./requests.js";
 import { Stream, type StreamOptions } from "./stream.js";
 import type { FieldProblem, MarketImage, Session } from "./types.js";
@@ -24,20 +25,8 @@ export class ApiError extends Error {
   static async of(answer: Response): Promise<ApiError> {
     const body = await parseProblem(answer);
     const message = body.message ?? answer.statusText;
-    return new ApiError(answer.status, body.code ?? "", message, body.details ?? [], parseRetryAfter(answer));
+    return new ApiError(answer.status, body.code ?? "", message, body.details ?? [], parseSeconds(answer.headers.get("retry-after")));
   }
-}
-
-/** The problem of an answer; an empty one for an answer that is not this API's, such as a page of a proxy. */
-async function parseProblem(answer: Response): Promise<{ code?: string; message?: string; details?: FieldProblem[] }> {
-  const problem: unknown = await answer.json().catch(() => null);
-  return typeof problem === "object" && problem !== null && !Array.isArray(problem) ? problem : {};
-}
-
-/** The seconds of a Retry-After header; null for a date, which this API never sends. */
-function parseRetryAfter(answer: Response): number | null {
-  const after = answer.headers.get("retry-after");
-  return after !== null && /^\d+$/.test(after) ? Number(after) : null;
 }
 
 /** The call that renews a session: it needs no access token, and its refusal ends the session. */
@@ -57,8 +46,6 @@ export interface ZmartOptions {
   retries?: number;
 }
 
-/** Statuses of a server, or of a proxy before it, that is busy or restarts. */
-const TEMPORARY = new Set([502, 503, 504]);
 const TIMEOUT_MS = 30_000;
 const RETRIES = 2;
 /** The first wait before a call is sent again; it doubles. */
@@ -125,8 +112,8 @@ export class Zmart extends Requests {
       let wait = RETRY_MS * 2 ** attempt * (0.5 + Math.random() / 2);
       try {
         const answer = await this.send(method, path, options, headers);
-        const after = parseRetryAfter(answer) ?? 0;
-        const isTemporary = answer.status === 429 || (canRepeat && TEMPORARY.has(answer.status));
+        const after = parseSeconds(answer.headers.get("retry-after")) ?? 0;
+        const isTemporary = answer.status === 429 || (canRepeat && isUnavailable(answer.status));
         if (attempt >= retries || !isTemporary || after > LONGEST_RETRY_AFTER_SECONDS) return answer;
         await answer.body?.cancel();
         wait = Math.max(wait, after * 1000);
@@ -174,7 +161,7 @@ export class Zmart extends Requests {
     try {
       next = await this.refreshSession({ refresh_token: expired.refresh_token });
     } catch (error) {
-      // After another sign-in the refusal concerns nobody.
+      // Somebody signed in meanwhile: calls go on with that session.
       if (this.session !== expired) return;
       if (error instanceof ApiError && error.status === 401) this.session = null;
       throw error;

@@ -12,6 +12,7 @@
  * that a disconnect repeats nothing and omits nothing.
  */
 
+import { isFinal, parseProblem, parseSeconds } from "./answers.js";
 import type { Frame } from "./types.js";
 
 export interface StreamOptions {
@@ -76,8 +77,6 @@ const FINAL = new Set([
   "validation_failed",
 ]);
 const EXPIRED = "token_expired";
-/** Refusals of a busy server: Request Timeout, Too Early, Too Many Requests. */
-const BUSY = new Set([408, 425, 429]);
 
 /** Topics that share a position, and the newest entry that was returned for them. */
 class Subscription {
@@ -276,13 +275,10 @@ export class Stream implements AsyncIterable<Frame> {
     try {
       const answer = await fetch(`${this.url}/api/stream?${query}`, { headers, signal: silence.signal });
       if (!answer.ok || answer.body === null) {
-        const after = answer.headers.get("retry-after");
-        this.retryAfter = after !== null && /^\d+$/.test(after) ? Number(after) : null;
-        const problem = (await answer.json().catch(() => null)) as { code?: string; message?: string } | null;
-        const code = problem?.code ?? "";
-        const isFinal = answer.status >= 400 && answer.status < 500 && !BUSY.has(answer.status) && code !== EXPIRED;
-        if (isFinal) throw new StreamRejected(code || String(answer.status), problem?.message ?? answer.statusText);
-        this.fail(code, problem?.message ?? "");
+        this.retryAfter = parseSeconds(answer.headers.get("retry-after"));
+        const { code = "", message = answer.statusText } = await parseProblem(answer);
+        if (isFinal(answer.status) && code !== EXPIRED) throw new StreamRejected(code || String(answer.status), message);
+        this.fail(code, message);
       }
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";

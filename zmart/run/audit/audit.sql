@@ -27,9 +27,9 @@ select
     w.wallet,
     e.clock,
     e.payload,
-    case
+    case f.kind
         -- An imported ballot has no text (zmart/run/export/importer.py).
-        when f.kind = 'ballot' then (
+        when 'ballot' then (
             select nullif(b.message || E'\n' || b.signature, E'\n') from app.ballots as b where b.seq = f.seq
         )
     end

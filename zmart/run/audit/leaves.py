@@ -35,8 +35,6 @@ KINDS: Final = (
 )
 #: Kinds whose digest is stored, because their text may be erased.
 TEXTS: Final = frozenset(KINDS) - {"event", "retracted", "moved", "finalized_through", "mart_stale"}
-#: The digest of an entry without a text: a deletion, and an edit before edits had the digest of the new text.
-_NO_TEXT: Final = hashlib.sha256(b"").digest()
 _LEAF = struct.Struct(">BqB32s")
 
 
@@ -60,7 +58,7 @@ class StoredEntry(NamedTuple):
     wallet: str | None
     clock: int | None
     payload: Mapping[str, Any] | None
-    #: The text behind the digest, where the database still has it.
+    #: The text behind the digest of a ballot, if the database has it; None for other kinds.
     text: str | None
 
 
@@ -99,6 +97,6 @@ def _event_digest(entry: StoredEntry) -> bytes:
 def _text_digest(entry: StoredEntry) -> bytes:
     if entry.digest is None:
         raise EntryDiffers(f"Entry {entry.seq}, a {entry.kind}, has no digest.")
-    if entry.text and entry.digest != _NO_TEXT and hashlib.sha256(entry.text.encode()).digest() != entry.digest:
+    if entry.text and hashlib.sha256(entry.text.encode()).digest() != entry.digest:
         raise EntryDiffers(f"Entry {entry.seq}: the text of the {entry.kind} is not the one that was appended.")
     return entry.digest

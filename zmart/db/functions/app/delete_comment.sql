@@ -10,14 +10,7 @@ begin
     select c.* into v_comment from app.comments as c
     where
         c.comment_no = p_comment_no and c.deleted_at is null
-        and (
-            c.wallet_no = app.current_wallet_no()
-            or (
-                c.hidden_at is null and not exists (
-                    select from app.comments as t where t.comment_no = c.root_no and t.hidden_at is not null
-                )
-            )
-        );
+        and (c.wallet_no = app.current_wallet_no() or app.is_comment_shown(c.hidden_at, c.root_no));
     if v_comment.comment_no is null then
         raise exception 'Discussion not found' using errcode = 'ZM404';
     end if;

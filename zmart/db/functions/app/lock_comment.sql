@@ -8,14 +8,11 @@ begin
     perform raw.take_writer();
     select c.* into v_comment from app.comments as c
     where
-        c.comment_no = p_comment_no and c.deleted_at is null and c.hidden_at is null
-        and not exists (
-            select from app.comments as t where t.comment_no = c.root_no and t.hidden_at is not null
-        );
+        c.comment_no = p_comment_no and c.deleted_at is null and app.is_comment_shown(c.hidden_at, c.root_no);
     if v_comment.comment_no is null then
         raise exception 'Discussion not found' using errcode = 'ZM404';
     end if;
     return v_comment;
 end
 $$;
-comment on function app.lock_comment is 'Takes raw.writer and returns a comment. ZM404: no such comment, deleted, or hidden with its thread or alone.';
+comment on function app.lock_comment is 'Takes raw.writer and returns a comment. ZM404: no such comment, deleted, or hidden, alone or with its thread.';

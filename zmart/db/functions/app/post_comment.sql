@@ -19,10 +19,8 @@ begin
     if p_parent_no is not null then
         select coalesce(c.root_no, c.comment_no) into v_root_no from app.comments as c
         where
-            c.comment_no = p_parent_no and c.market_no = v_market_no and c.deleted_at is null and c.hidden_at is null
-            and not exists (
-                select from app.comments as t where t.comment_no = c.root_no and t.hidden_at is not null
-            );
+            c.comment_no = p_parent_no and c.market_no = v_market_no and c.deleted_at is null
+            and app.is_comment_shown(c.hidden_at, c.root_no);
         if v_root_no is null then
             raise exception 'there is no comment % under this market', p_parent_no using errcode = 'ZM404';
         end if;
