@@ -7,7 +7,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
@@ -121,10 +121,17 @@ def test_what_is_no_image_is_refused() -> None:
         image_metadata.remove_metadata(photo("JPEG")[:-9])
 
 
+@example(exif=b"%PDF-")
 @given(exif=st.one_of(st.binary(max_size=60), st.binary(max_size=60).map(lambda tail: b"II*\0\x08\0\0\0" + tail)))
 def test_any_bytes_instead_of_exif_are_removed(exif: bytes) -> None:
-    """They are never read as more than a number of 2 to 8."""
-    cleaned = image_metadata.remove_metadata(_with_exif(exif))
+    """They are never read as more than a number of 2 to 8. Bytes that begin another document are refused first."""
+    sent = _with_exif(exif)
+    try:
+        images.check(sent)
+    except images.InvalidImage as refused:
+        assert "another document" in str(refused)
+        return
+    cleaned = image_metadata.remove_metadata(sent)
 
     images.check(cleaned)
     assert dict(Image.open(io.BytesIO(cleaned)).getexif()).keys() <= {ExifTags.Base.Orientation}
