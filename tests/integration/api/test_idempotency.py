@@ -14,6 +14,8 @@ import pytest
 from api_fixtures import Log, market_id
 from wallets import SIGNING_IN, Wallet
 
+from api.routes import discussions
+
 PATH = "/api/discussions"
 BODY = {"market_id": market_id(1), "content": "It will rain."}
 
@@ -117,6 +119,23 @@ async def test_a_request_whose_process_died(
     )
     answer = await post(client, "a-key")
     assert (answer.status_code, count_posts(markets)) == (status, posts)
+
+
+async def test_a_request_that_fails_after_its_write(
+    markets: Log, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its repeat learns at once that the answer is lost, and writes nothing."""
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(discussions, "_read_post", fail)
+        assert (await post(client, "a-key")).status_code == 500
+    assert count_posts(markets) == 1
+    answer = await post(client, "a-key")
+    assert (answer.status_code, "its answer is lost" in answer.json()["message"]) == (409, True)
+    assert count_posts(markets) == 1
 
 
 async def test_a_process_that_lost_its_claim_writes_nothing(markets: Log, client: httpx.AsyncClient) -> None:
