@@ -53,6 +53,8 @@ export class Session extends EventTarget {
   }
 
   #open({ wallet, access_token: token, refresh_token: refreshToken, expires_in: seconds }) {
+    // A proxy may answer 200 with something else.
+    if (typeof token !== "string" || typeof refreshToken !== "string") throw new Error("The answer is no session.");
     this.address = wallet;
     this.#refreshToken = refreshToken;
     this.token = token;

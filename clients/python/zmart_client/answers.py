@@ -1,9 +1,14 @@
-"""Reads answers that refuse a request, also those of a proxy before the API."""
+"""Reads refusals and sessions, also where a proxy answered in place of the API."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+
+if TYPE_CHECKING:
+    from . import types
 
 #: Refusals that another attempt may not meet: Request Timeout, Too Early, Too Many Requests.
 _PASSING_REFUSALS = {408, 425, 429}
@@ -33,3 +38,12 @@ def parse_problem(body: bytes) -> dict[str, Any]:
 def parse_seconds(retry_after: str | None) -> float | None:
     """Return the seconds of a Retry-After header; None for a date, which this API never sends."""
     return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+
+
+def require_session(answer: object) -> types.Session:
+    """Return the session of an answer; raise RemoteProtocolError for something else, such as a proxy's `{}`."""
+    if not isinstance(answer, dict) or not all(
+        isinstance(answer.get(name), str) for name in ("access_token", "refresh_token")
+    ):
+        raise httpx.RemoteProtocolError("The answer is no session.")
+    return cast("types.Session", answer)

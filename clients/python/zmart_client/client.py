@@ -9,7 +9,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import httpx
 
@@ -92,8 +92,9 @@ class Zmart(Requests):
         text = (await self.show_nonce(wallet=wallet))["message"] or ""
         signature = sign(text)
         signed = await signature if inspect.isawaitable(signature) else signature
-        self._session = await self.sign_in(wallet=wallet, message=text, signature=signed)
-        return self._session
+        session = answers.require_session(await self.sign_in(wallet=wallet, message=text, signature=signed))
+        self._session = session
+        return session
 
     def follow(
         self, *topics: str, since: Since | None = None, transport: Transport = "sse", on_resync: OnResync | None = None
@@ -188,7 +189,7 @@ class Zmart(Requests):
 
     async def _replace(self, expired: types.Session) -> None:
         try:
-            replacement: Any = await self.refresh_session(refresh_token=expired["refresh_token"])
+            answer = await self.refresh_session(refresh_token=expired["refresh_token"])
         except ApiError as refused:
             if self._session is not expired:
                 # Somebody signed in meanwhile: calls go on with that session.
@@ -196,10 +197,9 @@ class Zmart(Requests):
             if refused.status == httpx.codes.UNAUTHORIZED:
                 self._session = None
             raise
-        if not isinstance(replacement, dict):
-            raise httpx.RemoteProtocolError("The answer to a renewal is no session.")
+        replacement = answers.require_session(answer)
         if self._session is expired:
-            self._session = cast("types.Session", replacement)
+            self._session = replacement
 
     async def _token(self, *, is_expired: bool) -> str | None:
         """Return the access token for a stream; renew it if it has expired.

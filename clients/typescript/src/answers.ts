@@ -1,6 +1,6 @@
-// Reads answers that refuse a request, also those of a proxy before the API.
+// Reads refusals and sessions, also where a proxy answered in place of the API.
 
-import type { FieldProblem } from "./types.js";
+import type { FieldProblem, Session } from "./types.js";
 
 /** Refusals that another attempt may not meet: Request Timeout, Too Early, Too Many Requests. */
 const PASSING_REFUSALS = new Set([408, 425, 429]);
@@ -24,4 +24,12 @@ export async function parseProblem(
 /** The seconds of a Retry-After header; null for a date, which this API never sends. */
 export function parseSeconds(retryAfter: string | null): number | null {
   return retryAfter !== null && /^\d+$/.test(retryAfter) ? Number(retryAfter) : null;
+}
+
+/** The session of an answer; throws for an answer of something else, such as a proxy's `null` or `{}`. */
+export function requireSession(answer: unknown): Session {
+  const session = answer as Partial<Session> | null;
+  if (typeof session?.access_token !== "string" || typeof session.refresh_token !== "string")
+    throw new Error("The answer is no session.");
+  return session as Session;
 }

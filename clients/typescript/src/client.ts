@@ -1,6 +1,6 @@
 /** A client of one API, for no wallet or one that is signed in. */
 
-import { isUnavailable, parseProblem, parseSeconds } from "./answers.js";
+import { isUnavailable, parseProblem, parseSeconds, requireSession } from "./answers.js";
 import { Requests, type RequestOptions } from "./requests.js";
 import { Stream, type StreamOptions } from "./stream.js";
 import type { FieldProblem, MarketImage, Session } from "./types.js";
@@ -68,7 +68,7 @@ export class Zmart extends Requests {
   /** Sign in as a wallet and stay signed in: the access token is renewed when it expires. */
   async connect(wallet: string, sign: Sign): Promise<Session> {
     const message = (await this.showNonce({ wallet })).message ?? "";
-    this.session = await this.signIn({ wallet, message, signature: await sign(message) });
+    this.session = requireSession(await this.signIn({ wallet, message, signature: await sign(message) }));
     return this.session;
   }
 
@@ -159,14 +159,13 @@ export class Zmart extends Requests {
   private async replace(expired: Session): Promise<void> {
     let next: Session;
     try {
-      next = await this.refreshSession({ refresh_token: expired.refresh_token });
+      next = requireSession(await this.refreshSession({ refresh_token: expired.refresh_token }));
     } catch (error) {
       // Somebody signed in meanwhile: calls go on with that session.
       if (this.session !== expired) return;
       if (error instanceof ApiError && error.status === 401) this.session = null;
       throw error;
     }
-    if (typeof next.refresh_token !== "string") throw new Error("The answer to a renewal is no session.");
     if (this.session === expired) this.session = next;
   }
 

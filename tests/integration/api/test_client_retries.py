@@ -36,7 +36,7 @@ const server = createServer((request, response) => {
     const next = left.length > 1 ? left.shift() : left[0];
     if (next.status === 0) return request.socket.destroy();
     response.writeHead(next.status, { "content-type": "application/json", connection: "close", ...next.headers });
-    response.end(JSON.stringify(next.body ?? {}));
+    response.end(JSON.stringify("body" in next ? next.body : {}));
   });
 });
 await new Promise((done) => server.listen(0, "127.0.0.1", done));
@@ -178,3 +178,32 @@ def test_a_refused_renewal_ends_the_session_in_typescript(typescript_client: Pat
     found = in_typescript(typescript_client, [nonce, session, expired], "renew")
     assert found["outcome"] == "token_expired"
     assert [path for _, path, _ in found["seen"]].count("/api/auth/refresh") == 1
+
+
+@pytest.mark.parametrize("body", [{}, [], None, "page", {"access_token": "new"}])
+async def test_an_answer_that_is_no_session_opens_none(typescript_client: Path, body: Any) -> None:
+    """A proxy's 200 with something else fails the sign-in, and a renewal, which may be tried again."""
+    nonce, wrong = {"message": "sign this"}, httpx.Response(200, json=body)
+    old = {"access_token": "old", "refresh_token": "old"}
+    expired = {"code": "token_expired", "message": "The token has expired."}
+    http, seen = scripted(httpx.Response(200, json=nonce), wrong)
+    async with http:
+        with pytest.raises(httpx.RemoteProtocolError, match="no session"):
+            await Zmart("http://api.invalid", http=http).connect("wallet", lambda _: "signature")
+    http, seen = scripted(
+        httpx.Response(200, json=nonce), httpx.Response(200, json=old), httpx.Response(401, json=expired), wrong
+    )
+    async with http:
+        zmart = Zmart("http://api.invalid", http=http)
+        await zmart.connect("wallet", lambda _: "signature")
+        with pytest.raises(httpx.RemoteProtocolError, match="no session"):
+            await zmart.show_me()
+        await zmart.show_me()
+    assert seen[-1].headers["authorization"] == "Bearer old"
+
+    in_node = [{"status": 200, "body": nonce}, {"status": 200, "body": body}]
+    found = in_typescript(typescript_client, in_node, "renew")
+    assert (found["outcome"], len(found["seen"])) == ("failed", 2)
+    refused = {"status": 401, "body": expired}
+    in_node = [in_node[0], {"status": 200, "body": old}, refused, refused, in_node[1]]
+    assert in_typescript(typescript_client, in_node, "renew")["outcome"] == "failed"

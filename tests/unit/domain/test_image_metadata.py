@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 
+import hypothesis
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -128,9 +129,8 @@ def test_any_bytes_instead_of_exif_are_removed(exif: bytes) -> None:
     sent = _with_exif(exif)
     try:
         images.check(sent)
-    except images.InvalidImage as refused:
-        assert "another document" in str(refused)
-        return
+    except images.InvalidImage:
+        hypothesis.reject()
     cleaned = image_metadata.remove_metadata(sent)
 
     images.check(cleaned)
