@@ -201,9 +201,9 @@ async def test_an_answer_that_is_no_session_opens_none(typescript_client: Path, 
         await zmart.show_me()
     assert seen[-1].headers["authorization"] == "Bearer old"
 
-    in_node = [{"status": 200, "body": nonce}, {"status": 200, "body": body}]
+    in_node: list[dict[str, Any]] = [{"status": 200, "body": nonce}, {"status": 200, "body": body}]
     found = in_typescript(typescript_client, in_node, "renew")
     assert (found["outcome"], len(found["seen"])) == ("failed", 2)
     refused = {"status": 401, "body": expired}
-    in_node = [in_node[0], {"status": 200, "body": old}, refused, refused, in_node[1]]
+    in_node[1:1] = [{"status": 200, "body": old}, refused, refused]
     assert in_typescript(typescript_client, in_node, "renew")["outcome"] == "failed"

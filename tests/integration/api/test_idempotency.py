@@ -14,7 +14,7 @@ import pytest
 from api_fixtures import Log, market_id
 from wallets import SIGNING_IN, Wallet
 
-from api.routes import discussions
+from api import schemas
 
 PATH = "/api/discussions"
 BODY = {"market_id": market_id(1), "content": "It will rain."}
@@ -126,11 +126,11 @@ async def test_a_request_that_fails_after_its_write(
 ) -> None:
     """Its repeat learns at once that the answer is lost, and writes nothing."""
 
-    async def fail(*_: Any) -> None:
+    def fail(**_: Any) -> None:
         raise RuntimeError("no answer")
 
     with monkeypatch.context() as patched:
-        patched.setattr(discussions, "_read_post", fail)
+        patched.setattr(schemas, "PostResult", fail)
         assert (await post(client, "a-key")).status_code == 500
     assert count_posts(markets) == 1
     answer = await post(client, "a-key")
