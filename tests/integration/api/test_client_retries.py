@@ -150,7 +150,7 @@ async def test_python_gives_up() -> None:
 def test_typescript_sends_again_what_may_be_sent_again(typescript_client: Path) -> None:
     """The same as in Python."""
     busy, away, fine = {"status": 503}, {"status": 0}, {"status": 200}
-    for call, answers, requests, outcome in (
+    cases: list[tuple[str, list[dict[str, Any]], int, str]] = [
         ("read", [busy, away, fine], 3, "answered"),
         ("create", [away, busy, fine], 3, "answered"),
         ("change", [{"status": 429}, fine], 2, "answered"),
@@ -162,7 +162,8 @@ def test_typescript_sends_again_what_may_be_sent_again(typescript_client: Path) 
         ("read", [{"status": 502, "body": []}, {"status": 504, "body": "away"}, fine], 3, "answered"),
         ("read", [{"status": 502, "body": []}], 3, "502"),
         ("read", [{"status": 503, "headers": {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}}, fine], 2, "answered"),
-    ):
+    ]
+    for call, answers, requests, outcome in cases:
         found = in_typescript(typescript_client, answers, call)
         assert (len(found["seen"]), found["outcome"]) == (requests, outcome), (call, answers)
         keys = {key for _, _, key in found["seen"]}
