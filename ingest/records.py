@@ -66,3 +66,10 @@ class TransactionRow(NamedTuple):
     digest: bytes
     events: tuple[EventRow, ...]
     dead_letters: tuple[DeadLetter, ...]
+
+    @property
+    def knows_what_was_cut(self) -> bool:
+        """Whether its log was cut and decoding knows which events were lost; only then are its ordinals certain."""
+        return any(event.is_rebuilt for event in self.events) or any(
+            letter.reason_code == "truncated" and letter.ordinal is not None for letter in self.dead_letters
+        )

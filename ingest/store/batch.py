@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..records import DeadLetter, TransactionRow
+from ..records import DeadLetter, EventRow, TransactionRow
 from . import arrays
 from .arrays import Sighting
 
@@ -91,10 +91,18 @@ def count_sightings(transactions: Iterable[TransactionRow]) -> Iterable[Sighting
     return by_signature.values()
 
 
-def _is_fuller(row: TransactionRow, other: TransactionRow) -> bool:
-    """Return whether a delivery has more events than another of the same transaction, or the same ones with more."""
-    if len(row.events) != len(other.events):
-        return len(row.events) > len(other.events)
+def _extent(row: TransactionRow) -> tuple[int, int]:
+    """Return how many events a delivery has and its last ordinal; one that knows what was cut counts lost events."""
+    return len(row.events), row.events[-1].ordinal if row.events else -1
+
+
+def _identity(row: TransactionRow) -> tuple[EventRow, ...]:
+    """Return the events without what their transaction adds to them."""
+    return tuple(event._replace(context=None) for event in row.events)
+
+
+def _has_fuller_contexts(row: TransactionRow, other: TransactionRow) -> bool:
+    """Return whether a delivery knows more about the same events than another one, and nothing less."""
     sizes = [
         (len(event.context or b""), len(poorer.context or b""))
         for event, poorer in zip(row.events, other.events, strict=True)
@@ -103,18 +111,26 @@ def _is_fuller(row: TransactionRow, other: TransactionRow) -> bool:
 
 
 def _fill(row: TransactionRow, other: TransactionRow) -> TransactionRow:
-    """Return a transaction with what another delivery of it adds."""
+    """Return a transaction with what another delivery of it adds.
+
+    Contexts are added only if both have the same events under the same ordinals: where a log was cut, a delivery
+    without instructions numbers the later events otherwise.
+    """
     if row.digest != other.digest or row is other:
         return row
-    if _is_fuller(other, row):
+    is_same = _identity(row) == _identity(other)
+    if _has_fuller_contexts(other, row) if is_same else _extent(other) > _extent(row):
         row, other = other, row
-    contexts = {event.ordinal: event.context for event in other.events}
-    return row._replace(
+    filled = row._replace(
         index_in_block=other.index_in_block if row.index_in_block is None else row.index_in_block,
         block_time=other.block_time if row.block_time is None else row.block_time,
         fee_lamports=other.fee_lamports if row.fee_lamports is None else row.fee_lamports,
+    )
+    if not is_same:
+        return filled
+    return filled._replace(
         events=tuple(
-            event._replace(context=max(event.context, contexts.get(event.ordinal), key=lambda given: len(given or b"")))
-            for event in row.events
-        ),
+            event._replace(context=max(event.context, same.context, key=lambda given: len(given or b"")))
+            for event, same in zip(row.events, other.events, strict=True)
+        )
     )

@@ -99,15 +99,19 @@ left join raw.bundles as b on t.bundle_no = b.bundle_no
 where t.signature = %(signature)s;
 
 -- name: poorer_transactions
--- Which of these transactions have fewer events in the log than a delivery of the same content.
+-- Which of these transactions have fewer events in the log, or lower ordinals, than a delivery of the same content.
 select g.signature
-from unnest(%(signatures)s::text [], %(digests)s::bytea [], %(events)s::int []) as g (signature, digest, events)
+from unnest(%(signatures)s::text [], %(digests)s::bytea [], %(events)s::int [], %(last_ordinals)s::int []) as g (
+    signature, digest, events, last_ordinal
+)
 inner join raw.transactions as t on t.signature = g.signature and t.digest = g.digest
 where
     t.retracted_at is null
     and (
-        select count(*) from raw.events as e where e.transaction_no = t.transaction_no and e.retracted_at is null
-    ) < g.events;
+        select (count(*)::int, coalesce(max(e.ordinal), -1))
+        from raw.events as e
+        where e.transaction_no = t.transaction_no and e.retracted_at is null
+    ) < (g.events, g.last_ordinal);
 
 -- name: close_truncated
 -- The events after the cut have been rebuilt: the dead letter about them alone is resolved.

@@ -274,24 +274,25 @@ class Writer:
             return await self._replace(row, source, force=force)
 
     async def _add_rebuilt_events(self, rows: Sequence[TransactionRow], source: str) -> None:
-        """Append the events of a fuller delivery that were rebuilt after a cut in the log, if the log lacks them.
+        """Append what a delivery knows of a cut in the log, if the log lacks it: rebuilt events, and later ordinals.
 
-        Rebuilt events move the ordinals of later ones, so the transaction's events are retracted and appended again.
+        Lost events move the ordinals of later ones, so the transaction's events are retracted and appended again.
         """
-        rebuilt = [row for row in rows if any(event.is_rebuilt for event in row.events)]
-        if not rebuilt:
+        certain = [row for row in rows if row.knows_what_was_cut]
+        if not certain:
             return
         parameters = {
-            "signatures": [row.signature for row in rebuilt],
-            "digests": [row.digest for row in rebuilt],
-            "events": [len(row.events) for row in rebuilt],
+            "signatures": [row.signature for row in certain],
+            "digests": [row.digest for row in certain],
+            "events": [len(row.events) for row in certain],
+            "last_ordinals": [row.events[-1].ordinal if row.events else -1 for row in certain],
         }
         async with self._closed_if_unavailable(_CORRECTION_FAILURE):
             connection = await self._connection.get()
             async with connection.transaction():
                 found = await (await connection.execute(sql.poorer_transactions, parameters)).fetchall()
         poorer = {signature for (signature,) in found}
-        for row in rebuilt:
+        for row in certain:
             if row.signature in poorer:
                 await self.replace(row, source=source, force=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from solders.instruction import Instruction
 
 from ingest import testing as deliveries
 from ingest.decode.decoder import Decoder
@@ -185,4 +186,63 @@ async def test_the_place_of_a_trade_is_added(
         assert found == [(3, True), (4, True)]
         (price,) = owner.execute("select price_yes from marts.markets").fetchone() or (None,)
         assert price == prices[order[1]]
+    assert all(each.is_consistent for each in rebuild.verify(marts_database.dsn()))
+
+
+def creation(number: int) -> tuple[events.MarketCreated, Instruction, str]:
+    """A market's event, the call that emits it, and its question."""
+    market_id = bytes([number]) * 32
+    event = events.MarketCreated(market_id, CREATOR, 100_000_000_000, 0, NOW)
+    question = QUESTION[:-1] + str(number)
+    call = transactions.instruction(
+        "create_market",
+        PROGRAM,
+        {"creator": CREATOR},
+        {
+            "market_id": market_id,
+            "b_parameter": 100_000_000_000,
+            "initial_liquidity": 10_000_000_000,
+            "ipfs_question_hash": question.encode(),
+        },
+        market_id=market_id,
+    )
+    return event, call, question
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("fuller_first", [False, True])
+async def test_deliveries_that_number_events_otherwise_are_not_mixed(
+    marts_database: testing.PostgresDatabase, writer: Writer, *, at_once: bool, fuller_first: bool
+) -> None:
+    """The runtime dropped a purchase before two creations. A delivery without instructions counts from the creations;
+    one with them counts the purchase, too. Each market has its own question, and each event its own ordinal."""
+    created = {number: creation(number) for number in (3, 4)}
+    lost = transactions.instruction(
+        "buy_shares",
+        PROGRAM,
+        {"user": CREATOR, "protocol_fee_wallet": CREATOR},
+        {"outcome": True, "target_cost": 1_000},
+        market_id=MARKET,
+    )
+    full = deliveries.item(
+        PROGRAM,
+        lines=deliveries.log_lines(
+            PROGRAM, ["Log truncated", *(deliveries.data_line(event) for event, _, _ in created.values())]
+        ),
+        instructions=(lost, *(call for _, call, _ in created.values())),
+    )
+    message = full["transaction"]["message"]
+    poorer = full | {"transaction": full["transaction"] | {"message": message | {"instructions": []}}}
+    rows = [row_of(poorer), row_of(full)]
+    assert [[event.ordinal for event in row.events] for row in rows] == [[0, 1], [1, 2]]
+    if fuller_first:
+        rows.reverse()
+    for batch in [rows] if at_once else [[row] for row in rows]:
+        await writer.append(batch, source="webhook")
+    with marts_database.connect() as owner:
+        questions = owner.execute("select id, ipfs_question_hash from marts.markets order by 1").fetchall()
+        assert questions == [(event.market_id.hex(), question) for event, _, question in created.values()]
+        ordinals = owner.execute("select ordinal from raw.events where retracted_at is null order by 1").fetchall()
+        assert ordinals == [(1,), (2,)]
+    assert row_of_stored(marts_database).events == row_of(full).events
     assert all(each.is_consistent for each in rebuild.verify(marts_database.dsn()))

@@ -163,15 +163,35 @@ begin
         )
         select array_agg(distinct a.slot) filter (where a.order_settled) into v_settled from added as a;
 
-        with added as (
-            update raw.events as e
-            set context = g.context || coalesce(e.context, '{}')
-            from unnest(p_owners, p_ordinals, p_contexts) as g (owner, ordinal, context)
+        with given as (
+            select t.transaction_no, g.owner, g.ordinal, g.name, g.clock, g.payload, g.context
+            from unnest(p_owners, p_ordinals, p_names, p_clocks, p_payloads, p_contexts) as g (
+                owner, ordinal, name, clock, payload, context
+            )
             inner join raw.transactions as t
                 on t.signature = p_signatures[g.owner] and t.digest = p_digests[g.owner]
+            where g.owner = any(v_known)
+        ),
+        same as (
+            -- Where a log was cut, a delivery without instructions numbers the later events otherwise: contexts are
+            -- added only if both have the same events under the same ordinals.
+            select g.owner
+            from given as g
+            left join raw.events as e
+                on e.transaction_no = g.transaction_no and e.ordinal = g.ordinal and e.retracted_at is null
+                and e.name = g.name and e.clock = g.clock and e.payload = g.payload
+            group by g.owner, g.transaction_no
+            having count(e.seq) = count(*) and count(*) = (
+                select count(*) from raw.events as o where o.transaction_no = g.transaction_no and o.retracted_at is null
+            )
+        ),
+        added as (
+            update raw.events as e
+            set context = g.context || coalesce(e.context, '{}')
+            from given as g
+            inner join same on same.owner = g.owner
             where
-                g.owner = any(v_known) and e.transaction_no = t.transaction_no and e.ordinal = g.ordinal
-                and e.retracted_at is null
+                e.transaction_no = g.transaction_no and e.ordinal = g.ordinal and e.retracted_at is null
                 and exists (select from jsonb_object_keys(g.context) as k (name) where not coalesce(e.context, '{}') ? k.name)
             returning
                 e.seq, e.market_no, e.wallet_no, g.owner,
