@@ -66,6 +66,19 @@ def position(database: testing.PostgresDatabase) -> feed.FeedPosition:
     return feed.FeedPosition(str(row[0]), int(str(row[1])), str(row[2]))
 
 
+def forget_chain(database: testing.PostgresDatabase, *, keeps: str = "false") -> None:
+    """Make the log one of an earlier release, which appended without a chain."""
+    with database.connect("postgres") as superuser:
+        superuser.execute(f"delete from raw.commits where not ({keeps})".encode())
+        superuser.execute("update raw.identity set unsealed_through = (select max(seq) from raw.feed)")
+
+
+def open_alerts(database: testing.PostgresDatabase) -> list[tuple[object, ...]]:
+    """Kind and severity of the open alerts."""
+    with database.connect() as owner:
+        return owner.execute("select kind, severity from ops.alerts where resolved_at is null").fetchall()
+
+
 def test_an_untouched_log_is_unbroken(filled: testing.PostgresDatabase) -> None:
     """Every entry is in the chain, one commit for each append, and the value is computed again to the same."""
     result = audit.verify(filled.dsn(), expected=position(filled))
@@ -193,9 +206,14 @@ def test_a_chain_without_its_end_is_found(filled: testing.PostgresDatabase, left
         superuser.execute(f"delete from raw.commits where not ({left})".encode())
         superuser.execute("update raw.events set clock = clock + 1 where seq = (select max(seq) from raw.events)")
 
-    assert audit.verify(filled.dsn()).unsealed > 0
+    result = audit.verify(filled.dsn())
+    assert result.unsealed > 0
+    assert result.is_end_removed
     with pytest.raises(feed.MarkMismatch):
         audit.verify(filled.dsn(), expected=held_position)
+    with pytest.raises(audit.ChainBroken):
+        audit.seal_history(filled.dsn())
+    assert audit.accept_broken_chain(filled.dsn(), who="mona", reason="It was the test.")
     audit.seal_history(filled.dsn())
     with pytest.raises(feed.MarkMismatch):
         audit.verify(filled.dsn(), expected=held_position)
@@ -206,8 +224,7 @@ def test_the_command_fails_while_the_end_has_no_chain(
 ) -> None:
     """It says what to do; after sealing it succeeds."""
     monkeypatch.setenv("DATABASE_URL", filled.dsn())
-    with filled.connect("postgres") as superuser:
-        superuser.execute("delete from raw.commits where first_seq > 1")
+    forget_chain(filled, keeps="first_seq = 1")
     found = CliRunner().invoke(cli.main, ["audit"])
     assert found.exit_code == 1
     assert "have no chain" in found.output
@@ -218,9 +235,9 @@ def test_the_command_fails_while_the_end_has_no_chain(
 def test_history_is_sealed_in_steps(filled: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries without a chain, as an upgraded database has them, are sealed; appends in between join the chain."""
     monkeypatch.setattr(audit, "SEAL_ENTRIES", 7)
-    with filled.connect() as owner:
-        owner.execute("delete from raw.commits")
+    forget_chain(filled)
     post(filled, "Not chained yet")
+    assert open_alerts(filled) == []
     assert audit.verify(filled.dsn()).entries == 0
 
     seen: list[int] = []
@@ -229,9 +246,47 @@ def test_history_is_sealed_in_steps(filled: testing.PostgresDatabase, monkeypatc
     assert sealed == position(filled).seq == seen[-1]
     assert len(seen) > 3
     assert audit.seal_history(filled.dsn()) == 0
+    with filled.connect() as owner:
+        assert owner.execute("select unsealed_through from raw.identity").fetchone() == (None,)
     post(filled, "Chained")
     result = audit.verify(filled.dsn())
     assert (result.entries, result.unsealed) == (sealed + 1, 0)
+
+
+def test_an_append_after_a_removed_end_raises_an_alert(
+    filled: testing.PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chain does not go on over the gap, and only an operator's decision, which is recorded, closes it."""
+    monkeypatch.setenv("DATABASE_URL", filled.dsn())
+    with filled.connect("postgres") as superuser:
+        superuser.execute("delete from raw.commits where first_seq > 1")
+    post(filled, "After it")
+    assert open_alerts(filled) == [("chain_broken", "critical")]
+    commands = CliRunner()
+    for arguments in (["audit"], ["audit", "--seal"]):
+        found = commands.invoke(cli.main, arguments)
+        assert (found.exit_code, "docs/runbook.md, chain_broken" in found.output) == (1, True), found.output
+
+    accepted = commands.invoke(cli.main, ["audit", "--seal", "--accept-broken-chain", "A restored disk."])
+
+    assert accepted.exit_code == 0, accepted.output
+    assert audit.verify(filled.dsn()).unsealed == 0
+    assert open_alerts(filled) == []
+    with filled.connect() as owner:
+        assert owner.execute("select action, reason from ops.audit").fetchall() == [("audit seal", "A restored disk.")]
+    post(filled, "Chained again")
+    assert audit.verify(filled.dsn()).unsealed == 0
+
+
+def test_a_removed_end_is_refused_without_a_later_append(filled: testing.PostgresDatabase) -> None:
+    """Also when everything had been sealed before, as after an upgrade."""
+    forget_chain(filled)
+    audit.seal_history(filled.dsn())
+    with filled.connect("postgres") as superuser:
+        superuser.execute("delete from raw.commits")
+    with pytest.raises(audit.ChainBroken):
+        audit.seal_history(filled.dsn())
+    assert not audit.verify(filled.dsn()).entries
 
 
 def test_sealing_gives_the_same_value_as_appending(filled: testing.PostgresDatabase) -> None:
@@ -254,6 +309,11 @@ def test_an_entry_without_digests_is_left_for_sealing(marts_database: testing.Po
             "select raw.append_entries(array['event'], array[null::bigint], array[1], array[1], array[null::bytea])"
         )
         assert owner.execute("select count(*), raw.mark_of(1) from raw.commits").fetchone() == (0, None)
+        owner.execute(
+            "select raw.append_entries(array['moved'], array[1::bigint], array[1], array[1], array[null::bytea])"
+        )
+        assert owner.execute("select unsealed_through from raw.identity").fetchone() == (2,)
+    assert open_alerts(marts_database) == []
 
 
 def test_ingest_cannot_insert_past_the_chain(filled: testing.PostgresDatabase) -> None:

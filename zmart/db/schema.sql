@@ -66,13 +66,16 @@ create table raw.identity (
     program_id text collate "C",
     began_at timestamptz not null default clock_timestamp(),
     feed_oid oid,
-    suspected_at timestamptz
+    suspected_at timestamptz,
+    unsealed_through bigint
 );
 comment on table raw.identity is
 'Identifies this log. A restored or reset database gets another epoch, in which positions of the old one are invalid.';
 comment on column raw.identity.feed_oid is 'The oid of the table raw.feed. A restored table has another oid.';
 comment on column raw.identity.suspected_at is
 'When a process first found this server promoted, and did not know whether the log is complete. Null when that is decided.';
+comment on column raw.identity.unsealed_through is
+'The last entry that may be without a chain: history of an earlier release, which `zmart migrate` seals. Null if every entry must have one.';
 grant select on raw.identity to zmart_ingest, zmart_keeper, zmart_api, analyst;
 grant update (genesis_hash, program_id) on raw.identity to zmart_ingest;
 

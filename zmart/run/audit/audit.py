@@ -7,7 +7,8 @@ the log it takes the writer's lock for one small step.
 `verify` reads the log in one snapshot and computes every value again. It finds a changed event, a removed or an
 inserted entry, a removed commit, a row that is in no entry, and a changed comment. It cannot find that the end of the
 log, or of the chain, was cut off and another end appended, because that is a chain, too. To find that, pass a position
-that was stored outside the database (`expected`).
+that was stored outside the database (`expected`). If only the end of the chain was removed, sealing refuses it
+(ChainBroken) until an operator accepts it, because a new chain over the same entries would hide what was changed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Final
 import psycopg
 
 from zmart import errors
-from zmart.db import feed, queries
+from zmart.db import alerts, feed, queries
 from zmart.db.connection import SyncConnection, connect_sync, translate_errors
 
 from . import leaves
@@ -42,16 +43,58 @@ class AuditResult:
     position: feed.FeedPosition
     entries: int
     commits: int
-    #: Entries at the end that are not in the chain yet.
+    #: Entries at the end that are not in the chain.
     unsealed: int
+    #: Whether these are not history that waits to be sealed: somebody removed the end of the chain.
+    is_end_removed: bool
     #: The last value of the chain, 64 hex digits.
     value: str
+
+
+class ChainBroken(errors.Conflict):
+    """The chain ends before the log does, and not because an earlier release appended the rest without a chain."""
+
+    def __init__(self, head: _LogHead) -> None:
+        super().__init__(
+            f"The log has entries up to {head.seq:,}, but its chain ends at {head.last_seq:,}, and no earlier release"
+            " left the rest without a chain: somebody removed the end of the chain.",
+            help="Run `zmart audit --position` with a position that you stored outside this database, and follow"
+            " docs/runbook.md, chain_broken.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LogHead:
+    """The end of the log and of its chain."""
+
+    epoch: str
+    seq: int
+    last_seq: int
+    value: bytes
+    unsealed_through: int | None
+
+    @property
+    def is_end_removed(self) -> bool:
+        return self.last_seq < self.seq and self.unsealed_through != self.seq
+
+
+def accept_broken_chain(dsn: str, *, who: str, reason: str) -> bool:
+    """Let `seal_history` seal entries whose chain was removed; return whether there are any. Recorded in ops.audit."""
+    with translate_errors(), connect_sync(dsn, application_name="zmart audit") as connection:
+        connection.execute(sql.lock_log)
+        head = _fetch_head(connection)
+        if head.is_end_removed:
+            parameters = {"head": head.seq, "last": head.last_seq, "who": who, "reason": reason}
+            connection.execute(sql.accept_broken_chain, parameters)
+            alerts.resolve_alert(connection, "chain_broken", "log")
+    return head.is_end_removed
 
 
 def seal_history(dsn: str, *, report: Report = lambda done, of: None) -> int:
     """Seal every entry that is not in the chain, and return how many there were.
 
-    Raise EntryDiffers for an event that cannot be encoded, Unavailable when Postgres does not answer.
+    Raise ChainBroken where the end of the chain was removed, EntryDiffers for an event that cannot be encoded,
+    Unavailable when Postgres does not answer.
     """
     sealed = 0
     with translate_errors(), connect_sync(dsn, application_name="zmart audit", autocommit=True) as connection:
@@ -70,33 +113,43 @@ class _SealStep:
 
 def _seal_step(connection: SyncConnection) -> _SealStep | None:
     """Seal the next entries; return None when nothing is left."""
-    _, head, last, _ = _fetch_head(connection)
-    if head == last:
+    head = _fetch_head(connection)
+    if head.seq == head.last_seq and head.unsealed_through is None:
         return None
-    is_near_end = head - last <= SEAL_ENTRIES
+    is_near_end = head.seq - head.last_seq <= SEAL_ENTRIES
     with connection.transaction():
         if is_near_end:
             # Appends wait for this step, else the end would move away for ever.
             connection.execute(sql.lock_log)
-            _, head, last, _ = _fetch_head(connection)
-        until = min(head, last + SEAL_ENTRIES)
+            head = _fetch_head(connection)
+        if head.is_end_removed:
+            raise ChainBroken(head)
+        last, until = head.last_seq, min(head.seq, head.last_seq + SEAL_ENTRIES)
         rows = connection.execute(sql.entries, {"after": last, "until": until}).fetchall()
         entries = [StoredEntry(*row) for row in rows]
         content = b"".join(leaves.leaf(entry) for entry in entries)
         if entries:
             connection.execute(sql.extend_chain, {"first": last + 1, "last": until, "leaves": content})
-    return _SealStep(sealed=len(entries), last_seq=until, head_seq=head)
+        if is_near_end and until == head.seq:
+            connection.execute(sql.end_unsealed_history)
+    return _SealStep(sealed=len(entries), last_seq=until, head_seq=head.seq)
 
 
-def _fetch_head(connection: SyncConnection) -> tuple[str, int, int, bytes]:
+def _fetch_head(connection: SyncConnection) -> _LogHead:
     try:
         row = connection.execute(sql.head).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName):
         row = None
     if row is None:
         raise errors.Unavailable("This database has no log with a chain yet.", help="Run `zmart migrate`.")
-    epoch, head, last, value = row
-    return epoch, head, last or 0, value or leaves.GENESIS
+    epoch, seq, last_seq, value, unsealed_through = row
+    return _LogHead(
+        epoch=epoch,
+        seq=seq,
+        last_seq=last_seq or 0,
+        value=value or leaves.GENESIS,
+        unsealed_through=unsealed_through,
+    )
 
 
 def verify(
@@ -113,15 +166,16 @@ def verify(
         connection.execute("set local statement_timeout = '1h'")
         if expected is not None:
             _check_expected(connection, expected)
-        epoch, head, last, _ = _fetch_head(connection)
-        value, commits = _verify_commits(connection, last, report)
+        head = _fetch_head(connection)
+        value, commits = _verify_commits(connection, head.last_seq, report)
         _refuse_strays(connection)
-        mark = value.hex()[:16] if last == head and head else None
+        mark = value.hex()[:16] if head.last_seq == head.seq and head.seq else None
         return AuditResult(
-            position=feed.FeedPosition(epoch, head, mark),
-            entries=last,
+            position=feed.FeedPosition(head.epoch, head.seq, mark),
+            entries=head.last_seq,
             commits=commits,
-            unsealed=head - last,
+            unsealed=head.seq - head.last_seq,
+            is_end_removed=head.is_end_removed,
             value=value.hex(),
         )
 

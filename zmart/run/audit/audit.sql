@@ -1,12 +1,14 @@
 -- Statements of zmart/run/audit.
 
 -- name: head
--- The end of the log, the end of its chain, and the chain's last value; null where nothing is sealed.
+-- The end of the log, the end of its chain and the chain's last value (null where nothing is sealed), and the last entry
+-- that may be without a chain.
 select
     i.epoch::text,
     (select coalesce(max(f.seq), 0) from raw.feed as f),
     c.last_seq,
-    c.value
+    c.value,
+    i.unsealed_through
 from raw.identity as i
 left join (select * from raw.commits order by last_seq desc limit 1) as c on true;
 
@@ -103,6 +105,20 @@ select
     value
 from raw.commits
 order by last_seq;
+
+-- name: end_unsealed_history
+-- Every entry is sealed: from now on, one without a chain means that the end of the chain was removed.
+update raw.identity set unsealed_through = null where unsealed_through is not null;
+
+-- name: accept_broken_chain
+-- An operator decided: seal what the chain lacks, as if an earlier release had appended it.
+with accepted as (
+    update raw.identity set unsealed_through = %(head)s
+)
+
+select ops.record_audit(
+    %(who)s, 'audit seal', format('entries %%s to %%s', %(last)s::bigint + 1, %(head)s::bigint), %(reason)s, '{}'
+);
 
 -- name: lock_log
 -- Wait for the right to append, at most five seconds.

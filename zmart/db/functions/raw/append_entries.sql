@@ -48,7 +48,12 @@ begin
     into v_leaves, v_lacks_digests
     from unnest(p_kinds, p_refs, p_digests) with ordinality as g (kind, ref, digest, position);
     -- A process of the version before sends no digests; these entries are sealed later, from what is stored.
-    if not v_lacks_digests then
+    if v_lacks_digests then
+        update raw.identity set unsealed_through = v_head + v_entries
+        where
+            unsealed_through = v_head
+            or v_head = coalesce((select max(c.last_seq) from raw.commits as c), 0);
+    else
         perform raw.extend_chain(v_head + 1, v_head + v_entries, v_leaves);
     end if;
     return v_head + v_entries;

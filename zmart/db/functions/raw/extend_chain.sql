@@ -10,9 +10,19 @@ begin
         v_last := 0;
         v_value := decode(repeat('00', 32), 'hex');
     end if;
-    if v_last <> p_first - 1 then
-        -- History before this entry is not sealed yet, or it was sealed meanwhile: `seal_history` (zmart/run/audit) does
-        -- it in steps.
+    if v_last >= p_first then
+        -- It was sealed meanwhile.
+        return false;
+    end if;
+    if v_last < p_first - 1 then
+        -- History before this entry is not sealed yet: `seal_history` (zmart/run/audit) does it in steps.
+        update raw.identity set unsealed_through = p_last where unsealed_through = p_first - 1;
+        if not found then
+            perform ops.raise_alert('chain_broken', 'log', 'critical', format(
+                'The log has entries up to %s, but its chain ends at %s: somebody removed the end of the chain. '
+                'New entries get no chain. See docs/runbook.md, chain_broken.', p_first - 1, v_last
+            ));
+        end if;
         return false;
     end if;
     insert into raw.commits (first_seq, last_seq, value) values (p_first, p_last, sha256(v_value || p_leaves));
@@ -20,6 +30,6 @@ begin
 end
 $$;
 comment on function raw.extend_chain is
-'Chain the leaves of entries that directly follow the last sealed entry; false, and nothing done, where they do not. Call it holding raw.writer.';
+'Chain the leaves of entries that directly follow the last sealed entry; false where they do not. If a gap before them is not history that waits to be sealed, the alert chain_broken is raised. Call it holding raw.writer.';
 
 grant execute on function raw.extend_chain to zmart_ingest;
