@@ -71,5 +71,5 @@ class TransactionRow(NamedTuple):
     def knows_what_was_cut(self) -> bool:
         """Whether its log was cut and decoding knows which events were lost; only then are its ordinals certain."""
         return any(event.is_rebuilt for event in self.events) or any(
-            letter.reason_code == "truncated" and letter.ordinal is not None for letter in self.dead_letters
+            one.reason_code == "truncated" and one.ordinal is not None for one in self.dead_letters
         )

@@ -14,6 +14,7 @@ from devchain import history
 from ingest.decode import decoder
 from ingest.records import TransactionRow
 from ingest.store.writer import Writer
+from ingest.testing import address
 from zmart import cli, errors, testing
 from zmart.db import feed
 from zmart.run.audit import audit, leaves
@@ -107,6 +108,11 @@ def test_events_of_truncated_logs_are_chained(marts_database: testing.PostgresDa
     assert rebuilt[0] > 10
     assert result.unsealed == 0
 
+    with marts_database.connect() as owner:
+        owner.execute("update raw.events set market_no = 1 where name = 'ProposalApproved' and market_no > 1")
+    with pytest.raises(EntryDiffers, match="the event has another market or wallet"):
+        audit.verify(marts_database.dsn())
+
 
 @pytest.mark.parametrize(
     ("change", "found"),
@@ -174,6 +180,102 @@ def test_edits_and_decisions_of_moderators_leave_the_chain_whole(filled: testing
         superuser.execute("update app.comments set content = 'Uncertain' where comment_no = 1")
     with pytest.raises(EntryDiffers, match="text of the comment"):
         audit.verify(filled.dsn())
+
+
+def write_as(database: testing.PostgresDatabase, wallet: str, statement: str, *, is_moderator: bool = False) -> None:
+    """Run a function of the schema app for a signed-in wallet."""
+    with database.connect() as owner:
+        owner.execute("select set_config('zmart.wallet', %s, false)", (wallet,))
+        owner.execute("select set_config('zmart.is_moderator', %s, false)", (str(is_moderator).lower(),))
+        owner.execute(statement.encode())
+
+
+BALLOT = "ZMART ballot\n\nSite: zmart\nChain: localnet\nMarket: {}\nKind: proposal\nChoice: like\nWallet: {}\nNonce: 5f"
+
+
+@pytest.fixture
+def written(filled: testing.PostgresDatabase) -> testing.PostgresDatabase:
+    """The log with everything that a wallet and a moderator can write."""
+    with filled.connect() as owner:
+        markets = owner.execute(
+            "select id, creator_wallet from marts.markets where is_known and state = 'PROPOSED'"
+            " order by market_no limit 1"
+        ).fetchall()
+    ((market, creator),) = markets
+    voter, moderator = address(9_001), address(9_002)
+    ballot = BALLOT.format(market, voter)
+    write_as(filled, voter, f"select app.cast_ballot('{market}', 'proposal', true, '{ballot}', 'signature')")
+    write_as(filled, voter, "select app.react(1, 'up')")
+    write_as(filled, voter, "select app.set_profile('Ann', 'I like rain.')")
+    for wallet, question in ((creator, "Will it rain in May?"), (creator, "Will it rain in June?")):
+        write_as(
+            filled,
+            wallet,
+            f"select app.set_market_metadata('{market}', '{question}', null, 'science', array['rain'],"
+            " '2027-01-31 22:00:00.5+02', null)",
+        )
+    for content in ("first", "second"):
+        write_as(
+            filled,
+            creator,
+            f"select app.set_market_image('{market}', sha256('{content}'), '{content}', 'image/png', 2, 2)",
+        )
+    write_as(filled, creator, f"select app.save_event_group(null, 'Weather', 'All of it', array['{market}'])")
+    for decision in (
+        "app.moderate_comment(1, 'hide', 'Off topic'), app.moderate_comment(1, 'restore', 'It is not')",
+        "app.moderate_comment(2, 'hide', 'Off topic'), app.moderate_image(sha256('second'), 'hide', 'A face')",
+        f"app.moderate_wallet('{creator}', 'ban', 'Spam'), app.moderate_event_group('weather', 'hide', 'Spam')",
+    ):
+        write_as(filled, moderator, f"select {decision}", is_moderator=True)
+    return filled
+
+
+def test_what_wallets_write_is_audited(written: testing.PostgresDatabase) -> None:
+    """It is unbroken, in any time zone of the server, and after a moderator cleared the profile."""
+    assert audit.verify(written.dsn()).unsealed == 0
+    with written.connect("postgres") as superuser:
+        superuser.execute(f"alter database {written.name} set timezone = 'Asia/Kathmandu'".encode())
+    assert audit.verify(written.dsn()).unsealed == 0
+    clear = f"select app.moderate_wallet('{address(9_001)}', 'clear', 'An insult')"
+    write_as(written, address(9_002), clear, is_moderator=True)
+    assert audit.verify(written.dsn()).unsealed == 0
+    write_as(written, address(9_001), "select app.set_profile('Ann', null)")
+    write_as(written, address(9_002), "select app.delete_event_group('weather')", is_moderator=True)
+    assert audit.verify(written.dsn()).unsealed == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("update app.ballots set vote = not vote", "not the one that its text names"),
+        ("update app.ballots set kind = 'dispute'", "not the one that its text names"),
+        ("update app.ballots set wallet_no = 1", "the ballot has another market or wallet"),
+        ("update app.comments set wallet_no = 2 where comment_no = 1", "another market or author"),
+        ("update app.comments set hidden_at = null", "the comment is not hidden or shown"),
+        ("update app.comments set hidden_at = now()", "the comment is not hidden or shown"),
+        ("update app.reactions set wallet_no = 1", "a reaction without an entry"),
+        ("update app.market_metadata set question = 'Will it snow in May?'", "the metadata of the market"),
+        ("update app.market_metadata set ends_at = ends_at + interval '1 day'", "the metadata of the market"),
+        ("update app.wallets set bio = 'I like snow.'", "the profile"),
+        ("update app.market_pages set image_digest = null", "the image of the market"),
+        ("update app.images set hidden_at = null", "the image is not hidden or shown"),
+        ("update app.event_groups set title = 'Storms'", "the event is not what was appended"),
+        ("update app.event_groups set deleted_at = now()", "the event is not what was appended"),
+        ("update app.event_groups set hidden_at = null", "the event is not hidden or shown"),
+        ("update app.market_pages set event_no = null, event_place = null", "the event is not what was appended"),
+        ("update app.moderation set reason = 'None' where action = 'ban'", "the decision of the moderator"),
+        ("delete from app.bans", "not banned or free"),
+        ("update app.bans set wallet_no = 1", "not banned or free"),
+    ],
+)
+def test_a_change_of_what_wallets_wrote_is_found(written: testing.PostgresDatabase, change: str, found: str) -> None:
+    """A row that is not the one of its newest entry is named."""
+    with written.connect("postgres") as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute(change.encode())
+
+    with pytest.raises(EntryDiffers, match=found):
+        audit.verify(written.dsn())
 
 
 def test_a_lost_tail_and_another_tail_are_found(filled: testing.PostgresDatabase) -> None:

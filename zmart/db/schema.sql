@@ -334,7 +334,7 @@ left join raw.markets_seen as m on f.market_no = m.market_no
 left join raw.wallets_seen as w on f.wallet_no = w.wallet_no;
 comment on view log.feed is 'One row per fact in the order in which it was committed; see raw.feed.';
 comment on column log.feed.ref is
-'retracted, moved: seq of the event. finalized_through: slot. comment, reaction: number of the comment. Null for events.';
+'retracted, moved: seq of the event. finalized_through: slot. comment, reaction: number of the comment. ballot, metadata, moderation, profile, market_page: the entry''s own seq. event_group: number of the event. Null for event and mart_stale.';
 grant select on log.feed to zmart_ingest, zmart_keeper, zmart_api, analyst;
 
 create view log.events as

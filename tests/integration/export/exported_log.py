@@ -1,4 +1,4 @@
-"""Fills a log for the tests of the export: transactions of the program, ballots and comments."""
+"""Fills a log for the tests of the export: transactions of the program, and what wallets and moderators write."""
 
 from __future__ import annotations
 
@@ -49,12 +49,30 @@ def vote(database: testing.PostgresDatabase) -> bool:
     return True
 
 
+def decide(database: testing.PostgresDatabase) -> None:
+    """Write a profile, an image and an event, and decide about a wallet: each kind of entry is in the log."""
+    with database.connect() as owner:
+        rows = owner.execute("select id, creator_wallet from marts.markets where is_known order by market_no limit 1")
+        ((market, creator),) = rows.fetchall()
+        owner.execute("select set_config('zmart.is_moderator', 'true', false)")
+        owner.execute("select set_config('zmart.wallet', %s, false)", (creator,))
+        owner.execute("select app.set_profile('Ann', null)")
+        owner.execute("select app.set_market_image(%s, sha256('png'), 'png', 'image/png', 2, 2)", (market,))
+        owner.execute("select app.save_event_group(null, 'Weather', null, array[%s])", (market,))
+        owner.execute(
+            "select app.set_market_metadata(%s, 'Will it rain in May?', null, 'science', '{}', null, null)", (market,)
+        )
+        owner.execute("select app.react(1, 'up'), app.moderate_wallet(%s, 'ban', 'Spam')", (address(9_000),))
+
+
 def fill(database: testing.PostgresDatabase) -> None:
     """Append several batches, with ballots and comments as soon as a market is proposed."""
     rows = deliveries()
     has_voted = False
     for first in range(0, len(rows), 20):
         append(database, rows[first : first + 20])
-        has_voted = has_voted or vote(database)
+        if not has_voted and vote(database):
+            has_voted = True
+            decide(database)
     assert has_voted
     rebuild.refresh(database.dsn(), report=lambda _: None)

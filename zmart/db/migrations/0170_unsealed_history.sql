@@ -7,3 +7,6 @@ update raw.identity as i
 set unsealed_through = h.seq
 from (select max(f.seq) as seq from raw.feed as f) as h
 where h.seq > coalesce((select max(c.last_seq) from raw.commits as c), 0);
+
+comment on column log.feed.ref is
+'retracted, moved: seq of the event. finalized_through: slot. comment, reaction: number of the comment. ballot, metadata, moderation, profile, market_page: the entry''s own seq. event_group: number of the event. Null for event and mart_stale.';

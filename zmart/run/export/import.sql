@@ -181,7 +181,9 @@ select
         array_agg(i.kind order by i.seq), array_agg(i.ref order by i.seq), array_agg(i.market_no order by i.seq),
         array_agg(i.wallet_no order by i.seq),
         array_agg(
-            case when i.kind in ('event', 'ballot', 'comment', 'reaction', 'metadata') then decode(i.leaf_digest, 'hex') end
+            case
+                when i.kind not in ('retracted', 'moved', 'finalized_through', 'mart_stale') then decode(i.leaf_digest, 'hex')
+            end
             order by i.seq
         )
     )

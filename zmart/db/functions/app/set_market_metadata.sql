@@ -2,7 +2,8 @@ create or replace function app.set_market_metadata(
     p_market_id text, p_question text, p_description text, p_category text, p_tags text [], p_ends_at timestamptz,
     p_question_cid text
 ) returns bigint
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+-- The digest of the entry contains a time, which the audit has to write in the same way.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC'
 as $$
 declare
     v_wallet text := app.require_wallet();
