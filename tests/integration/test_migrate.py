@@ -222,6 +222,54 @@ def test_two_deployments_at_once_apply_once(ready: testing.PostgresDatabase, fol
     assert _count(ready) == 1
 
 
+LOCKED = "alter table public.one add column m int;"
+
+
+def test_a_migration_lets_others_work_while_it_waits_for_a_lock(
+    ready: testing.PostgresDatabase, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long transaction reads the table. Others read it between the attempts; when it ends, the file is applied."""
+    monkeypatch.setattr(migrate, "LOCK_PAUSE_SECONDS", 0.2)
+    _apply(ready, folder)
+    (folder / "0003_three.sql").write_text(LOCKED)
+    reports: list[str] = []
+    has_failed = threading.Event()
+
+    def report(sentence: str) -> None:
+        reports.append(sentence)
+        has_failed.set()
+
+    with psycopg.connect(ready.dsn(), application_name="a long report") as reader, ready.connect() as other:
+        reader.execute("select count(*) from public.one")
+        applied: list[str] = []
+        thread = threading.Thread(
+            target=lambda: applied.extend(migrate.migrate(ready.dsn(), directory=folder.parent, report=report))
+        )
+        thread.start()
+        assert has_failed.wait(30)
+        other.execute("set statement_timeout = '5s'")
+        other.execute("select count(*) from public.one")
+        reader.rollback()
+        thread.join(30)
+
+    assert applied == ["0003_three.sql"]
+    assert "Trying again while these transactions are open: a long report (pid " in reports[0]
+
+
+def test_a_lock_that_does_not_become_free_is_one_sentence(
+    ready: testing.PostgresDatabase, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is changed, and the transaction is named."""
+    monkeypatch.setattr(migrate, "LOCKS_WITHIN_SECONDS", 0.0)
+    _apply(ready, folder)
+    (folder / "0003_three.sql").write_text(LOCKED)
+    with psycopg.connect(ready.dsn(), application_name="a long report") as reader:
+        reader.execute("select count(*) from public.one")
+        with pytest.raises(errors.Unavailable, match=r"nothing was changed.*: a long report \(pid \d+, user"):
+            _apply(ready, folder)
+    assert migrate.pending_migrations(ready.dsn(), directory=folder.parent) == ["0003_three.sql"]
+
+
 def test_whoever_connects_the_owner_owns(ready: testing.PostgresDatabase, folder: Path) -> None:
     """A superuser's deployment belongs to zmart_owner, too."""
     migrate.migrate(ready.dsn("postgres"), directory=folder.parent)

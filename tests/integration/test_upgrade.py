@@ -218,12 +218,13 @@ async def _append(database: testing.PostgresDatabase, rows: Sequence[Transaction
     await writer.close()
 
 
-def test_services_of_the_version_before_are_refused(upgradable: testing.PostgresDatabase) -> None:
+@pytest.mark.parametrize("name", ["zmart ingest writer", "zmart relay", "zmart replay", "zmart gap", "zmart export"])
+def test_services_of_the_version_before_are_refused(upgradable: testing.PostgresDatabase, name: str) -> None:
     """While one is connected, nothing changes, and the sentence names it; without it the upgrade goes on."""
     before = dump(upgradable)
     with (
-        psycopg.connect(upgradable.dsn("zmart_ingest"), application_name="zmart ingest writer"),
-        pytest.raises(errors.ConfigurationError, match=r"still connected: zmart ingest writer\. Stop ingest"),
+        psycopg.connect(upgradable.dsn("zmart_ingest"), application_name=name),
+        pytest.raises(errors.ConfigurationError, match=rf"still connected: {name}\. Stop ingest"),
     ):
         migrate.migrate(upgradable.dsn())
 

@@ -73,7 +73,7 @@ def test_the_documents_name_the_services_to_restart_for_each_secret(foreign: dic
     for name, restarted in table:
         other = {**environ, name: url.format("other") if name.startswith("DATABASE_URL") else f"{environ[name]}x"}
         after = {service.name: service.launch().environment for service in _plan(other)}
-        tasks = {"migrate", "model-docs"}
+        tasks = {"migrate", "history", "model-docs"}
         changed = [service for service in before if before[service] != after[service] and service not in tasks]
         assert ", ".join(changed) == restarted, name
 
@@ -92,6 +92,7 @@ def test_by_default_everything_runs_here(local: dict[str, str]) -> None:
         "dagster-code",
         "dagster",
         "dagster-daemon",
+        "history",
         "model-docs",
     ]
 
@@ -106,6 +107,7 @@ def test_what_is_yours_is_not_started(foreign: dict[str, str]) -> None:
         "dagster-code",
         "dagster",
         "dagster-daemon",
+        "history",
         "model-docs",
     ]
 
@@ -114,7 +116,7 @@ def test_the_bus_and_the_relay_start_on_request(local: dict[str, str], foreign: 
     """The relay also where a bus is configured; only the relay knows the bus's login."""
     bus = {"NATS_URL": "nats://login@bus.example.org"}
     plan = _plan(foreign | bus)
-    assert [service.name for service in plan][-2:] == ["relay", "model-docs"]
+    assert [service.name for service in plan][-3:] == ["relay", "history", "model-docs"]
     assert [service.name for service in plan if "NATS_URL" in service.launch().environment] == ["relay"]
 
     plan = _plan(local, only=["nats", "relay"])

@@ -16,9 +16,7 @@ from zmart.db import feed
 @click.command()
 @click.option("--position", "position", help="A position that must be in this log.")
 @click.option("--seal", "seals", is_flag=True, help="Only seal entries that have no chain yet.")
-@click.option(
-    "--accept-broken-chain", "reason", metavar="REASON", help="With --seal: also where its end was removed."
-)
+@click.option("--accept-broken-chain", "reason", metavar="REASON", help="With --seal: also where its end was removed.")
 def audit(position: str | None, seals: bool, reason: str | None) -> None:
     """Verify the chain of the log.
 

@@ -42,33 +42,56 @@ def psql(role: Role, arguments: tuple[str, ...]) -> None:
 
 
 @click.command()
-def migrate() -> None:
-    """Update roles, schema and models."""
+@click.option("--schema", "only_schema", is_flag=True, help="Leave the history as it is.")
+@click.option("--history", "only_history", is_flag=True, help="Only the history; try until it is done.")
+def migrate(only_schema: bool, only_history: bool) -> None:
+    """Update roles, schema and models, then the history.
+
+    After an upgrade, the history of the log is sealed and written again in steps, while services run. `zmart up` and
+    the systemd units do that in the background.
+    """
+    if only_schema and only_history:
+        raise click.UsageError("Use either --schema or --history.")
     settings = configuration.load()
+    owner = settings.postgres.dsn()
+    if not only_history:
+        _migrate_schema(settings, owner)
+    if not only_schema:
+        _finish_history(owner, tries_again=only_history)
+
+
+def _migrate_schema(settings: Settings, owner: str) -> None:
     for missing in _prepare_roles(settings):
         click.echo(f"note: {missing}", err=True)
-    owner = settings.postgres.dsn()
-    for name in migrations.migrate(owner):
+    for name in migrations.migrate(owner, report=lambda sentence: click.echo(f"note: {sentence}", err=True)):
         click.echo(f"applied {name}")
-    from zmart.run.audit import audit
-    from zmart.run.deploy import compaction
     from zmart.run.deploy import rebuild as models
 
     window = settings.voting.dispute_voting_window_seconds
     if models.deploy(owner, voting_window_seconds=window):
         click.echo("deployed the models")
+
+
+def _finish_history(owner: str, *, tries_again: bool) -> None:
+    from zmart.run.deploy import history
+
     try:
-        with show_progress("sealing the log") as report:
-            sealed = audit.seal_history(owner, report=report)
-    except audit.ChainBroken as broken:
+        if tries_again:
+            done = history.keep_trying(
+                owner, show_progress=show_progress, report=lambda sentence: click.echo(sentence, err=True)
+            )
+        else:
+            done = history.finish_history(owner, show_progress=show_progress)
+    except history.HistoryBusy as busy:
+        click.echo(f"note: {busy}", err=True)
+        return
+    if done.broken is not None:
         # An operator has to look, but the services can run: what they append raises an alert.
-        click.echo(f"warning: {broken} {broken.help or ''}", err=True)
-        sealed = 0
-    if sealed:
-        click.echo(f"sealed {sealed:,} entries")
-    with show_progress("writing events again") as report:
-        if pages := compaction.compact_events(owner, report=report):
-            click.echo(f"wrote the events of {pages:,} pages again without the columns that are gone")
+        click.echo(f"warning: {done.broken}", err=True)
+    if done.sealed_entries:
+        click.echo(f"sealed {done.sealed_entries:,} entries")
+    if done.written_pages:
+        click.echo(f"wrote the events of {done.written_pages:,} pages again without the columns that are gone")
 
 
 def _prepare_roles(settings: Settings) -> list[str]:

@@ -94,14 +94,42 @@ $$;
 lock table zmart_migrations.applied in share update exclusive mode;
 
 -- name: running_services
--- Return the services that are connected to this database, by the names that they give to their connections.
+-- Return the processes of ours that are connected to this database, by the names that they give to their connections.
+-- Those that only look at it, or that wait for this migration, may stay.
 select (array_agg(distinct a.application_name order by a.application_name))[:3]
 from pg_stat_activity as a
-where a.datname = current_database() and a.application_name ~ '^zmart (ingest|api|ws|keepers|dagster)'
+where
+    a.datname = current_database() and a.application_name ~ '^zmart '
+    and not a.application_name = any(
+        '{zmart migrate,zmart up,zmart doctor,zmart alerts,zmart audit,zmart backup,zmart pooler check}'::text []
+    )
 having count(*) > 0;
 
+-- name: limit_lock_waits
+-- Everybody who reads or writes a table queues behind a migration that waits for its lock, so it waits only shortly.
+set local lock_timeout = '3s';
+
+-- name: limit_deployment_wait
+-- Another deployment may rewrite large tables; one that hangs must not hold up this one for ever.
+set local lock_timeout = '1h';
+
+-- name: blocking_sessions
+-- Return the sessions that have had a transaction open for longest, which are those that a migration waits for.
+select format(
+    '%s (pid %s, user %s, for %s s)',
+    coalesce(nullif(a.application_name, ''), 'a session without a name'), a.pid, a.usename,
+    extract(epoch from clock_timestamp() - a.xact_start)::int
+)
+from pg_stat_activity as a
+where
+    a.datname = current_database() and a.xact_start is not null and a.pid <> pg_backend_pid()
+    and a.backend_type = 'client backend' and a.application_name <> 'zmart migrate'
+order by a.xact_start
+limit 3;
+
 -- name: disable_timeouts
--- Disable timeouts, because a migration may take any time, and notices, because nobody reads them.
+-- Disable timeouts, because a migration may take any time, and notices, because nobody reads them. Waits for locks are
+-- limited in each transaction.
 set statement_timeout = 0;
 set lock_timeout = 0;
 set idle_in_transaction_session_timeout = 0;

@@ -13,7 +13,8 @@ allowed to, and `migrate` changes to the owner's role and applies the files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -29,6 +30,9 @@ from .schema_files import Migration, SchemaFiles, SqlFile, read_files
 
 OWNER = "zmart_owner"
 OLDEST_SERVER = 15
+#: How long a migration tries to get its locks, and how long others can work between two attempts.
+LOCKS_WITHIN_SECONDS = 600.0
+LOCK_PAUSE_SECONDS = 2.0
 #: More functions than this are reported by their number.
 _NAMED_FUNCTIONS = 5
 
@@ -65,23 +69,53 @@ class MigrationPlan:
         return tables + functions
 
 
-def migrate(dsn: str, *, directory: Traversable | None = None) -> list[str]:
+def migrate(
+    dsn: str, *, directory: Traversable | None = None, report: Callable[[str], None] = lambda _: None
+) -> list[str]:
     """Apply the files that the database lacks and return their names in order; see `MigrationPlan.names`.
 
+    A lock that a long transaction holds is tried for three seconds at a time, so that readers and writers do not queue
+    behind the migration; `report` receives a sentence for each attempt.
+
     Raise ConfigurationError when the server is too old, the owner's role is missing, a file fails, or the history and
-    the files disagree; raise Unavailable when the server does not answer.
+    the files disagree; raise Unavailable when the server does not answer or a lock is not free within ten minutes.
     """
     files = read_files(directory)
     with translate_errors(), _deployment_lock(dsn) as connection:
         plan = plan_migrations(files, _applied_migrations(connection), _applied_functions(connection))
         if plan.doubt is not None:
             _check_earlier_schema(connection, files, plan.doubt)
-        if any(migration.stops_services for migration in plan.migrations):
-            _refuse_running_services(connection)
-        with connection.transaction():
-            _apply(connection, files, plan)
-            _check_functions(connection, files)
+        _apply_when_locks_are_free(connection, files, plan, report)
     return plan.names
+
+
+def _apply_when_locks_are_free(
+    connection: SyncConnection, files: SchemaFiles, plan: MigrationPlan, report: Callable[[str], None]
+) -> None:
+    stops_services = any(migration.stops_services for migration in plan.migrations)
+    ends_at = time.monotonic() + LOCKS_WITHIN_SECONDS
+    while True:
+        try:
+            if stops_services:
+                _refuse_running_services(connection)
+            with connection.transaction():
+                connection.execute(_SQL.limit_lock_waits)
+                _apply(connection, files, plan)
+                _check_functions(connection, files)
+                if stops_services:
+                    # One may have connected meanwhile. Later ones wait for the locks of this transaction.
+                    _refuse_running_services(connection)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as busy:
+            sessions = ", ".join(name for (name,) in connection.execute(_SQL.blocking_sessions)) or "a session"
+            if time.monotonic() >= ends_at:
+                raise errors.Unavailable(
+                    f"The tables are in use, so nothing was changed. Open transactions: {sessions}.",
+                    help="End these transactions, and run `zmart migrate` again.",
+                ) from busy
+            report(f"The tables are in use. Trying again while these transactions are open: {sessions}.")
+            time.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            return
 
 
 def check_history(history: Sequence[AppliedMigration], *, directory: Traversable | None = None) -> None:
@@ -220,7 +254,14 @@ def _deployment_lock(dsn: str) -> Iterator[SyncConnection]:
     with _owner_connection(dsn) as guard, _owner_connection(dsn) as connection:
         _create_history(guard)
         with guard.transaction():
-            guard.execute(_SQL.lock_deployments)
+            guard.execute(_SQL.limit_deployment_wait)
+            try:
+                guard.execute(_SQL.lock_deployments)
+            except psycopg.errors.LockNotAvailable as busy:
+                raise errors.Unavailable(
+                    "Another `zmart migrate` has been changing this database for an hour.",
+                    help="Look at it: select * from pg_stat_activity where application_name = 'zmart migrate'.",
+                ) from busy
             yield connection
 
 

@@ -45,6 +45,7 @@ STANDS_FOR = {
     "zmart-relay": ["relay"],
     "zmart-dagster": ["dagster-code", "dagster", "dagster-daemon"],
     "zmart-migrate": ["migrate"],
+    "zmart-history": ["history"],
 }
 #: The greatest exposure that `systemd-analyze security` may find, in its tenths; an ordinary unit has 9.6.
 MOST_EXPOSURE = 20
@@ -156,7 +157,7 @@ def test_a_unit_has_the_logins_of_its_service_and_no_others(unit: Path, tmp_path
         assert offered == {"DATABASE_URL_BACKUP"}
         return
     passed = _passed_logins(tmp_path, STANDS_FOR[unit.stem])
-    if unit.stem in {"zmart-dagster", "zmart-migrate"}:
+    if unit.stem in {"zmart-dagster", "zmart-migrate", "zmart-history"}:
         # Its runs act as the services where they write to the log and test the API's access.
         passed |= {"DATABASE_URL", "DATABASE_URL_INGEST", "DATABASE_URL_API", "DATABASE_URL_KEEPER"}
         passed -= {"DATABASE_URL_ANALYST", "DATABASE_URL_BACKUP"}

@@ -108,6 +108,8 @@ def plan(
         "relay": lambda: [service_plan.relay_service()],
     }
     plan = [service for name, make in makers.items() if name in selected for service in make()]
+    if "postgres" in selected:
+        plan.append(service_plan.history_task())
     return [*plan, service_plan.model_docs_task()] if selected >= {"postgres", "api"} else plan
 
 
@@ -293,8 +295,17 @@ class _ServicePlan:
     def _migrate_service(self) -> Service:
         return Service(
             name="migrate",
-            launch=lambda: self._python_launch(["zmart.cli", "migrate"], passing=("DATABASE_URL", "PG")),
+            launch=lambda: self._python_launch(["zmart.cli", "migrate", "--schema"], passing=("DATABASE_URL", "PG")),
             is_task=True,
+        )
+
+    def history_task(self) -> Service:
+        """Return the task that seals and rewrites the history of an upgraded database, in steps, until it is done."""
+        return Service(
+            name="history",
+            launch=lambda: self._python_launch(["zmart.cli", "migrate", "--history"], passing=("DATABASE_URL", "PG")),
+            is_task=True,
+            is_background=True,
         )
 
     def _dagster_code_service(self, selected: set[str]) -> Service:
