@@ -121,6 +121,7 @@ def _measure_size(database: testing.PostgresDatabase, api: RunningProcess, size:
             "where schemaname in ('raw', 'marts')"
         )
         superuser.execute("delete from raw.coverage where source = 'walk'")
+        superuser.execute("delete from raw.covered_slots where source = 'walk'")
         superuser.execute(
             "insert into raw.coverage (source, from_slot, to_slot, successful_transactions, digest) "
             "select 'walk', n * 4, n * 4 + 3, 10, sha256(int8send(n)) from generate_series(1, %s) as n",

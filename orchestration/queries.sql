@@ -49,21 +49,18 @@ order by 2 desc, 1;
 -- name: coverage
 -- Each source's proofs: slots, transactions, the gaps between its ranges, seconds since the last proof.
 select
-    source,
-    min(from_slot),
-    max(to_slot),
-    sum(successful_transactions)::bigint,
-    coalesce(array_agg((reached + 1) || '-' || (from_slot - 1) order by from_slot)
-        filter (where from_slot > reached + 1), '{}'),
-    extract(epoch from clock_timestamp() - max(proven_at))::float
-from (
-    select *, max(to_slot) over (
-        partition by source order by from_slot rows between unbounded preceding and 1 preceding
-    ) as reached
-    from raw.coverage
-) as ranges
-group by source
-order by source;
+    c.source,
+    lower(c.slots),
+    upper(c.slots) - 1,
+    c.successful_transactions::bigint,
+    array(
+        select lower(g.slots) || '-' || (upper(g.slots) - 1)
+        from unnest(int8multirange(range_merge(c.slots)) - c.slots) as g (slots)
+        order by g.slots
+    ),
+    extract(epoch from clock_timestamp() - c.proven_at)::float
+from raw.covered_slots as c
+order by c.source;
 
 -- name: models
 -- Every folded model and its state.

@@ -246,15 +246,8 @@ select
         where f.seq = (select max(e.seq) from raw.events as e)
     ), -1) as last_event_age_seconds,
     (
-        select count(*)
-        from (
-            select
-                c.from_slot,
-                max(c.to_slot) over (order by c.from_slot rows between unbounded preceding and 1 preceding) as proven_to
-            from raw.coverage as c
-            where c.source in ('walk', 'backfill')
-        ) as ranges
-        where ranges.from_slot > ranges.proven_to + 1
+        select greatest(count(*) - 1, 0)
+        from unnest((select range_agg(c.slots) from raw.covered_slots as c where c.source in ('walk', 'backfill')))
     ) as coverage_gaps,
     (select count(*) from raw.pending_signatures) as wanted,
     (select count(*) from raw.retraction_candidates) as suspects,

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ingest.store import writer
 from zmart import settings, testing
 
 
@@ -58,6 +59,33 @@ def test_clones_do_not_see_each_other(
             found = connection.execute("select to_regclass('public.mine')").fetchone()
 
     assert found == (None,)
+
+
+def test_gaps_are_found_without_reading_all_proofs(database: testing.PostgresDatabase) -> None:
+    """The ranges of each source are those of its proofs, whatever the order in which they come and grow."""
+    proofs = [("walk", 500, 600, 3), ("backfill", 0, 99, 2), ("walk", 601, 700, 1), ("backfill", 150, 499, 4)]
+    with database.connect("zmart_ingest") as ingest:
+        for source, from_slot, to_slot, transactions in proofs:
+            ingest.execute(
+                "insert into raw.coverage values (%s, %s, %s, %s, '')", (source, from_slot, to_slot, transactions)
+            )
+        ingest.execute(
+            "insert into raw.coverage as c values ('walk', 601, 710, 5, '') on conflict (source, from_slot)"
+            " do update set to_slot = excluded.to_slot, successful_transactions = excluded.successful_transactions"
+        )
+        found = ingest.execute(
+            "select source, slots::text, successful_transactions from raw.covered_slots order by 1"
+        ).fetchall()
+        assert found == [("backfill", "{[0,100),[150,500)}", 6), ("walk", "{[500,711)}", 8)]
+        stats = ingest.execute(writer.sql.log_stats)
+        assert (
+            dict(zip([column.name for column in stats.description or ()], stats.fetchone() or (), strict=True))[
+                "coverage_gaps"
+            ]
+            == 1
+        )
+        with pytest.raises(Exception, match="permission denied"):
+            ingest.execute("delete from raw.covered_slots")
 
 
 def test_the_verified_slot_is_found_among_many_proofs(database: testing.PostgresDatabase) -> None:

@@ -116,6 +116,9 @@ NEEDED: Mapping[str, Use] = {
         "orchestration/queries.sql", "select from raw.accounts where account = $1 and slot = $2"
     ),
     "raw.coverage (source, from_slot)": Use(STORE, "select from raw.coverage where source = $1 and from_slot = $2"),
+    "raw.covered_slots (source)": Use(
+        f"{FUNCTIONS}/raw/add_covered_slots.sql", "select from raw.covered_slots where source = $1"
+    ),
     "raw.coverage (source, to_slot)": Use(
         f"{FUNCTIONS}/raw/verified_through.sql", "select max(to_slot) from raw.coverage where source = 'walk'"
     ),

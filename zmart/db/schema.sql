@@ -270,6 +270,16 @@ create index coverage_proven on raw.coverage (source, to_slot);
 grant select, insert, update on raw.coverage to zmart_ingest;
 grant select on raw.coverage to zmart_keeper, zmart_api, analyst;
 
+create table raw.covered_slots (
+    source text collate "C" primary key,
+    slots int8multirange not null,
+    successful_transactions numeric not null,
+    proven_at timestamptz not null
+);
+comment on table raw.covered_slots is
+'Holds one row per source with all slots of its rows in raw.coverage, so that gaps are found without reading those. A trigger writes it.';
+grant select on raw.covered_slots to zmart_ingest, zmart_keeper, zmart_api, analyst;
+
 create table raw.pending_signatures (
     signature text collate "C" primary key,
     reason text collate "C" not null,
