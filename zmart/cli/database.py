@@ -45,7 +45,7 @@ def psql(role: Role, arguments: tuple[str, ...]) -> None:
 @click.option("--schema", "only_schema", is_flag=True, help="Leave the history as it is.")
 @click.option("--history", "only_history", is_flag=True, help="Only the history; try until it is done.")
 def migrate(only_schema: bool, only_history: bool) -> None:
-    """Update roles, schema and models, then the history.
+    """Update roles, schema, models and history.
 
     After an upgrade, the history of the log is sealed and written again in steps, while services run. `zmart up` and
     the systemd units do that in the background.

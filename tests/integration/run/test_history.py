@@ -58,32 +58,32 @@ def test_a_second_process_leaves_the_work_to_the_first(unsealed: testing.Postgre
     done = history.finish_history(unsealed.dsn(), show_progress=start_another)
 
     assert (done.sealed_entries, refused) == (2, ["sealing the log", "writing events again"])
-    told: list[str] = []
+    reported: list[str] = []
 
     def end_the_first(sentence: str) -> None:
-        told.append(sentence)
+        reported.append(sentence)
         first.rollback()
 
     with psycopg.connect(unsealed.dsn()) as first:
         first.execute("lock table zmart_migrations.functions in share update exclusive mode")
         history.keep_trying(unsealed.dsn(), show_progress=shows_nothing, report=end_the_first, pause_seconds=0.0)
-    assert ["Another process seals the log" in sentence for sentence in told] == [True]
+    assert ["Another process seals the log" in sentence for sentence in reported] == [True]
 
 
 def test_it_is_tried_again_until_the_disk_has_space(unsealed: testing.PostgresDatabase) -> None:
-    """A full disk is told and not an end; services read and append meanwhile."""
+    """A full disk is reported and not an end; services read and append meanwhile."""
     with unsealed.connect() as owner:
         owner.execute(FULL_DISK.encode())
-        told: list[str] = []
+        reported: list[str] = []
 
         def make_space(sentence: str) -> None:
-            told.append(sentence)
+            reported.append(sentence)
             owner.execute("drop trigger refuse on raw.commits")
 
         done = history.keep_trying(unsealed.dsn(), show_progress=shows_nothing, report=make_space, pause_seconds=0.0)
 
     assert done.sealed_entries == 2
-    assert ["Trying again in 0 s." in sentence for sentence in told] == [True]
+    assert ["Trying again in 0 s." in sentence for sentence in reported] == [True]
     assert audit.verify(unsealed.dsn()).unsealed == 0
 
 

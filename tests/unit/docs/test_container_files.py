@@ -47,7 +47,8 @@ def test_a_container_does_what_its_unit_does(name: str) -> None:
     if "stop_grace_period" in container:
         assert values(service, "TimeoutStopSec") == [container["stop_grace_period"].removesuffix("s")]
     is_restarted = values(service, "Restart") == ["always"]
-    assert container["restart"] == ("unless-stopped" if is_restarted else "no")
+    once = "on-failure" if values(service, "Restart") == ["on-failure"] else "no"
+    assert container["restart"] == ("unless-stopped" if is_restarted else once)
     assert ("by-hand" in container.get("profiles", [])) != is_restarted
 
 

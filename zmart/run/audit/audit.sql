@@ -167,7 +167,7 @@ decisions as (
         from app.moderation as m
         where m.action in ('hide', 'restore', 'erase', 'ban', 'unban')
     ) as d
-    order by d.subject, d.comment_no, d.image_digest, d.event_no, d.banned, d.seq desc
+    order by d.subject asc, d.comment_no asc, d.image_digest asc, d.event_no asc, d.banned asc, d.seq desc
 ),
 
 strays as (
