@@ -186,7 +186,11 @@ def create(settings: Settings, *, service_name: ServiceName = "api") -> Litestar
         request_max_body_size=account.MOST_BODY_BYTES,
         before_request=_before_request,
         after_response=_notify_after_write,
-        before_send=[security_headers.security_headers_hook(settings.api.trusted_proxies), deprecation.add_deprecation],
+        before_send=[
+            security_headers.security_headers_hook(settings.api.trusted_proxies),
+            deprecation.add_deprecation,
+            provided.record_write,
+        ],
         cors_config=CORSConfig(
             allow_origins=list(settings.api.cors_origins),
             allow_credentials=True,
@@ -227,9 +231,6 @@ async def _before_request(request: Request[Any, Any, State]) -> None:
     parameters.require_valid_text(request.scope)
     if request.method not in _METHODS_WITHOUT_BODY:
         parameters.require_valid_body(await request.body())
-        choice = request.app.state.services.read_choice
-        if choice is not None:
-            choice.record_write(request.scope)
     etags.read_if_none_match(request.scope)
 
 
@@ -292,7 +293,10 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             for tier in tiers.FACTORS
         }
         app.state.second_limiter = rate_limit.SecondLimiter()
-        keys = api_keys.ApiKeys(api_keys.find_in_database((standby_database or database).rows))
+        find_key = api_keys.find_in_database(database.rows)
+        if standby_database is not None:
+            find_key = api_keys.find_with_standby(find_key, api_keys.find_in_database(standby_database.rows))
+        keys = api_keys.ApiKeys(find_key)
         app.state.services = app.state.dependencies.services = dependencies.AppServices(
             settings=settings,
             database=database,

@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.params import Dependency
-from litestar.types import Scope
+from litestar.types import Message, Scope
 
 from zmart.chain.client import ChainClient
 from zmart.settings import Settings
@@ -89,6 +89,11 @@ class Dependencies:
             "relay": Provide(self._relay, sync_to_thread=False),
             "signed_in": Provide(self._signed_in),
         }
+
+    async def record_write(self, message: Message, scope: Scope) -> None:
+        """Let the session that has written read its own write; a `before_send` hook."""
+        if self.services.read_choice is not None:
+            await self.services.read_choice.record_write(message, scope)
 
     async def _database(self, request: Request[Any, Any, State]) -> ReadDatabase:
         return await self.services.database_for(request.scope)

@@ -117,6 +117,7 @@ EXAMPLES: Mapping[str, Any] = {
 #: Parameters whose type depends on the statement.
 _OTHER_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "find_api_key": {"secret_hash": "00" * 32},
+    "own_history": {"seq": 1},
     "markets.next_page": {"cursor_key": "2026-01-31 12:00:00+00"},
     "writes.cast_ballot": {"vote": True},
 }

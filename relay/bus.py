@@ -156,6 +156,9 @@ class Bus:
                 for number, message in enumerate(batch):
                     before = batch[number - 1] if number else None
                     headers = self._headers(message, after + number, before)
+                    # The server counts headers, too, and closes the connection; the library counts the body alone.
+                    if _size(headers) + len(message.body) > self._client.max_payload:
+                        raise nats.errors.MaxPayloadError
                     answer = self._answers[str(after + number)] = asyncio.get_running_loop().create_future()
                     confirmed.append(answer)
                     reply = f"{self._inbox}.{after + number}"
@@ -246,6 +249,11 @@ class Bus:
                 # Reading the exception marks it as retrieved.
                 answer.exception()
         return Confirmation(stored, failure)
+
+
+def _size(headers: dict[str, str]) -> int:
+    """Return the bytes of a message's headers, as NATS writes them."""
+    return len("NATS/1.0\r\n\r\n") + sum(len(f"{name}: {value}\r\n".encode()) for name, value in headers.items())
 
 
 def _failure_of(answer: asyncio.Future[int], expected: int, *, is_closed: bool) -> BusFailure | None:

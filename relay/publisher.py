@@ -162,11 +162,11 @@ class Publisher:
         """Return the position after which to publish; announce a resync where the stream does not tell it."""
         position = bus.position_of_end(end)
         if position is None and end.sequence:
+            # Consumers may not have read what is gone; one that has read everything has the position of this message.
             stored = await self._log.stored_place(self._stream)
             if stored is not None and (stored.created, stored.sequence) == (end.created, end.sequence):
-                position = stored.position
-            else:
-                return await self._resync(connection, await self._log.head(), "trimmed")
+                return await self._resync(connection, stored.position, "trimmed")
+            return await self._resync(connection, await self._log.head(), "trimmed")
         if position is None:
             head = await self._log.head()
             if self._is_from_now:

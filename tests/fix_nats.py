@@ -43,10 +43,12 @@ class Nats:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Start; return when it has loaded its streams and answers."""
-        log = self._folder / "nats.log"
-        command = [services.nats_program(), "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self._folder)]
+    def start(self, configuration: str = "") -> None:
+        """Start; return when it has loaded its streams and answers. `configuration` is in the server's own form."""
+        log, file = self._folder / "nats.log", self._folder / "nats.conf"
+        file.write_text(configuration)
+        command = [services.nats_program(), "-c", str(file)]
+        command += ["-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self._folder)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
         deadline = time.monotonic() + READY_SECONDS

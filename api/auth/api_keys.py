@@ -36,6 +36,8 @@ Scope: TypeAlias = Literal["read", "trade", "write"]
 PREFIX: Final = "zmk_"
 #: A key that was looked up this long ago is looked up again.
 RECHECK_SECONDS: Final = 2.0
+#: A primary that did not answer is asked again after this time.
+AWAY_SECONDS: Final = 5.0
 #: The most valid keys of one wallet.
 MOST_PER_WALLET: Final = 20
 _RANDOM_BYTES: Final = 32
@@ -93,6 +95,25 @@ def find_in_database(run: Run) -> FindKey:
             return None
         key_id, wallet, scopes, expires_at = row
         return KeyClaims(str(key_id), Address(wallet), frozenset(scopes), expires_at or _NEVER, secret_hash)
+
+    return find
+
+
+def find_with_standby(primary: FindKey, standby: FindKey, clock: Callable[[], float] = time.monotonic) -> FindKey:
+    """Return a lookup on the primary, because a standby learns of new and revoked keys later.
+
+    While the primary is away, the standby answers: nothing can be revoked then.
+    """
+    away_until = float("-inf")
+
+    async def find(secret_hash: str) -> KeyClaims | None:
+        nonlocal away_until
+        if clock() >= away_until:
+            try:
+                return await primary(secret_hash)
+            except zmart_errors.Transient:
+                away_until = clock() + AWAY_SECONDS
+        return await standby(secret_hash)
 
     return find
 

@@ -73,7 +73,7 @@ class Answer:
     @property
     def is_recent_enough(self) -> bool:
         """Return whether the answer has reached the position that the caller named."""
-        return standby.has_reached(feed.FeedPosition(self.epoch, self.seq), standby.required_position.get())
+        return standby.has_reached(feed.FeedPosition(self.epoch, self.seq, self.mark), standby.required_position.get())
 
     @property
     def is_found(self) -> bool:
@@ -152,12 +152,13 @@ class ReadDatabase:
         """Run a read statement; raise Unavailable or Overloaded if it cannot run now."""
         return await self._or_primary(lambda database: database._own_rows(statement, parameters))
 
-    async def own_head(self) -> feed.FeedPosition:
-        """Return the end of the log in this database, never in the fallback; raise Unavailable."""
-        rows = await self._own_rows(statements.compose("head"), None)
+    async def own_history(self, seq: int | None = None) -> standby.History:
+        """Return the log's end, and its mark of a seq, in this database, never in the fallback; raise Unavailable."""
+        rows = await self._own_rows(statements.compose("own_history"), {"seq": seq})
         if not rows:
             raise errors.Unavailable("This database has no log yet.", help="Run `zmart migrate`.")
-        return feed.FeedPosition(*rows[0])
+        epoch, head_seq, head_mark, mark = rows[0]
+        return standby.History(feed.FeedPosition(epoch, head_seq, head_mark), mark)
 
     async def _or_primary(self, read: Callable[[ReadDatabase], Awaitable[Result]]) -> Result:
         """Read here; on a standby, a read that replay cancels is tried once more, and then on the primary."""

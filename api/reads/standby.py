@@ -2,8 +2,9 @@
 
 A GET reads from the standby, whose end of the log is a little older. A caller that needs more names it: the header
 `Zmart-Min-Position` is a position that the answer must have reached. A caller that has just written needs its own
-write: for some seconds after a write, the primary's end of the log is that position. The standby gets a short time to
-replay it; then the primary answers. Every other method reads and writes on the primary.
+write: for some seconds after the answer to a write, the primary's end of the log is that position. The standby gets a
+short time to replay it; then the primary answers. A standby whose log has another mark for the position is the copy of
+another history, and does not answer. Every other method reads and writes on the primary.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import contextvars
 import hashlib
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from litestar.types import Scope
+from litestar.types import Message, Scope
 
 from zmart import errors
 from zmart.db import feed
@@ -31,21 +32,34 @@ MOST_SESSIONS: Final = 10_000
 
 _HEADER: Final = b"zmart-min-position"
 _READ_METHODS: Final = frozenset({"GET", "HEAD"})
+_METHODS_THAT_READ: Final = _READ_METHODS | {"OPTIONS"}
+_UNAVAILABLE: Final = 503
 #: The position that the answer to this request must have reached.
 required_position: contextvars.ContextVar[feed.FeedPosition | None] = contextvars.ContextVar("required", default=None)
 
 
-class Source(Protocol):
-    """A database that can be asked for the end of its log."""
+class History(NamedTuple):
+    """Where a log ends, and the mark that it has for a position of a reader; None where it has none."""
 
-    async def own_head(self) -> feed.FeedPosition:
-        """Return the end of the log in this database itself."""
+    head: feed.FeedPosition
+    mark: str | None
+
+
+class Source(Protocol):
+    """A database that can be asked about its log."""
+
+    async def own_history(self, seq: int | None = None) -> History:
+        """Return the end of the log in this database itself, and its mark of a seq."""
         ...
 
 
 def has_reached(position: feed.FeedPosition, required: feed.FeedPosition | None) -> bool:
-    """Return whether an answer at `position` is recent enough; one of another epoch is not."""
-    return required is None or (position.epoch == required.epoch and position.seq >= required.seq)
+    """Return whether an answer at `position` is recent enough; one of another log or history is not."""
+    if required is None:
+        return True
+    if position.epoch != required.epoch or position.seq < required.seq:
+        return False
+    return position.seq > required.seq or None in (position.mark, required.mark) or position.mark == required.mark
 
 
 class ReadChoice:
@@ -58,8 +72,16 @@ class ReadChoice:
         #: When each session last wrote, oldest first.
         self._writes: dict[bytes, float] = {}
 
-    def record_write(self, scope: Scope) -> None:
-        """Remember that the session of this request writes."""
+    async def record_write(self, message: Message, scope: Scope) -> None:
+        """Remember that a session has written, when its answer begins; a `before_send` hook.
+
+        An answer of 4xx or 503 has written nothing. Of another failure nobody knows, so it counts.
+        """
+        if message["type"] != "http.response.start" or scope.get("method") in _METHODS_THAT_READ:
+            return
+        status, handler = message["status"], scope.get("route_handler")
+        if handler is None or handler.opt.get("is_read") or 400 <= status < 500 or status == _UNAVAILABLE:
+            return
         session = _session(scope)
         if session is None:
             return
@@ -77,7 +99,7 @@ class ReadChoice:
         if scope.get("method") not in _READ_METHODS:
             return False
         if required is None and self._has_just_written(scope):
-            required = await self._primary.own_head()
+            required = (await self._primary.own_history()).head
         required_position.set(required)
         return required is None or await self._is_replayed(required)
 
@@ -91,14 +113,17 @@ class ReadChoice:
         deadline = self._clock() + WAIT_SECONDS
         while True:
             try:
-                head = await self._standby.own_head()
+                head, mark = await self._standby.own_history(required.seq)
+                feed.check_position(required, head, mark)
+            except feed.FuturePosition:
+                if self._clock() >= deadline:
+                    return False
+                await asyncio.sleep(POLL_SECONDS)
             except errors.ZmartError:
+                # The standby is away, or it is the copy of another history.
                 return False
-            if has_reached(head, required):
+            else:
                 return True
-            if head.epoch != required.epoch or self._clock() >= deadline:
-                return False
-            await asyncio.sleep(POLL_SECONDS)
 
 
 def _named_position(scope: Scope) -> feed.FeedPosition | None:

@@ -145,6 +145,12 @@ select {stated}, (
 ) as body
 from ops.as_of(array['protocol_config']) as a;
 
+-- name: own_history
+-- The end of the log with its mark, and the mark that this log has for a position.
+select i.epoch::text, h.seq, raw.mark_of(h.seq), raw.mark_of(%(seq)s::bigint)
+from raw.identity as i
+cross join (select coalesce(max(f.seq), 0) as seq from raw.feed as f) as h;
+
 -- name: head
 -- The end of the log.
 select i.epoch::text, coalesce((select max(f.seq) from raw.feed as f), 0) from raw.identity as i;

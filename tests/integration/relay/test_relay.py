@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from nats.js import api
 
 from ingest.store.writer import Writer
 from relay import bus
@@ -254,7 +255,8 @@ async def test_a_full_stream_holds_entries_back_until_there_is_room(log: Relayed
 
 @pytest.mark.parametrize("is_place_known", [True, False])
 async def test_a_trimmed_stream_is_continued_or_announced(log: RelayedLog, nats: Nats, is_place_known: bool) -> None:
-    """Without the last message the stored place counts; without that, consumers are told to read the state again."""
+    """Without the last message the stored place counts, without that the end of the log. Consumers get a resync there:
+    one that has read everything has exactly that position, any other reads the state again."""
     async with relaying(log, nats) as (_, task):
         log.append(7)
         await until_on_bus(nats, 7, task)
@@ -266,17 +268,14 @@ async def test_a_trimmed_stream_is_continued_or_announced(log: RelayedLog, nats:
         log.owner.execute("delete from ops.cursors")
     log.append(2)
     async with relaying(log, nats) as (_, task):
-        if not is_place_known:
-            await until_on_bus(nats, 8, task)
-            log.append()
-        await until_on_bus(nats, 9, task)
+        await until_on_bus(nats, 8, task)
+        log.append()
+        await until_on_bus(nats, 11 if is_place_known else 9, task)
 
     stored = await nats.stored()
-    if is_place_known:
-        assert seqs(stored) == [8, 9]
-    else:
-        assert [(message["kind"], message["seq"]) for message in stored] == [("resync", 9), ("finalized_through", 10)]
-        assert stored[0]["reason"] == "trimmed"
+    assert stored[0]["reason"] == "trimmed"
+    assert (stored[0]["kind"], stored[0]["seq"]) == ("resync", 7 if is_place_known else 9)
+    assert seqs(stored) == ([8, 9, 10] if is_place_known else [10])
 
 
 def _stored_seq(log: RelayedLog) -> int:
@@ -317,6 +316,29 @@ async def test_an_event_that_the_bus_finds_too_large_holds_nothing_up(log: Relay
     assert {message.get("omitted") for message in stored} == {None, "event"}
 
 
+@pytest.mark.parametrize("max_payload", [850, 1_000])
+async def test_an_event_that_the_server_finds_too_large_holds_nothing_up(
+    log: RelayedLog, nats: Nats, max_payload: int
+) -> None:
+    """The server's own limit counts headers, too, and ends the connection; the relay goes on without the event."""
+    nats.stop()
+    nats.start(f"max_payload: {max_payload}")
+    writer = Writer(log.database.dsn("zmart_ingest"))
+    try:
+        await writer.append(event_histories.generate(3), source="webhook")
+    finally:
+        await writer.close()
+    metrics = RelayMetrics()
+    async with relaying(log, nats, metrics=metrics) as (_, task):
+        log.append()
+        await until_on_bus(nats, log.head, task)
+
+    stored = await nats.stored()
+    assert seqs(stored) == list(range(1, log.head + 1))
+    assert {message.get("omitted") for message in stored} == {None, "event"}
+    assert not metrics.registry.get_sample_value("zmart_relay_failures_total", {"kind": "unreachable"})
+
+
 async def test_a_stream_of_others_is_refused(log: RelayedLog, nats: Nats) -> None:
     """The relay does not guess a position."""
     await nats.create()
@@ -351,21 +373,111 @@ def example() -> Any:
     return module
 
 
+def message(seq: int, *, epoch: str = "a", kind: str = "event", mark: str = "1") -> dict[str, Any]:
+    """A message with what the rule needs."""
+    return {"kind": kind, "epoch": epoch, "seq": seq, "position": f"{epoch}:{seq}:{mark}"}
+
+
+def test_the_rule_for_consumers() -> None:
+    """Each entry counts once; a resync is acted on unless its position, mark included, is the consumer's own."""
+    rule = example().EntryFilter()
+    assert [seq for seq in (1, 2, 2, 1, 3) if rule.judge(message(seq)) == "new"] == [1, 2, 3]
+    assert rule.judge(message(3, kind="resync")) == "known"
+    # The end of the log was replaced: the same seq, another history.
+    assert rule.judge(message(3, kind="resync", mark="2")) == "resync"
+    # The state that was read is newer than the message: entries up to it do not count again.
+    rule.last = "a:5:2"
+    assert [rule.judge(message(seq)) for seq in (4, 5, 6)] == ["known", "known", "new"]
+    # Another log; a late message of the one before is dropped.
+    assert rule.judge(message(2, epoch="b", kind="resync")) == "resync"
+    rule.last = "b:2:1"
+    assert (rule.judge(message(7)), rule.judge(message(3, epoch="b"))) == ("known", "new")
+    # Messages are missing: of the whole log that shows; entries of one market have no contiguous seqs.
+    assert rule.judge(message(5, epoch="b")) == "resync"
+    assert example().EntryFilter("b:3:1", is_whole_log=False).judge(message(5, epoch="b")) == "new"
+
+
+@contextlib.asynccontextmanager
+async def following(
+    module: Any, nats: Nats, market: str | None, state: Callable[[str], str], last: str | None = None
+) -> AsyncIterator[None]:
+    """The example, with an API whose state has the position that `state` returns for a required one."""
+    module.LIMITS_SECONDS = 0.0
+    module.read_state = lambda _url, position: state(position)
+    task = asyncio.create_task(module.follow(nats.url, "", market, last))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_the_example_consumer_notices_messages_that_were_removed(
+    log: RelayedLog, nats: Nats, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While it was away, the stream's limit removed what it had not read. It reads the state, which is newer than the
+    message, and goes on after it."""
+    await nats.create(max_msgs=5, discard=api.DiscardPolicy.OLD)
+    module, printed = example(), ""
+
+    def has_printed(text: str) -> bool:
+        nonlocal printed
+        printed += capsys.readouterr().out
+        return text in printed
+
+    async with relaying(log, nats) as (_, task):
+        log.append(3)
+        await until_on_bus(nats, 3, task)
+        last = (await nats.stored())[-1]
+        async with following(module, nats, None, str):
+            await until(lambda: has_printed("3 finalized_through"))
+        log.append(20)
+        await until_on_bus(nats, 23, task)
+        async with following(module, nats, None, lambda _: f"{last['epoch']}:22", last["position"]):
+            await until(lambda: has_printed("23 finalized_through"))
+    counted = [line.split()[0] for line in printed.splitlines() if "finalized_through" in line or "resync (" in line]
+    assert counted == ["1", "2", "3", "resync", "23"]
+
+
+async def test_the_example_consumer_of_one_market_notices_it_too(
+    log: RelayedLog, nats: Nats, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A resync reaches it, although it has no market; and messages that limits removed before it read them."""
+    await nats.create()
+    module, printed = example(), ""
+
+    def has_printed(text: str, times: int) -> bool:
+        nonlocal printed
+        printed += capsys.readouterr().out
+        return printed.count(text) >= times
+
+    async with relaying(log, nats) as (_, task):
+        log.append(3)
+        await until_on_bus(nats, 3, task)
+        log.owner.execute("update raw.identity set epoch = gen_random_uuid()")
+        async with following(module, nats, "X", lambda position: position):
+            log.append()
+            await until(lambda: has_printed("resync (foreign_epoch)", 1), task=task)
+            async with nats.jetstream() as stream:
+
+                async def has_read_everything() -> bool:
+                    consumer = await stream.consumer_info(STREAM, "follow-example-X")
+                    return consumer.num_pending == 0 and consumer.num_ack_pending == 0
+
+                await until(has_read_everything)
+                # Everything that comes is removed before this consumer can read it.
+                await stream.update_stream(
+                    api.StreamConfig(name=STREAM, subjects=["zmart.>"], max_msgs=1, discard=api.DiscardPolicy.OLD)
+                )
+                log.append(300)
+            await until(lambda: has_printed("resync (trimmed)", 1))
+
+
 async def test_the_example_consumer_counts_each_entry_once(
     log: RelayedLog, nats: Nats, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed before it acknowledges, it gets messages again and drops them."""
     module = example()
-    epoch = str(log.owner.execute("select epoch from raw.identity").fetchone()[0])  # type: ignore[index]
-    rule = module.EntryFilter()
-    sent = [{"kind": "event", "epoch": epoch, "seq": seq} for seq in (1, 2, 2, 1, 3)]
-    assert [message["seq"] for message in sent if rule.accept(message)] == [1, 2, 3]
-    resync = {"kind": "resync", "epoch": "other", "seq": 2}
-    assert rule.accept(resync)
-    assert not rule.accept(resync)
-    assert not rule.accept({"kind": "event", "epoch": epoch, "seq": 4})
-    assert rule.accept({"kind": "event", "epoch": "other", "seq": 3})
-
     async with relaying(log, nats) as (_, task):
         log.append(30)
         await until_on_bus(nats, 30, task)
@@ -377,7 +489,7 @@ async def test_the_example_consumer_counts_each_entry_once(
         printed += capsys.readouterr().out
         return printed.count("\n") >= 30
 
-    following = asyncio.create_task(module.follow(nats.url, None))
+    following = asyncio.create_task(module.follow(nats.url, "", None))
     await until(has_printed)
     following.cancel()
     await asyncio.wait([following])

@@ -9,6 +9,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
+from api.auth import api_keys
 from api.middleware.rate_limit import AllowanceBlock, MemoryLease, RateLimiter
 from api.reads import standby
 from api.reads.database import ReadDatabase
@@ -22,17 +23,18 @@ OTHER = "00000000-1cc3-413a-b2ef-bfe146b0f050"
 class FixedHead:
     """A database whose log ends here; None is a database that is away."""
 
-    def __init__(self, seq: int | None, epoch: str = EPOCH) -> None:
+    def __init__(self, seq: int | None, epoch: str = EPOCH, mark: str | None = None) -> None:
         self.seq = seq
         self.epoch = epoch
+        self.mark = mark
         self.reads = 0
 
-    async def own_head(self) -> feed.FeedPosition:
-        """The end of the log."""
+    async def own_history(self, seq: int | None = None) -> standby.History:
+        """The end of the log, with one mark for all of it."""
         self.reads += 1
         if self.seq is None:
             raise errors.Unavailable("away")
-        return feed.FeedPosition(self.epoch, self.seq)
+        return standby.History(feed.FeedPosition(self.epoch, self.seq, self.mark), self.mark)
 
 
 class SteppingClock:
@@ -47,10 +49,22 @@ class SteppingClock:
         return self.now
 
 
-def request(method: str = "GET", **headers: str) -> Any:
+class RouteHandler:
+    """A route's handler with its options."""
+
+    def __init__(self, **opt: bool) -> None:
+        self.opt = opt
+
+
+def request(method: str = "GET", *, is_read: bool = False, **headers: str) -> Any:
     """A scope with headers."""
     pairs = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
-    return {"type": "http", "method": method, "headers": pairs}
+    return {"type": "http", "method": method, "headers": pairs, "route_handler": RouteHandler(is_read=is_read)}
+
+
+def answer(status: int) -> Any:
+    """The beginning of an answer."""
+    return {"type": "http.response.start", "status": status, "headers": []}
 
 
 async def test_only_reads_go_to_the_standby() -> None:
@@ -72,7 +86,7 @@ async def test_a_session_reads_its_own_write() -> None:
     clock = SteppingClock()
     primary = FixedHead(9)
     choice = standby.ReadChoice(FixedHead(5), primary, clock)
-    choice.record_write(request("POST", authorization="Bearer a"))
+    await choice.record_write(answer(201), request("POST", authorization="Bearer a"))
     assert not await choice.is_for_standby(request(authorization="Bearer a"))
     assert await choice.is_for_standby(request(authorization="Bearer b"))
     assert await choice.is_for_standby(request())
@@ -82,6 +96,58 @@ async def test_a_session_reads_its_own_write() -> None:
         await choice.is_for_standby(request(authorization="Bearer a"))
     clock.now = 100.0
     assert await choice.is_for_standby(request(authorization="Bearer a"))
+
+
+@pytest.mark.parametrize(
+    ("status", "is_read", "counts"),
+    [(201, False, True), (500, False, True), (200, True, False), (409, False, False), (503, False, False)],
+)
+async def test_only_an_answer_to_a_write_counts(status: int, *, is_read: bool, counts: bool) -> None:
+    """A refused write, or a POST that reads, sends nobody to the primary; an unknown outcome does. While the primary is
+    away, whoever was refused goes on reading the standby."""
+    primary = FixedHead(9)
+    choice = standby.ReadChoice(FixedHead(5), primary, SteppingClock())
+    await choice.record_write(answer(status), request("POST", is_read=is_read, authorization="Bearer a"))
+    assert await choice.is_for_standby(request(authorization="Bearer a")) != counts
+    assert (primary.reads > 0) == counts
+
+
+async def test_the_copy_of_another_history_does_not_answer() -> None:
+    """It has the position's seq in the same epoch, and another mark; without a position nothing is known of it."""
+    there, here = "1" * 16, "2" * 16
+    choice = standby.ReadChoice(FixedHead(9, mark=there), FixedHead(9, mark=here), SteppingClock())
+    assert not await choice.is_for_standby(request(zmart_min_position=f"{EPOCH}:5:{here}"))
+    assert await choice.is_for_standby(request(zmart_min_position=f"{EPOCH}:5:{there}"))
+    assert await choice.is_for_standby(request(zmart_min_position=f"{EPOCH}:5"))
+    await choice.record_write(answer(201), request("POST", authorization="Bearer a"))
+    assert not await choice.is_for_standby(request(authorization="Bearer a"))
+    assert not standby.has_reached(feed.FeedPosition(EPOCH, 5, there), feed.FeedPosition(EPOCH, 5, here))
+
+
+async def test_keys_are_looked_up_on_the_primary() -> None:
+    """A standby learns later that one was revoked. While the primary is away, the standby answers for some seconds."""
+    now, asked = 0.0, []
+    is_away = False
+
+    async def on_primary(secret_hash: str) -> api_keys.KeyClaims | None:
+        asked.append("primary")
+        if is_away:
+            raise errors.Unavailable("away")
+        return None
+
+    async def on_standby(secret_hash: str) -> api_keys.KeyClaims | None:
+        asked.append("standby")
+        return None
+
+    find = api_keys.find_with_standby(on_primary, on_standby, lambda: now)
+    await find("a")
+    is_away = True
+    await find("a")
+    await find("b")
+    now = api_keys.AWAY_SECONDS
+    is_away = False
+    await find("a")
+    assert asked == ["primary", "primary", "standby", "standby", "primary"]
 
 
 class ScriptedPool:
