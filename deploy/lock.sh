@@ -19,4 +19,6 @@ sed -nE 's/^([A-Za-z0-9._-]+==[^ ]+).*/\1/p' "$scratch/dev.lock" >"$scratch/pins
 compile pyproject.toml --constraints "$scratch/pins" --output-file "$scratch/runtime.lock"
 cp "$scratch/dev.lock" requirements-dev.lock
 cp "$scratch/runtime.lock" requirements.lock
+# Patroni, for hosts with a standby (docs/operating/many-hosts.md) and for the drill.
+compile deploy/failover/requirements.in --output-file deploy/failover/requirements.lock "$@"
 awk '/^[a-z]/ { inside = /^(pip|uv)==/ } inside' requirements-dev.lock >requirements-setup.lock

@@ -6,6 +6,7 @@ A host is a network namespace with a link to a bridge. `kill` ends its processes
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
 import json
@@ -31,14 +32,19 @@ from zmart.run.postgres import binaries, embedded
 from zmart.run.supervisor import process
 
 FILES = Path(__file__).resolve().parents[1] / "deploy" / "failover"
-PACKAGES = ("patroni", "python3-etcd", "etcd-server", "haproxy", "iproute2")
-PROGRAMS = ("patroni", "etcd", "haproxy", "ip")
+PACKAGES = ("python3-venv", "etcd-server", "haproxy", "iproute2")
+PROGRAMS = ("etcd", "haproxy", "ip")
+#: The system's interpreter, which the account of the servers may read.
+PYTHON = "/usr/bin/python3"
 NAMES = ("db1", "db2", "db3")
 #: The subnet in the files of deploy/failover. The drill uses one of 198.18.0.0/15, which is for tests.
 FILE_SUBNET = "10.0.0."
 #: Shorter than in the files, so that the drill is short. Patroni demands loop_wait + 2 * retry_timeout <= ttl.
 TIMES = {"ttl": 10, "loop_wait": 1, "retry_timeout": 3}
 READY_SECONDS = 120.0
+#: Lines of each log that a failure shows: about ten minutes of Patroni.
+LOG_LINES = 1_000
+INSTALL_SECONDS = 240
 _CLONE_NEWNET = 0x40000000
 
 Found = TypeVar("Found")
@@ -179,8 +185,14 @@ class FailoverCluster:
         for option, port in (("listen-client", 2379), ("listen-peer", 2380)):
             etcd += (f"--{option}-urls", f"http://{host.address}:{port}")
         etcd += ("--advertise-client-urls", f"http://{host.address}:2379", "--logger", "zap")
-        etcd += ("--initial-advertise-peer-urls", f"http://{host.address}:2380")
-        host.start(etcd, ("patroni", str(host.folder / "patroni.yml")))
+        # A member that was cut off must not depose the leader when it is back.
+        etcd += ("--initial-advertise-peer-urls", f"http://{host.address}:2380", "--pre-vote")
+        host.start(etcd, self._patroni(host))
+
+    def restart_patroni(self, host: ClusterHost) -> None:
+        """Kill the Patroni of a host, as an operator kills one that hangs, and start it; its Postgres goes on."""
+        host.send_signal("/bin/patroni", signal.SIGKILL)
+        host.start(self._patroni(host))
 
     def primary(self) -> ClusterHost:
         """Return the host that accepts writes; wait until there is one."""
@@ -229,7 +241,7 @@ class FailoverCluster:
             f"http://{self.primary().address}:8008/config",
             data=json.dumps(changes).encode(),
             method="PATCH",
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", "Authorization": self._authorization()},
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=10) as answer:
@@ -245,12 +257,18 @@ class FailoverCluster:
 
     # --- private ------------------------------------------------------------------------------
 
+    def _patroni(self, host: ClusterHost) -> tuple[str, ...]:
+        return (str(self.folder / "patroni" / "bin" / "patroni"), str(host.folder / "patroni.yml"))
+
+    def _authorization(self) -> str:
+        return "Basic " + base64.b64encode(f"patroni:{self.password}".encode()).decode()
+
     def _write_files(self, host: ClusterHost) -> None:
         data = host.folder / "postgres"
         data.mkdir(parents=True)
         text = self._at_drill((FILES / "patroni.yml").read_text())
         text = text.replace("/var/lib/postgresql/zmart", str(data)).replace("name: db1", f"name: {host.name}", 1)
-        for number in (1, 2, 3):
+        for number in (1, 2, 3, 4):
             text = text.replace(f"CHANGE-ME-{number}", self.password)
         settings = yaml.safe_load(text)
         for part in (settings["restapi"], settings["postgresql"]):
@@ -279,7 +297,7 @@ class FailoverCluster:
 
     def _logs(self) -> str:
         ends = (
-            f"{path}:\n" + "\n".join(path.read_text(errors="replace").splitlines()[-25:])
+            f"{path}:\n" + "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
             for path in sorted(self.folder.rglob("*.log"))
         )
         return "\n\n".join(ends)
@@ -300,6 +318,16 @@ def _programs() -> binaries.Binaries:
     return next(found for found in binaries.find_all() if str(found.folder).startswith("/usr/lib/postgresql/"))
 
 
+def _install_patroni(folder: Path) -> None:
+    """Install the Patroni of the lock: that of Debian 12 has faults (docs/operating/many-hosts.md)."""
+    requirements = str(FILES / "requirements.lock")
+    pip = [str(folder / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r"]
+    for command in ([PYTHON, "-m", "venv", str(folder)], [*pip, requirements]):
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+        if done.returncode != 0:
+            raise debian_packages.NotInstallable(f"Patroni cannot be installed: {done.stderr[-500:]}")
+
+
 def _owner_of_servers() -> int:
     account = process.unprivileged_account()
     assert account is not None
@@ -317,6 +345,7 @@ def running_cluster() -> Iterator[FailoverCluster]:
         folder.chmod(0o755)
         for name in NAMES:
             (folder / name).mkdir()
+        _install_patroni(folder / "patroni")
         cluster = FailoverCluster(folder)
         try:
             cluster.start()

@@ -40,7 +40,7 @@ from zmart.run import ports
 from zmart.run.deploy import rebuild
 from zmart.run.supervisor import process
 
-#: Patroni 3.0.2 of Debian 12 hung once on two cores that other tests used, too, so `make failover` runs it alone.
+#: A busy machine makes etcd miss its own deadlines, so `make failover` runs it alone.
 pytestmark = [pytest.mark.drill, pytest.mark.failover, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -50,7 +50,7 @@ TIMING = dataclasses.replace(QUICK, lease_seconds=10.0)
 #: The bound on the time without an acknowledged append after a host died.
 MOST_SECONDS = 60.0
 #: What a host that is cut off must not acknowledge, it is asked for during this time.
-CUT_OFF_SECONDS = 5.0
+CUT_OFF_SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -301,10 +301,12 @@ async def run_until_killed(stack: KeeperStack, market: str, victim: ClusterHost)
     return killed[0]
 
 
+@pytest.mark.parametrize("ending", ["goes on", "is killed"])
 async def test_two_hosts_believe_to_be_the_primary(
-    cluster: FailoverCluster, database: testing.PostgresDatabase
+    cluster: FailoverCluster, database: testing.PostgresDatabase, ending: str
 ) -> None:
-    """One that is cut off, and whose Patroni hangs, goes on as a primary; it acknowledges nothing."""
+    """One that is cut off, and whose Patroni hangs, goes on as a primary; it acknowledges nothing. When it is back, its
+    Patroni goes on, or an operator kills it: it follows the new primary, which stays."""
     epoch = str(fetch(database, "select epoch from raw.identity"))
     old = cluster.primary()
     outside = LogAppender(database.dsn("zmart_ingest"), 1)
@@ -346,8 +348,12 @@ async def test_two_hosts_believe_to_be_the_primary(
         await outside.more(20)
         inside.is_over.set()
         old.heal()
-        old.send_signal("patroni", signal.SIGCONT)
+        if ending == "goes on":
+            old.send_signal("patroni", signal.SIGCONT)
+        else:
+            cluster.restart_patroni(old)
         await asyncio.to_thread(cluster.wait_until_complete)
+        assert await asyncio.to_thread(cluster.primary) is new
         for thread in threads:
             await asyncio.to_thread(thread.join, DEADLINE_SECONDS)
             assert not thread.is_alive()
@@ -426,8 +432,11 @@ async def test_an_asynchronous_standby_that_lacks_the_end(
     await pass_a_failover(stack)
     assert len(stack.landed_signatures(market, INSTRUCTION)) == 1
     second = stack.propose(2)
+    # Keepers count what was cast before the second of the last proven block.
+    stack.pass_blocks(1, seconds=2)
     await insist(stack.sync_log)
-    assert due(await insist(lambda: stack.run_keepers("proposal_tallies"))) == [second]
+    report = await insist(lambda: stack.run_keepers("proposal_tallies"))
+    assert due(report) == [second], report.rows
     cluster.start_host(old)
     cluster.configure(synchronous_mode=True, synchronous_mode_strict=True)
     cluster.wait_until_complete()
