@@ -22,6 +22,8 @@ from .figure import Effort, Figure, Sample, Target
 from .not_measured import NotMeasured
 
 BATCH = 2_000
+#: One comment for so many events.
+COMMENT_SHARE = 100
 #: The sizes of the log, as divisors of the largest.
 DIVISORS = (10, 3, 1)
 PROVEN_SLOTS = 100
@@ -29,8 +31,31 @@ REQUESTS = 100
 BUSIEST = 10
 CALLS = 100
 #: Steps whose time may not grow with the log.
-_FLAT = ("verified_through()", "proof of 100 slots", "page of markets", "page of trades")
+_FLAT = ("verified_through()", "statistics of /metrics", "proof of 100 slots", "page of markets", "page of trades")
 
+#: Each with its entry in the feed; sealed afterwards, as after an upgrade.
+WRITE_COMMENTS = """
+    with numbers as (
+        select
+            n, (select max(seq) from raw.feed) + n as seq,
+            1 + n %% (select max(market_no) from raw.markets_seen) as market_no,
+            1 + n %% (select max(wallet_no) from raw.wallets_seen) as wallet_no,
+            'Comment ' || n as content
+        from generate_series(1, %s) as n
+    ),
+    written as (
+        insert into app.comments (seq, market_no, wallet_no, content)
+        select seq, market_no, wallet_no, content from numbers
+        returning seq, comment_no
+    ),
+    entered as (
+        insert into raw.feed (seq, kind, ref, market_no, wallet_no, digest)
+        select seq, 'comment', w.comment_no, market_no, wallet_no, sha256(convert_to(content, 'UTF8'))
+        from numbers inner join written as w using (seq)
+        returning seq
+    )
+    update raw.identity set unsealed_through = (select max(seq) from entered)
+"""
 _Seconds = dict[str, float]
 
 
@@ -43,11 +68,12 @@ class GrowthFigure(Figure):
     targets = tuple(Target(label=f"{step}, largest to smallest log", bound="at most", value=2.0) for step in _FLAT)
     method = (
         "One log is filled through ingest's writer to a tenth, a third and all of 200,000 events (1,000,000 with "
-        "--full, any number with --events N). At each size: the pace of the writer since the size before, rebuild and "
-        "verify of all marts, audit of the chain, VACUUM of the database and the share of dead rows before it, the "
-        "count and digest of 100 slots that a walk compares with the chain, raw.verified_through() with a proof for "
-        "each ten events, and cold pages of the API. At the end every event is written again, as after a migration "
-        "that drops a column. Medians of 100 calls or requests; the long steps run once for each size."
+        "--full, any number with --events N), and a comment for each hundred is added. At each size: the pace of the "
+        "writer since the size before, rebuild and verify of all marts, audit of the chain and of what wallets wrote, "
+        "VACUUM of the database and the share of dead rows before it, the count and digest of 100 slots that a walk "
+        "compares with the chain, raw.verified_through() and the statistics of /metrics with a proof for each ten "
+        "events, and cold pages of the API. At the end every event is written again, as after a migration that drops a "
+        "column. Medians of 100 calls or requests; the long steps run once for each size."
     )
     limit_seconds = 4 * 3_600.0
 
@@ -59,6 +85,7 @@ class GrowthFigure(Figure):
         with env.database() as database:
             for before, size in itertools.pairwise([0, *sizes]):
                 pace = asyncio.run(_append(database, stream, size - before))
+                _write_comments(database, (size - before) // COMMENT_SHARE)
                 with env.start_api(database, RESPONSE_CACHE_MIB="0") as api:
                     found[size] = {"writer": 1e6 * pace, **_measure_size(database, api, size)}
                 _report(size, found[size])
@@ -91,6 +118,13 @@ def _report(size: int, values: _Seconds) -> None:
     """Print what is known so far, because a large log takes hours."""
     parts = ", ".join(f"{step} {value:,.3f} {_UNITS.get(step, 's')}" for step, value in values.items())
     print(f"growth: {size:,} events: {parts}", file=sys.stderr, flush=True)
+
+
+def _write_comments(database: testing.PostgresDatabase, count: int) -> None:
+    """Write comments as app.post_comment does, but many at once."""
+    with database.connect(embedded.SUPERUSER) as superuser:
+        superuser.execute(WRITE_COMMENTS.encode(), [count])
+    audit.seal_history(database.dsn())
 
 
 async def _append(database: testing.PostgresDatabase, stream: Iterator[TransactionRow], count: int) -> float:
@@ -139,6 +173,7 @@ def _measure_size(database: testing.PostgresDatabase, api: RunningProcess, size:
             "dead rows": dead,
             "database": query("select pg_database_size(current_database())") / size,
             "verified_through()": _median_ms(lambda: superuser.execute("select raw.verified_through()").fetchone()),
+            "statistics of /metrics": _median_ms(lambda: superuser.execute(writing.sql.log_stats).fetchone()),
             "proof of 100 slots": _median_ms(lambda: superuser.execute(proof, slots).fetchone()),
             **_measure_pages(database, api),
         }
