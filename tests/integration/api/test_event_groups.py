@@ -174,6 +174,19 @@ async def test_a_hidden_event_is_nowhere(site: Site) -> None:
     assert newest["user_wallet"] == ANN
 
 
+async def test_its_wallet_can_delete_a_hidden_event(site: Site) -> None:
+    """Its markets are free for another event; nobody else can delete it, nor its wallet if others' markets are in it."""
+    await make(site, ONE)
+    await decide(site, "events/weather-in-may", "hide")
+    assert (await make(site, ONE, title="Sun")).status_code == 409
+    assert (await site.send(BOB, "DELETE", "/api/events/weather-in-may")).status_code == 404
+    assert (await site.send(ANN, "DELETE", "/api/events/weather-in-may")).is_success
+    assert (await make(site, ONE, title="Sun")).status_code == 201
+    assert (await replace(site, "sun", ONE, BOBS, title="Sun", wallet=MOD)).is_success
+    await decide(site, "events/sun", "hide")
+    assert (await site.send(ANN, "DELETE", "/api/events/sun")).status_code == 404
+
+
 async def test_a_hidden_image_is_nowhere_and_does_not_come_back(site: Site) -> None:
     """Neither its bytes nor its address in a row; the same file is refused. Erased bytes are in no table."""
     picture = png(1)

@@ -8,7 +8,20 @@ declare
 begin
     perform raw.take_writer();
     perform app.require_right_to_write();
-    v_group := app.find_own_event_group(p_slug);
+    -- A hidden event keeps its markets from others, so the wallet that made it may delete it, though not change it.
+    select g.* into v_group
+    from app.event_slugs as s
+    inner join app.event_groups as g on s.event_no = g.event_no
+    where
+        s.slug = p_slug and g.deleted_at is null and g.hidden_at is not null and g.wallet_no = app.current_wallet_no()
+        and not exists (
+            select from app.market_pages as p
+            inner join marts.markets as m on p.market_no = m.market_no
+            where p.event_no = g.event_no and m.creator_wallet <> v_wallet
+        );
+    if v_group.event_no is null then
+        v_group := app.find_own_event_group(p_slug);
+    end if;
     slug := v_group.slug;
     select coalesce(array_agg(p.market_no order by p.market_no), '{}') into v_moved
     from app.market_pages as p where p.event_no = v_group.event_no;
@@ -20,6 +33,6 @@ begin
 end
 $$;
 comment on function app.delete_event_group is
-'Deletes an event, not its markets, and returns its slug and the last seq. ZM403: an event of others. ZM404: no such event.';
+'Deletes an event, a hidden one too, not its markets, and returns its slug and the last seq. ZM403: an event of others. ZM404: no such event.';
 
 grant execute on function app.delete_event_group to zmart_api;
