@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -242,6 +245,69 @@ def test_what_wallets_write_is_audited(written: testing.PostgresDatabase) -> Non
     write_as(written, address(9_001), "select app.set_profile('Ann', null)")
     write_as(written, address(9_002), "select app.delete_event_group('weather')", is_moderator=True)
     assert audit.verify(written.dsn()).unsealed == 0
+
+
+WALLETS = tuple(address(9_001 + number) for number in range(3))
+#: Calls of the functions with which wallets and moderators write, with arguments that may be refused.
+WRITINGS = (
+    "app.post_comment('{market}', '{text}', null)",
+    "app.post_comment('{market}', '{text}', {comment})",
+    "app.edit_comment({comment}, '{text} then')",
+    "app.delete_comment({comment})",
+    "app.react({comment}, 'up')",
+    "app.react({comment}, null)",
+    "app.flag_comment({comment}, 'Spam')",
+    "app.set_profile('{text}', null)",
+    "app.set_profile(null, '{text}')",
+    "app.set_market_metadata('{market}', '{text}, and?', null, 'other', '{{a,b}}', '2027-01-31 22:00:00.5+02', null)",
+    "app.set_market_metadata('{market}', '{text}, really?', '{text}', 'other', '{{}}', null, null)",
+    "app.set_market_image('{market}', sha256('{image}'), '{image}', 'image/png', 2, 2)",
+    "app.set_market_image('{market}', null, null, null, null, null)",
+    "app.save_event_group(null, '{text}', null, array['{market}'])",
+    "app.save_event_group('{slug}', '{text}', '{text}', array['{market}'])",
+    "app.delete_event_group('{slug}')",
+    "app.moderate_comment({comment}, '{action}', 'A reason')",
+    "app.moderate_image(sha256('{image}'), '{action}', 'A reason')",
+    "app.moderate_event_group('{slug}', '{action}', 'A reason')",
+    "app.moderate_wallet('{wallet}', 'ban', 'A reason')",
+    "app.moderate_wallet('{wallet}', 'unban', 'A reason')",
+    "app.moderate_wallet('{wallet}', 'clear', 'A reason')",
+)
+
+
+def draw_writing(draw: random.Random, markets: Sequence[str]) -> str:
+    """One of these calls."""
+    return draw.choice(WRITINGS).format(
+        market=draw.choice(markets),
+        text=draw.choice(("Likely so", "Never", "Perhaps in May")),
+        comment=draw.randint(1, 8),
+        image=draw.choice("ab"),
+        slug=draw.choice(("likely-so", "never", "perhaps-in-may")),
+        action=draw.choice(("hide", "restore", "erase", "dismiss")),
+        wallet=draw.choice(WALLETS),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_wallets_write_is_audited(filled: testing.PostgresDatabase, seed: int) -> None:
+    """In any order, by wallets and moderators; what is refused changes nothing."""
+    draw = random.Random(seed)
+    outcomes: Counter[str] = Counter()
+    with filled.connect() as owner:
+        found = owner.execute("select id, creator_wallet from marts.markets where is_known order by id limit 3")
+        markets, creators = zip(*((str(market), str(creator)) for market, creator in found), strict=True)
+        for _ in range(200):
+            owner.execute("select set_config('zmart.wallet', %s, false)", (draw.choice((*WALLETS, *creators)),))
+            is_moderator = str(draw.random() < 0.5).lower()
+            owner.execute("select set_config('zmart.is_moderator', %s, false)", (is_moderator,))
+            try:
+                owner.execute(f"select {draw_writing(draw, markets)}".encode())
+                outcomes["written"] += 1
+            except psycopg.DatabaseError as error:
+                outcomes[(error.sqlstate or "")[:2]] += 1
+    assert outcomes.keys() == {"written", "ZM"}
+    assert outcomes["written"] > 30
+    assert audit.verify(filled.dsn()).unsealed == 0
 
 
 @pytest.mark.parametrize(
