@@ -81,6 +81,7 @@ def other(request: pytest.FixtureRequest) -> Path:
     return folder / "bin"
 
 
+@pytest.mark.drill
 def test_all_modules_import_and_settings_load(other: Path) -> None:
     """Every package is there for this Python, every module compiles, and the settings read the same."""
     run(other / "python", "-W", "error::SyntaxWarning", "-c", IMPORT_EVERYTHING)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import psycopg
@@ -49,14 +49,26 @@ def post(database: testing.PostgresDatabase, content: str) -> None:
         owner.execute("select app.post_comment(min(id), %s, null) from marts.markets where is_known", (content,))
 
 
+@pytest.fixture(scope="module")
+def filled_template(
+    postgres_server: testing.PostgresServer, marts_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
+    """A log of three appends and two comments; never connect to it."""
+    with postgres_server.clone(marts_template) as database:
+        rows = deliveries()
+        append(database, rows[:20], rows[20:21], rows[21:])
+        post(database, "Quite likely")
+        post(database, "Hardly")
+        yield database
+
+
 @pytest.fixture
-def filled(marts_database: testing.PostgresDatabase) -> testing.PostgresDatabase:
-    """A log of three appends and two comments."""
-    rows = deliveries()
-    append(marts_database, rows[:20], rows[20:21], rows[21:])
-    post(marts_database, "Quite likely")
-    post(marts_database, "Hardly")
-    return marts_database
+def filled(
+    postgres_server: testing.PostgresServer, filled_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
+    """A log of three appends and two comments, for this test alone."""
+    with postgres_server.clone(filled_template) as database:
+        yield database
 
 
 def position(database: testing.PostgresDatabase) -> feed.FeedPosition:
@@ -196,10 +208,9 @@ def write_as(database: testing.PostgresDatabase, wallet: str, statement: str, *,
 BALLOT = "ZMART ballot\n\nSite: zmart\nChain: localnet\nMarket: {}\nKind: proposal\nChoice: like\nWallet: {}\nNonce: 5f"
 
 
-@pytest.fixture
-def written(filled: testing.PostgresDatabase) -> testing.PostgresDatabase:
-    """The log with everything that a wallet and a moderator can write."""
-    with filled.connect() as owner:
+def write_everything(database: testing.PostgresDatabase) -> None:
+    """Write what wallets and moderators can write."""
+    with database.connect() as owner:
         markets = owner.execute(
             "select id, creator_wallet from marts.markets where is_known and state = 'PROPOSED'"
             " order by market_no limit 1"
@@ -207,30 +218,48 @@ def written(filled: testing.PostgresDatabase) -> testing.PostgresDatabase:
     ((market, creator),) = markets
     voter, moderator = address(9_001), address(9_002)
     ballot = BALLOT.format(market, voter)
-    write_as(filled, voter, f"select app.cast_ballot('{market}', 'proposal', true, '{ballot}', 'signature')")
-    write_as(filled, voter, "select app.react(1, 'up')")
-    write_as(filled, voter, "select app.set_profile('Ann', 'I like rain.')")
+    write_as(database, voter, f"select app.cast_ballot('{market}', 'proposal', true, '{ballot}', 'signature')")
+    write_as(database, voter, "select app.react(1, 'up')")
+    write_as(database, voter, "select app.set_profile('Ann', 'I like rain.')")
     for wallet, question in ((creator, "Will it rain in May?"), (creator, "Will it rain in June?")):
         write_as(
-            filled,
+            database,
             wallet,
             f"select app.set_market_metadata('{market}', '{question}', null, 'science', array['rain'],"
             " '2027-01-31 22:00:00.5+02', null)",
         )
     for content in ("first", "second"):
         write_as(
-            filled,
+            database,
             creator,
             f"select app.set_market_image('{market}', sha256('{content}'), '{content}', 'image/png', 2, 2)",
         )
-    write_as(filled, creator, f"select app.save_event_group(null, 'Weather', 'All of it', array['{market}'])")
+    write_as(database, creator, f"select app.save_event_group(null, 'Weather', 'All of it', array['{market}'])")
     for decision in (
         "app.moderate_comment(1, 'hide', 'Off topic'), app.moderate_comment(1, 'restore', 'It is not')",
         "app.moderate_comment(2, 'hide', 'Off topic'), app.moderate_image(sha256('second'), 'hide', 'A face')",
         f"app.moderate_wallet('{creator}', 'ban', 'Spam'), app.moderate_event_group('weather', 'hide', 'Spam')",
     ):
-        write_as(filled, moderator, f"select {decision}", is_moderator=True)
-    return filled
+        write_as(database, moderator, f"select {decision}", is_moderator=True)
+
+
+@pytest.fixture(scope="module")
+def written_template(
+    postgres_server: testing.PostgresServer, filled_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
+    """The log with everything that a wallet and a moderator can write; never connect to it."""
+    with postgres_server.clone(filled_template) as database:
+        write_everything(database)
+        yield database
+
+
+@pytest.fixture
+def written(
+    postgres_server: testing.PostgresServer, written_template: testing.PostgresDatabase
+) -> Iterator[testing.PostgresDatabase]:
+    """The log with everything that a wallet and a moderator can write, for this test alone."""
+    with postgres_server.clone(written_template) as database:
+        yield database
 
 
 def test_what_wallets_write_is_audited(written: testing.PostgresDatabase) -> None:

@@ -175,7 +175,7 @@ async def test_a_hidden_event_is_nowhere(site: Site) -> None:
 
 
 async def test_its_wallet_can_delete_a_hidden_event(site: Site) -> None:
-    """Its markets are free for another event; nobody else can delete it, nor its wallet if others' markets are in it."""
+    """Its markets are free for another event. Nobody else can, nor its wallet if markets of others are in it."""
     await make(site, ONE)
     await decide(site, "events/weather-in-may", "hide")
     assert (await make(site, ONE, title="Sun")).status_code == 409
