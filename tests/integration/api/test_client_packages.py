@@ -127,6 +127,8 @@ def test_the_python_package_signs_in_and_trades(played: RecordedChain, tmp_path:
 
     program = PYTHON.replace("{block}", program_of_page("python", "python"))
     seed = bytes(played.wallet.key)[:32].hex()
+    # Other tests let markets go through their whole lives.
+    played.run(played.reach("ACTIVE"))
     with passing_blocks(played):
         arguments = [sys.executable, seed, played.url, played.wallet.address, SIGNER]
         output = run([interpreter, "-c", program, *arguments], RUN_SECONDS, cwd=tmp_path)
@@ -151,6 +153,8 @@ def test_the_npm_package_signs_in_and_trades(played: RecordedChain, typescript_c
     run(["node", str(compiler), "--target", "ES2022", "--module", "NodeNext", "--strict", "readme.ts"], cwd=folder)
 
     seed = bytes(played.wallet.key)[:32].hex()
+    # Other tests let markets go through their whole lives.
+    played.run(played.reach("ACTIVE"))
     with passing_blocks(played):
         arguments = [sys.executable, seed, played.url, played.wallet.address, SIGNER]
         output = run(["node", "main.js", *arguments], RUN_SECONDS, cwd=folder)

@@ -17,6 +17,7 @@ from litestar import Litestar
 from api import app
 from api.live.client import ResyncRequired, StreamClient
 from ingest.store.writer import Writer
+from ingest.testing import address
 from tests.streaming_standby import TUNING, paused, streaming_standby
 from zmart import settings, testing
 from zmart.db import feed, migrate
@@ -125,9 +126,16 @@ async def test_gets_and_streams_follow_the_standby(
             newest = await head(primary)
             assert (await read(client)).seq == before.seq
             assert (await read(client, zmart_min_position=str(newest))).seq == newest.seq
-            written = await client.post("/api/auth/logout", headers={"authorization": "Bearer a-session"})
-            assert written.status_code < 500
-            assert (await read(client, authorization="Bearer a-session")).seq == newest.seq
+            refused = await client.post("/api/auth/logout", headers={"authorization": "Bearer a-session"})
+            assert 400 <= refused.status_code < 500
+            assert (await read(client, authorization="Bearer a-session")).seq == before.seq
+            session = "Bearer " + application.state.services.auth.tokens.issue(address(1))
+            written = await client.patch(
+                "/api/users/me", json={"display_name": "Ann"}, headers={"authorization": session}
+            )
+            assert written.status_code == 200, written.text
+            newest = await head(primary)
+            assert (await read(client, authorization=session)).seq == newest.seq
             assert (await read(client, authorization="Bearer another-session")).seq == before.seq
             # The signal of the new entries has arrived long ago; the standby does not have them.
             await asyncio.sleep(0.3)
